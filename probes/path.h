@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: Apache-2.0 OR (MIT AND GPL-2.0-only) */
+/*
+ * The absolute path of a file, as the kernel knows it: from the dentry up, across mounts, to the
+ * root of the mount namespace, whatever root directory the process has.
+ */
+#ifndef PATH_H
+#define PATH_H
+
+#include "ring.h"
+
+#define WALK_STEPS 160
+
+/* The longest path that a system call takes: PATH_MAX. */
+#define PATH_LENGTH 4096
+
+/*
+ * One component. The state is in the slot, so that the verifier sees the same at each round; and
+ * it is a function of its own because 5.10 takes the loop around it for an endless one otherwise.
+ */
+static __noinline int walk_step(struct slot *slot)
+{
+	struct walk *walk = &slot->walk;
+	struct dentry *dentry = walk->dentry;
+	struct dentry *parent;
+	struct qstr name = {};
+	__u64 position = walk->position;
+	__u64 length;
+
+	if (dentry == walk->mount_root) {
+		struct mount *mount = walk->mount;
+		struct mount *above = BPF_CORE_READ(mount, mnt_parent);
+
+		if (!above || above == mount)
+			return 0;
+		walk->dentry = BPF_CORE_READ(mount, mnt_mountpoint);
+		walk->mount = above;
+		walk->mount_root = BPF_CORE_READ(above, mnt.mnt_root);
+		return 1;
+	}
+	parent = BPF_CORE_READ(dentry, d_parent);
+	if (!parent || parent == dentry)
+		return 0;
+	name.len = BPF_CORE_READ(dentry, d_name.len);
+	name.name = BPF_CORE_READ(dentry, d_name.name);
+	length = name.len & (NAME_LENGTH - 1);
+	if (position <= length || position > WALK_MAX) {
+		walk->notes |= PATH_CUT;
+		return 0;
+	}
+	position -= length + 1;
+	if (position >= WALK_MAX)
+		return 0;
+	slot->path[position] = '/';
+	bpf_probe_read_kernel(&slot->path[position + 1], length, name.name);
+	walk->position = position;
+	walk->dentry = parent;
+	return 1;
+}
+
+/* Leaves the path at slot->path[slot->walk.position], up to WALK_MAX. */
+static __noinline int walk_path(struct slot *slot, struct path *from)
+{
+	struct vfsmount *vfsmount = BPF_CORE_READ(from, mnt);
+	struct walk *walk = &slot->walk;
+	struct dentry *dentry = BPF_CORE_READ(from, dentry);
+	int step;
+
+	walk->position = WALK_MAX;
+	walk->notes = 0;
+	if (!dentry || !vfsmount) {
+		walk->notes = PATH_RELATIVE;
+		return 0;
+	}
+	if (!BPF_CORE_READ(dentry, d_hash.pprev) && BPF_CORE_READ(dentry, d_parent) != dentry)
+		walk->notes = PATH_DELETED;
+	walk->dentry = dentry;
+	walk->mount = (void *)vfsmount - bpf_core_field_offset(struct mount, mnt);
+	walk->mount_root = BPF_CORE_READ(vfsmount, mnt_root);
+	for (step = 0; step < WALK_STEPS; step++) {
+		if (!walk_step(slot))
+			break;
+	}
+	if (step == WALK_STEPS)
+		walk->notes |= PATH_CUT;
+	if (walk->position == WALK_MAX) {
+		walk->position = WALK_MAX - 1;
+		slot->path[WALK_MAX - 1] = '/';
+	}
+	return 0;
+}
+
+/* Appends the walked path to the record; returns its length. */
+static __always_inline __u32 append_walked(struct slot *slot)
+{
+	__u64 at = slot->length;
+	__u64 position = slot->walk.position;
+	__u64 length = WALK_MAX - position;
+
+	if (at > RECORD_MAX - WALK_MAX || position >= WALK_MAX || length > WALK_MAX)
+		return 0;
+	bpf_probe_read_kernel(&slot->record[at], length, &slot->path[position]);
+	slot->length = at + length;
+	return length;
+}
+
+/* Appends a string without its zero byte; returns its length, or a negative error. */
+#define append_string(slot, most, from, read)                                                      \
+	({                                                                                         \
+		__u64 at_ = (slot)->length;                                                        \
+		long length_ = -1;                                                                 \
+		if (at_ <= RECORD_MAX - (most)) {                                                  \
+			length_ = read(&(slot)->record[at_], (most), (from));                      \
+			if (length_ > 0) {                                                         \
+				length_ -= 1;                                                      \
+				(slot)->length = at_ + length_;                                    \
+			}                                                                          \
+		}                                                                                  \
+		length_;                                                                           \
+	})
+
+static __noinline struct file *file_of(int descriptor)
+{
+	struct task_struct *task = (void *)bpf_get_current_task();
+	struct fdtable *table = BPF_CORE_READ(task, files, fdt);
+	struct file **files = BPF_CORE_READ(table, fd);
+	struct file *file = NULL;
+
+	if (descriptor < 0 || (__u32)descriptor >= BPF_CORE_READ(table, max_fds))
+		return NULL;
+	bpf_probe_read_kernel(&file, sizeof(file), files + descriptor);
+	return file;
+}
+
+#endif

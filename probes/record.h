@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: Apache-2.0 OR (MIT AND GPL-2.0-only) */
+/*
+ * The layout of what the probes send, and of the maps they share with the daemon.
+ * src/record/layout.rs mirrors it; tests/layout.rs holds the mirror to the BTF of the object.
+ */
+#ifndef RECORD_H
+#define RECORD_H
+
+#define PROGRAM_LENGTH 16
+#define ADDRESS_LENGTH 16
+
+/* The largest record, in bytes: its strings are cut, and the cut counted, at this size. */
+#define RECORD_MAX 16384
+
+/* The audit session id of a process that never logged in (the kernel's AUDIT_SID_UNSET). */
+#define AUDIT_UNSET 0xffffffffU
+
+enum family {
+	FAMILY_SESSION,
+	FAMILY_COMMAND,
+	FAMILY_DISK,
+	FAMILY_NETWORK,
+	FAMILY_COUNT,
+};
+
+/* Why an event is missing from a ring, or reached it incomplete. */
+enum loss {
+	LOSS_RING_FULL,
+	LOSS_SLOTS_BUSY,
+	LOSS_READ_FAULT,
+	LOSS_TABLE_FULL,
+	LOSS_COUNT,
+};
+
+enum kind {
+	KIND_SESSION_START = 1,
+	KIND_SESSION_END,
+	KIND_ENVIRONMENT,
+	KIND_COMMAND,
+	KIND_DISK,
+	KIND_NETWORK,
+};
+
+enum path_note {
+	PATH_CUT = 1,	   /* deeper than can be walked: the beginning is missing */
+	PATH_DELETED = 2,  /* no longer linked into its directory */
+	PATH_RELATIVE = 4, /* begins at a directory that could not be read */
+};
+
+/* Every record begins with this. */
+struct record {
+	__u64 time; /* CLOCK_BOOTTIME, nanoseconds */
+	__u64 session;
+	__u64 cgroup_id;
+	__u32 length; /* of the whole record, this head included */
+	__u32 kind;
+	__u32 pid;
+	__u32 audit_session_id;
+	char program[PROGRAM_LENGTH];
+};
+
+struct endpoint {
+	__u8 address[ADDRESS_LENGTH]; /* version 4 uses the first four bytes */
+	__u16 port;		      /* host byte order */
+	__u8 version;		      /* 4, 6, or 0 where there is none */
+	__u8 unused[5];
+};
+
+struct session_start {
+	struct record record;
+	struct endpoint local;
+	struct endpoint remote;
+	__u32 uid;
+	__u32 connection_pid; /* the process that holds the connection */
+};
+
+struct session_end {
+	struct record record;
+	__u64 lost[FAMILY_COUNT][LOSS_COUNT];
+};
+
+/* What sshd gave the first program of a session; the environment follows. */
+struct environment {
+	struct record record;
+	__u32 environment_length;
+	__u32 unused;
+};
+
+/* The path follows, then the arguments, argv[0] included, each ended by a zero byte. */
+struct command {
+	struct record record;
+	__u32 parent_pid;
+	__s32 return_code;
+	__u32 path_length;
+	__u32 argv_length;
+	__u32 argv_missing; /* bytes of the arguments that are not here */
+	__u16 rows;	    /* of the controlling terminal; 0 where there is none */
+	__u16 columns;
+	__u32 has_terminal;
+	__u32 unused;
+};
+
+/* The path follows. */
+struct disk {
+	struct record record;
+	__s32 return_code;
+	__u32 flags;
+	__u32 path_length;
+	__u32 path_notes;
+};
+
+struct network {
+	struct record record;
+	struct endpoint source;
+	struct endpoint destination;
+};
+
+/* Maps: what the kernel knows of a session, by its key: the audit session id, or a number above
+ * those. */
+struct session {
+	__u64 time;
+	__u64 processes;
+	__u32 uid;
+	__u32 audit_session_id;
+	__u32 pid;
+	__u32 environment_sent;
+	__u32 connection_pid;
+	__u32 unused;
+	struct endpoint local;
+	struct endpoint remote;
+	__u64 lost[FAMILY_COUNT][LOSS_COUNT];
+};
+
+/*
+ * The beginning of a slot, in which a probe builds its record. The daemon reads it to learn how
+ * old a record may be that has yet to reach its ring.
+ */
+struct claim {
+	__u64 claims;
+	__u64 time;
+	__u64 unused[6];
+};
+
+enum role {
+	ROLE_USER,   /* all it does is the user's doing */
+	ROLE_BROKER, /* sshd of a root login: only its connections are */
+};
+
+/* A process of a session, by its process id. */
+struct process {
+	__u64 session;
+	__u32 role;
+	__u32 unused;
+};
+
+enum reader {
+	READER_ASLEEP, /* wake it for the next record */
+	READER_TIMED,  /* it looks by itself; wake it when a ring is half full */
+	READER_WOKEN,  /* it is on its way */
+};
+
+/* One page shared with the daemon. */
+struct control {
+	__u64 reader;
+	__u64 attached; /* set once every hook is, so that no session begins half recorded */
+	__u64 losses; /* counts up with every loss, so that one look tells whether there was any */
+	__u64 sessions_full;  /* logins that found no room in the table of sessions */
+	__u64 processes_full; /* processes that found no room in the table of processes */
+};
+
+#endif

@@ -1,0 +1,177 @@
+/* SPDX-License-Identifier: Apache-2.0 OR (MIT AND GPL-2.0-only) */
+/*
+ * From a probe to the daemon: a slot to build a record in, the rings, and the count of what was
+ * lost.
+ */
+#ifndef RING_H
+#define RING_H
+
+#include "kernel.h"
+#include "record.h"
+
+/* How many probes may interrupt one another on one CPU before a record is lost. */
+#define SLOTS_PER_CPU 4
+
+/* Deep enough for the longest path that a name lookup can produce, twice over. */
+#define WALK_MAX 8192
+#define NAME_LENGTH 256
+
+struct walk {
+	struct dentry *dentry;
+	struct mount *mount;
+	struct dentry *mount_root;
+	__u32 position; /* in slot.path, where the part walked so far begins */
+	__u32 notes;
+};
+
+/*
+ * A place to build one record. Since 5.11 a probe can be preempted by another on its CPU, so a
+ * buffer per CPU is not enough: a slot is claimed.
+ */
+struct slot {
+	struct claim claim;
+	struct walk walk;
+	__u32 length; /* of the record so far */
+	char path[WALK_MAX + NAME_LENGTH];
+	char record[RECORD_MAX];
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, SLOTS_PER_CPU);
+	__type(key, __u32);
+	__type(value, struct slot);
+} slots SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct control);
+} control SEC(".maps");
+
+/* The daemon gives each ring the size that the config asks for. */
+#define RING(name)                                                                                 \
+	struct {                                                                                   \
+		__uint(type, BPF_MAP_TYPE_RINGBUF);                                                \
+		__uint(max_entries, 65536);                                                        \
+	} name SEC(".maps")
+
+RING(session_ring);
+RING(command_ring);
+RING(disk_ring);
+RING(network_ring);
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 1);
+	__type(key, __u64);
+	__type(value, struct session);
+} sessions SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct process);
+} processes SEC(".maps");
+
+static __always_inline struct control *shared(void)
+{
+	__u32 zero = 0;
+
+	return bpf_map_lookup_elem(&control, &zero);
+}
+
+static __noinline void lose(__u64 key, __u32 family, __u32 loss)
+{
+	struct session *session = bpf_map_lookup_elem(&sessions, &key);
+	struct control *control = shared();
+
+	if (session && family < FAMILY_COUNT && loss < LOSS_COUNT)
+		__sync_fetch_and_add(&session->lost[family][loss], 1);
+	if (control)
+		__sync_fetch_and_add(&control->losses, 1);
+}
+
+/*
+ * Claims a slot and starts a record in it. The claim is a plain atomic add, which 5.10 has too: a
+ * slot is ours if ours is its only claim.
+ */
+static __always_inline struct slot *record_begin(__u64 session, __u32 family, __u32 kind,
+						 __u32 length)
+{
+	__u32 first = bpf_get_smp_processor_id() * SLOTS_PER_CPU;
+
+	for (__u32 i = 0; i < SLOTS_PER_CPU; i++) {
+		__u32 index = first + i;
+		struct slot *slot = bpf_map_lookup_elem(&slots, &index);
+
+		if (!slot)
+			break;
+		__sync_fetch_and_add(&slot->claim.claims, 1);
+		if (*(volatile __u64 *)&slot->claim.claims == 1) {
+			struct record *record = (struct record *)slot->record;
+			struct task_struct *task = (void *)bpf_get_current_task();
+
+			record->time = bpf_ktime_get_boot_ns();
+			*(volatile __u64 *)&slot->claim.time = record->time;
+			slot->length = length;
+			record->session = session;
+			record->cgroup_id = bpf_get_current_cgroup_id();
+			record->kind = kind;
+			record->pid = bpf_get_current_pid_tgid() >> 32;
+			record->audit_session_id = AUDIT_UNSET;
+			if (bpf_core_field_exists(task->sessionid))
+				record->audit_session_id = BPF_CORE_READ(task, sessionid);
+			bpf_get_current_comm(record->program, sizeof(record->program));
+			return slot;
+		}
+		__sync_fetch_and_add(&slot->claim.claims, -1);
+	}
+	lose(session, family, LOSS_SLOTS_BUSY);
+	return NULL;
+}
+
+static __always_inline void slot_release(struct slot *slot)
+{
+	*(volatile __u64 *)&slot->claim.time = 0;
+	__sync_fetch_and_add(&slot->claim.claims, -1);
+}
+
+/*
+ * Whether this record has to wake the daemon: for the first after a quiet spell, then only when
+ * its ring is half full, because a wake-up for each costs more than all the rest. The birth of a
+ * session is told at once: what sshd says of it is soon gone.
+ */
+static __always_inline __u64 wakeup(void *ring, __u32 family)
+{
+	struct control *control = shared();
+
+	if (!control || control->reader == READER_WOKEN)
+		return BPF_RB_NO_WAKEUP;
+	if (family != FAMILY_SESSION && control->reader == READER_TIMED &&
+	    bpf_ringbuf_query(ring, BPF_RB_AVAIL_DATA) <
+		bpf_ringbuf_query(ring, BPF_RB_RING_SIZE) / 2)
+		return BPF_RB_NO_WAKEUP;
+	control->reader = READER_WOKEN;
+	return BPF_RB_FORCE_WAKEUP;
+}
+
+/* Sends the record and gives the slot back. */
+static __always_inline void record_send(struct slot *slot, void *ring, __u32 family)
+{
+	struct record *record = (struct record *)slot->record;
+	__u64 length = slot->length;
+
+	if (length < sizeof(*record) || length > RECORD_MAX)
+		length = sizeof(*record);
+	record->length = length;
+	if (bpf_ringbuf_output(ring, record, length, wakeup(ring, family)))
+		lose(record->session, family, LOSS_RING_FULL);
+	slot_release(slot);
+}
+
+#endif

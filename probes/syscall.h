@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: Apache-2.0 OR (MIT AND GPL-2.0-only) */
+/*
+ * The arguments of the system call that is about to return, from the saved user registers, so
+ * that nothing has to be kept between its entry and its exit.
+ */
+#ifndef SYSCALL_H
+#define SYSCALL_H
+
+#include "kernel.h"
+
+/* Kernels without bpf_task_pt_regs (before 5.15) have stacks of this size on both architectures. */
+#define STACK_SIZE 16384
+
+static __always_inline struct pt_regs *user_registers(void)
+{
+	struct task_struct *task;
+
+	if (bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_task_pt_regs))
+		return (void *)bpf_task_pt_regs(bpf_get_current_task_btf());
+	task = (void *)bpf_get_current_task();
+	return BPF_CORE_READ(task, stack) + STACK_SIZE - bpf_core_type_size(struct pt_regs);
+}
+
+/* `index` from 0 to 3. */
+static __noinline unsigned long syscall_argument(int index)
+{
+	struct pt_regs *registers = user_registers();
+	struct pt_regs___arm64 *arm64 = (void *)registers;
+	struct pt_regs___x86 *x86 = (void *)registers;
+
+	if (bpf_core_field_exists(arm64->orig_x0)) {
+		switch (index) {
+		case 0:
+			return BPF_CORE_READ(arm64, orig_x0);
+		case 1:
+			return BPF_CORE_READ(arm64, regs[1]);
+		case 2:
+			return BPF_CORE_READ(arm64, regs[2]);
+		default:
+			return BPF_CORE_READ(arm64, regs[3]);
+		}
+	}
+	switch (index) {
+	case 0:
+		return BPF_CORE_READ(x86, di);
+	case 1:
+		return BPF_CORE_READ(x86, si);
+	case 2:
+		return BPF_CORE_READ(x86, dx);
+	default:
+		return BPF_CORE_READ(x86, r10);
+	}
+}
+
+#endif

@@ -1,0 +1,167 @@
+//! The names of the keys: where each one stands, and the nearest one to a slip of the hand.
+
+/// The keys known in one mapping of the file.
+pub struct Level {
+    /// The keys that lead to the mapping, joined by dots; empty at the top level.
+    pub path: &'static str,
+    /// Keys that have a meaning here.
+    pub used: &'static [&'static str],
+    /// Keys of the guide's form that have no meaning on a host by itself.
+    pub ignored: &'static [&'static str],
+}
+
+/// Keys at the top level that tell the guide's form from the own form.
+pub const GUIDE_MARKS: [&str; 5] = [
+    "version",
+    "teleport",
+    "ssh_service",
+    "auth_service",
+    "proxy_service",
+];
+
+/// The own form: every key at the top level.
+pub const OWN: Level = Level {
+    path: "",
+    used: &[
+        "enabled",
+        "command_buffer_size",
+        "disk_buffer_size",
+        "network_buffer_size",
+        "cgroup_path",
+        "root_path",
+        "data_dir",
+        "nodename",
+        "cluster_name",
+        "labels",
+        "output",
+    ],
+    ignored: &[],
+};
+
+/// Top level of the guide's form.
+pub const GUIDE: Level = Level {
+    path: "",
+    used: &["teleport", "ssh_service", "cluster_name", "output"],
+    ignored: &[
+        "version",
+        "auth_service",
+        "proxy_service",
+        "app_service",
+        "db_service",
+        "kubernetes_service",
+        "windows_desktop_service",
+        "linux_desktop_service",
+        "discovery_service",
+        "okta_service",
+        "jamf_service",
+        "plugin_service",
+        "metrics_service",
+        "tracing_service",
+        "debug_service",
+        "relay_service",
+        "access_graph",
+        "tenant_url",
+    ],
+};
+
+/// `teleport` in the guide's form.
+pub const TELEPORT: Level = Level {
+    path: "teleport",
+    used: &["nodename", "data_dir"],
+    ignored: &[
+        "auth_token",
+        "auth_server",
+        "auth_servers",
+        "proxy_server",
+        "relay_server",
+        "join_params",
+        "ca_pin",
+        "advertise_ip",
+        "log",
+        "pid_file",
+        "diag_addr",
+        "connection_limits",
+        "auth_connection_config",
+        "shutdown_delay",
+        "cache",
+        "storage",
+        "keys",
+        "ciphers",
+        "ciphersuites",
+        "kex_algos",
+        "mac_algos",
+        "ca_signature_algo",
+    ],
+};
+
+/// `ssh_service` in the guide's form.
+pub const SSH_SERVICE: Level = Level {
+    path: "ssh_service",
+    used: &["enabled", "labels", "enhanced_recording"],
+    ignored: &[
+        "commands",
+        "namespace",
+        "listen_addr",
+        "public_addr",
+        "force_listen",
+        "permit_user_env",
+        "port_forwarding",
+        "ssh_file_copy",
+        "disable_create_host_user",
+        "pam",
+        "x11",
+        "restricted_session",
+        "aws",
+        "azure",
+        "gcp",
+    ],
+};
+
+/// `ssh_service.enhanced_recording` in the guide's form.
+pub const ENHANCED_RECORDING: Level = Level {
+    path: "ssh_service.enhanced_recording",
+    used: &[
+        "enabled",
+        "command_buffer_size",
+        "disk_buffer_size",
+        "network_buffer_size",
+        "cgroup_path",
+        "root_path",
+    ],
+    ignored: &[],
+};
+
+/// What to do about a `key` that is unknown in `level`.
+pub fn hint(level: &Level, key: &str) -> String {
+    let levels = [&SSH_SERVICE, &ENHANCED_RECORDING, &TELEPORT];
+    if let Some(other) = levels.iter().find(|other| other.used.contains(&key)) {
+        return format!("it belongs under {}", other.path);
+    }
+    let known = [level.used, level.ignored].concat();
+    // A third of the letters wrong is a slip of the hand; more is another word.
+    let slip = (key.len() / 3).min(3);
+    let nearest = known.iter().min_by_key(|name| distance(name, key));
+    match nearest.filter(|name| distance(name, key) <= slip) {
+        Some(name) => format!("did you mean {name}?"),
+        None => format!("known here: {}", known.join(", ")),
+    }
+}
+
+/// Fewest letters to insert, remove or change to make one name of the other.
+fn distance(known: &str, key: &str) -> usize {
+    // A key of any length costs no more than one somewhat longer than a known name.
+    if key.len() > 2 * known.len() {
+        return key.len();
+    }
+    let mut row: Vec<usize> = (0..=key.len()).collect();
+    for (index, letter) in known.bytes().enumerate() {
+        let mut diagonal = row[0];
+        row[0] = index + 1;
+        for (column, other) in key.bytes().enumerate() {
+            let changed = diagonal + usize::from(letter != other);
+            diagonal = row[column + 1];
+            row[column + 1] = changed.min(diagonal + 1).min(row[column] + 1);
+        }
+    }
+    row[key.len()]
+}

@@ -1,0 +1,859 @@
+//! The file an operator writes: what its keys mean, their defaults, and what is wrong with it.
+//!
+//! It comes in two forms. The own form has every key at the top level. The guide's form is the
+//! file that Teleport's public guide gives for enhanced session recording; a file is in that form
+//! when it has one of [`GUIDE_MARKS`] at its top level.
+
+mod keys;
+mod yaml;
+
+use std::fs::File;
+use std::io::{ErrorKind, Read};
+use std::path::{Path, PathBuf};
+
+use keys::{ENHANCED_RECORDING, GUIDE, GUIDE_MARKS, Level, OWN, SSH_SERVICE, TELEPORT};
+use yaml::{Entry, Kind, Node, Problem};
+
+/// Default size of the ring buffer for commands, in pages of 4 KiB (1 MiB).
+pub const COMMAND_BUFFER_PAGES: u32 = 256;
+
+/// Default size of the ring buffer for files, in pages of 4 KiB (8 MiB).
+pub const DISK_BUFFER_PAGES: u32 = 2048;
+
+/// Default size of the ring buffer for connections, in pages of 4 KiB (1 MiB).
+pub const NETWORK_BUFFER_PAGES: u32 = 256;
+
+/// Largest size of one ring buffer, in pages of 4 KiB (256 MiB).
+pub const BUFFER_PAGES_LIMIT: u32 = 65536;
+
+/// Largest config file, in bytes.
+const FILE_LIMIT: usize = 1 << 20;
+
+/// One parsed config.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Config {
+    /// Whether sessions are recorded; default true in the own form, false in the guide's.
+    pub enabled: bool,
+    /// Ring buffer for commands, in pages of 4 KiB: a power of two, at most
+    /// [`BUFFER_PAGES_LIMIT`].
+    pub command_buffer_pages: u32,
+    /// Ring buffer for files, in pages of 4 KiB: a power of two, at most [`BUFFER_PAGES_LIMIT`].
+    pub disk_buffer_pages: u32,
+    /// Ring buffer for connections, in pages of 4 KiB: a power of two, at most
+    /// [`BUFFER_PAGES_LIMIT`].
+    pub network_buffer_pages: u32,
+    /// Where the cgroup2 file system is mounted: an absolute path, default `/cgroup2`.
+    pub cgroup_path: PathBuf,
+    /// Base of the session cgroups below `cgroup_path`: begins with `/`, has no `..`; default
+    /// `/recorderd` in the own form, `/teleport` in the guide's.
+    pub root_path: String,
+    /// Where the log and the host's identity are kept: an absolute path, default
+    /// `/var/lib/recorderd` in the own form, `/var/lib/teleport` in the guide's.
+    pub data_dir: PathBuf,
+    /// `server_hostname` of every event; the host's own name when `None`.
+    pub nodename: Option<String>,
+    /// `cluster_name` of every event; left out when `None`.
+    pub cluster_name: Option<String>,
+    /// `server_labels` of every event, in the order of the file.
+    pub labels: Vec<(String, String)>,
+    /// Where events go.
+    pub output: Output,
+}
+
+/// Where events go.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Output {
+    /// The log below `data_dir`.
+    File,
+    /// Standard output.
+    Stdout,
+}
+
+/// A config, and what its operator should know about it.
+#[derive(Debug, PartialEq)]
+pub struct Loaded {
+    /// What was read.
+    pub config: Config,
+    /// Lines to show the operator; nothing in them is an error.
+    pub notices: Vec<String>,
+}
+
+impl Default for Config {
+    fn default() -> Config {
+        Config {
+            enabled: true,
+            command_buffer_pages: COMMAND_BUFFER_PAGES,
+            disk_buffer_pages: DISK_BUFFER_PAGES,
+            network_buffer_pages: NETWORK_BUFFER_PAGES,
+            cgroup_path: PathBuf::from("/cgroup2"),
+            root_path: "/recorderd".to_owned(),
+            data_dir: PathBuf::from("/var/lib/recorderd"),
+            nodename: None,
+            cluster_name: None,
+            labels: Vec::new(),
+            output: Output::File,
+        }
+    }
+}
+
+impl Config {
+    /// Reads and parses the file at `path`; the errors are lines to show the operator.
+    pub fn load(path: &Path) -> Result<Loaded, Vec<String>> {
+        let name = path.display().to_string();
+        let mut bytes = Vec::new();
+        // One byte over the limit is enough for `parse` to refuse the file.
+        let read = File::open(path)
+            .and_then(|file| file.take(FILE_LIMIT as u64 + 1).read_to_end(&mut bytes));
+        if let Err(error) = read {
+            let remedy = match error.kind() {
+                ErrorKind::NotFound => "create it, or name another file with --config",
+                ErrorKind::PermissionDenied => "make it readable to the user recorderd runs as",
+                _ => "name a regular file with --config",
+            };
+            return Err(vec![format!("{name}: cannot be read: {error}; {remedy}")]);
+        }
+        Config::parse(&name, &bytes)
+    }
+
+    /// Parses the content of a config file; `name` is the file's name in errors and notices.
+    pub fn parse(name: &str, bytes: &[u8]) -> Result<Loaded, Vec<String>> {
+        if bytes.len() > FILE_LIMIT {
+            return Err(vec![format!(
+                "{name}: larger than {FILE_LIMIT} bytes; check that it is a config file"
+            )]);
+        }
+        let text = std::str::from_utf8(bytes).map_err(|error| {
+            let (valid, rest) = bytes.split_at(error.valid_up_to());
+            let line = 1 + valid.iter().filter(|byte| **byte == b'\n').count();
+            vec![format!(
+                "{name}:{line}: byte {:#04x} at offset {} is not UTF-8; save the file as UTF-8",
+                rest[0],
+                valid.len()
+            )]
+        })?;
+        let (root, problems) = yaml::parse(text);
+        let mut reader = Reader {
+            config: Config::default(),
+            service_enabled: true,
+            ignored: Vec::new(),
+            problems,
+        };
+        if let Some(root) = root {
+            reader.file(&root);
+        }
+        reader.finish(name)
+    }
+}
+
+/// Goes through the tree and gathers the config and everything wrong with it.
+struct Reader {
+    config: Config,
+    /// The guide's `ssh_service.enabled`; without the service there is nothing to record.
+    service_enabled: bool,
+    /// Paths of the keys that are known and have no effect.
+    ignored: Vec<String>,
+    problems: Vec<Problem>,
+}
+
+impl Reader {
+    fn file(&mut self, root: &Node) {
+        let Kind::Mapping(entries) = &root.kind else {
+            if !root.is_absent() {
+                let reason = "is not a mapping; write keys and values, such as \"enabled: true\"";
+                self.problem(root.line, format!("{} {reason}", root.describe()));
+            }
+            return;
+        };
+        let is_mark = |entry: &Entry| GUIDE_MARKS.contains(&entry.key.as_str());
+        if entries.iter().any(is_mark) {
+            self.config.enabled = false;
+            self.config.root_path = "/teleport".to_owned();
+            self.config.data_dir = PathBuf::from("/var/lib/teleport");
+            self.level(&GUIDE, entries);
+        } else {
+            self.level(&OWN, entries);
+        }
+    }
+
+    fn finish(mut self, name: &str) -> Result<Loaded, Vec<String>> {
+        if !self.problems.is_empty() {
+            self.problems.sort_by_key(|problem| problem.line);
+            let line = |problem: &Problem| format!("{name}:{}: {}", problem.line, problem.text);
+            return Err(self.problems.iter().map(line).collect());
+        }
+        self.config.enabled &= self.service_enabled;
+        let mut notices = Vec::new();
+        if !self.ignored.is_empty() {
+            let keys = self.ignored.join(", ");
+            notices.push(format!(
+                "{name}: keys that have no effect on this host are ignored: {keys}"
+            ));
+        }
+        Ok(Loaded {
+            config: self.config,
+            notices,
+        })
+    }
+
+    fn problem(&mut self, line: usize, text: String) {
+        self.problems.push(Problem { line, text });
+    }
+
+    fn level(&mut self, level: &Level, entries: &[Entry]) {
+        for entry in entries {
+            let key = entry.key.as_str();
+            if level.used.contains(&key) {
+                self.key(level, entry);
+            } else if !level.ignored.contains(&key) {
+                let text = format!(
+                    "{}: unknown key; {}",
+                    yaml::printable(key),
+                    keys::hint(level, key)
+                );
+                self.problem(entry.line, text);
+            } else if level.path.is_empty() {
+                self.ignored.push(key.to_owned());
+            } else {
+                self.ignored.push(format!("{}.{key}", level.path));
+            }
+        }
+    }
+
+    fn key(&mut self, level: &Level, entry: &Entry) {
+        match entry.key.as_str() {
+            "teleport" => self.section(&TELEPORT, entry),
+            "ssh_service" => self.section(&SSH_SERVICE, entry),
+            "enhanced_recording" => self.section(&ENHANCED_RECORDING, entry),
+            "enabled" if level.path == SSH_SERVICE.path => {
+                self.set(entry, boolean, |reader| &mut reader.service_enabled)
+            }
+            "enabled" => self.set(entry, boolean, |reader| &mut reader.config.enabled),
+            "command_buffer_size" => self.set(
+                entry,
+                |node| pages(node, COMMAND_BUFFER_PAGES),
+                |reader| &mut reader.config.command_buffer_pages,
+            ),
+            "disk_buffer_size" => self.set(
+                entry,
+                |node| pages(node, DISK_BUFFER_PAGES),
+                |reader| &mut reader.config.disk_buffer_pages,
+            ),
+            "network_buffer_size" => self.set(
+                entry,
+                |node| pages(node, NETWORK_BUFFER_PAGES),
+                |reader| &mut reader.config.network_buffer_pages,
+            ),
+            "cgroup_path" => self.set(entry, path, |reader| &mut reader.config.cgroup_path),
+            "root_path" => self.set(entry, cgroup_root, |reader| &mut reader.config.root_path),
+            "data_dir" => self.set(entry, path, |reader| &mut reader.config.data_dir),
+            "nodename" => self.set(entry, name, |reader| &mut reader.config.nodename),
+            "cluster_name" => self.set(entry, name, |reader| &mut reader.config.cluster_name),
+            "output" => self.set(entry, output, |reader| &mut reader.config.output),
+            // Only `labels` is left of the keys in use.
+            _ => self.labels(entry),
+        }
+    }
+
+    /// Reads the value of `entry` into its place; an absent value leaves the default there.
+    fn set<T>(
+        &mut self,
+        entry: &Entry,
+        read: impl FnOnce(&Node) -> Result<T, String>,
+        place: impl FnOnce(&mut Reader) -> &mut T,
+    ) {
+        if entry.value.is_absent() {
+            return;
+        }
+        match read(&entry.value) {
+            Ok(value) => *place(self) = value,
+            Err(reason) => self.problem(entry.line, format!("{}: {reason}", entry.key)),
+        }
+    }
+
+    /// The entries of a value that has to be a mapping; none when it is absent or something else.
+    fn entries<'node>(&mut self, entry: &'node Entry) -> &'node [Entry] {
+        if let Kind::Mapping(entries) = &entry.value.kind {
+            return entries;
+        }
+        if !entry.value.is_absent() {
+            let shown = entry.value.describe();
+            let reason = "is not a mapping; write its keys below it, further indented";
+            self.problem(entry.line, format!("{}: {shown} {reason}", entry.key));
+        }
+        &[]
+    }
+
+    fn section(&mut self, level: &Level, entry: &Entry) {
+        let entries = self.entries(entry);
+        self.level(level, entries);
+    }
+
+    fn labels(&mut self, entry: &Entry) {
+        for label in self.entries(entry) {
+            match text(&label.value) {
+                Ok(value) => self.config.labels.push((label.key.clone(), value)),
+                Err(reason) => {
+                    let key = yaml::printable(&label.key);
+                    self.problem(label.line, format!("labels.{key}: {reason}"));
+                }
+            }
+        }
+    }
+}
+
+fn boolean(node: &Node) -> Result<bool, String> {
+    // Quotes are allowed: the guide's files have "yes" and "no" in them.
+    if let Kind::Scalar { text, .. } = &node.kind {
+        match text.as_str() {
+            "true" | "True" | "TRUE" | "yes" | "Yes" | "YES" | "on" | "On" | "ON" => {
+                return Ok(true);
+            }
+            "false" | "False" | "FALSE" | "no" | "No" | "NO" | "off" | "Off" | "OFF" => {
+                return Ok(false);
+            }
+            _ => {}
+        }
+    }
+    let shown = node.describe();
+    Err(format!("{shown} is not a boolean; write true or false"))
+}
+
+/// A ring buffer size; `default` when it is 0.
+fn pages(node: &Node, default: u32) -> Result<u32, String> {
+    let shown = node.describe();
+    let number = match &node.kind {
+        Kind::Scalar { text, plain: true } => integer(text),
+        Kind::Scalar { plain: false, .. } => {
+            return Err(format!(
+                "{shown} is in quotes, so not a number; remove the quotes"
+            ));
+        }
+        _ => None,
+    };
+    let Some(number) = number else {
+        return Err(format!(
+            "{shown} is not a number of pages; write a power of two, such as {default}"
+        ));
+    };
+    if number < 0 {
+        return Err(format!(
+            "{shown} is negative; write 0 for the default of {default}"
+        ));
+    }
+    match u32::try_from(number) {
+        Ok(0) => Ok(default),
+        Ok(number) if number <= BUFFER_PAGES_LIMIT => {
+            if number.is_power_of_two() {
+                return Ok(number);
+            }
+            let above = number.next_power_of_two();
+            let below = above / 2;
+            let nearest = if number - below < above - number {
+                below
+            } else {
+                above
+            };
+            Err(format!(
+                "{shown} is not a power of two; {nearest} is the nearest"
+            ))
+        }
+        _ => Err(format!(
+            "{shown} is more than {BUFFER_PAGES_LIMIT} pages; {BUFFER_PAGES_LIMIT} is the most"
+        )),
+    }
+}
+
+/// A YAML integer: decimal with an optional sign, or unsigned after `0x` or `0o`.
+fn integer(text: &str) -> Option<i64> {
+    let (digits, radix) = if let Some(digits) = text.strip_prefix("0x") {
+        (digits, 16)
+    } else if let Some(digits) = text.strip_prefix("0o") {
+        (digits, 8)
+    } else {
+        (text.strip_prefix(['-', '+']).unwrap_or(text), 10)
+    };
+    if digits.is_empty() || !digits.chars().all(|digit| digit.is_digit(radix)) {
+        return None;
+    }
+    // A number too large for 64 bits is as wrong as the largest one that is not.
+    let number = i64::from_str_radix(digits, radix).unwrap_or(i64::MAX);
+    Some(if text.starts_with('-') {
+        -number
+    } else {
+        number
+    })
+}
+
+fn text(node: &Node) -> Result<String, String> {
+    match &node.kind {
+        Kind::Scalar { .. } if node.is_absent() => Ok(String::new()),
+        Kind::Scalar { text, .. } => Ok(text.clone()),
+        _ => Err(format!(
+            "{} is not text; write one value after the colon",
+            node.describe()
+        )),
+    }
+}
+
+fn name(node: &Node) -> Result<Option<String>, String> {
+    text(node).map(Some)
+}
+
+fn absolute(node: &Node) -> Result<String, String> {
+    let text = text(node)?;
+    let shown = node.describe();
+    if !text.starts_with('/') {
+        return Err(format!(
+            "{shown} is not an absolute path; begin it with \"/\""
+        ));
+    }
+    if text.contains('\0') {
+        return Err(format!("{shown} has a NUL character in it; remove it"));
+    }
+    Ok(text)
+}
+
+fn path(node: &Node) -> Result<PathBuf, String> {
+    absolute(node).map(PathBuf::from)
+}
+
+fn cgroup_root(node: &Node) -> Result<String, String> {
+    let text = absolute(node)?;
+    if text.split('/').any(|component| component == "..") {
+        let shown = node.describe();
+        return Err(format!(
+            "{shown} leads upwards with \"..\"; write the path without it"
+        ));
+    }
+    Ok(text)
+}
+
+fn output(node: &Node) -> Result<Output, String> {
+    match &node.kind {
+        Kind::Scalar { text, .. } if text == "file" => Ok(Output::File),
+        Kind::Scalar { text, .. } if text == "stdout" => Ok(Output::Stdout),
+        _ => {
+            let shown = node.describe();
+            Err(format!("{shown} is not an output; write file or stdout"))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GUIDE_FILE: &str = "\
+version: v3
+teleport:
+  nodename: graviton-node
+  auth_token: abcd123-insecure-do-not-use-this
+  auth_server: 127.0.0.1:3025
+  proxy_server: 127.0.0.1:3080
+  data_dir: /var/lib/teleport
+proxy_service: {enabled: false}
+auth_service: {enabled: false}
+ssh_service:
+  enabled: true
+  enhanced_recording:
+    enabled: true
+    command_buffer_size: 8      # pages, a power of two; default 8
+    disk_buffer_size: 128       # default 128
+    network_buffer_size: 8      # default 8
+    cgroup_path: /cgroup2       # default /cgroup2; mounted there if nothing is
+    root_path: /teleport        # default /teleport; base of the session cgroups
+";
+
+    fn guide_defaults() -> Config {
+        Config {
+            enabled: false,
+            root_path: "/teleport".to_owned(),
+            data_dir: PathBuf::from("/var/lib/teleport"),
+            ..Config::default()
+        }
+    }
+
+    fn config(text: &str) -> Config {
+        let loaded = Config::parse("config.yaml", text.as_bytes());
+        loaded.unwrap_or_else(|errors| panic!("{errors:?}")).config
+    }
+
+    fn errors(text: &str) -> Vec<String> {
+        let loaded = Config::parse("config.yaml", text.as_bytes());
+        loaded.expect_err("the text is refused")
+    }
+
+    #[track_caller]
+    fn refused(text: &str, error: &str) {
+        assert_eq!(errors(text), [error]);
+    }
+
+    #[test]
+    fn the_guides_file_is_accepted_as_it_stands() {
+        let loaded = Config::parse("config.yaml", GUIDE_FILE.as_bytes()).unwrap();
+        let expected = Config {
+            enabled: true,
+            command_buffer_pages: 8,
+            disk_buffer_pages: 128,
+            network_buffer_pages: 8,
+            nodename: Some("graviton-node".to_owned()),
+            ..guide_defaults()
+        };
+        assert_eq!(loaded.config, expected);
+        assert_eq!(
+            loaded.notices,
+            [
+                "config.yaml: keys that have no effect on this host are ignored: version, \
+                 teleport.auth_token, teleport.auth_server, teleport.proxy_server, \
+                 proxy_service, auth_service"
+            ]
+        );
+    }
+
+    #[test]
+    fn the_guides_form_records_only_when_service_and_recording_are_enabled() {
+        for (text, enabled) in [
+            ("version: v3", false),
+            ("ssh_service: {enabled: yes}", false),
+            ("ssh_service: {enhanced_recording: {}}", false),
+            ("ssh_service: {enhanced_recording: {enabled: }}", false),
+            ("ssh_service: {enhanced_recording: {enabled: yes}}", true),
+            (
+                "ssh_service: {enabled: \"no\", enhanced_recording: {enabled: yes}}",
+                false,
+            ),
+        ] {
+            let expected = Config {
+                enabled,
+                ..guide_defaults()
+            };
+            assert_eq!(config(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn the_guides_form_takes_labels_and_the_own_top_level_keys() {
+        let text = "\
+ssh_service:
+  labels: {role: leader, level: 7, empty: }
+cluster_name: purple
+output: stdout
+";
+        let pair = |key: &str, value: &str| (key.to_owned(), value.to_owned());
+        let expected = Config {
+            labels: vec![
+                pair("role", "leader"),
+                pair("level", "7"),
+                pair("empty", ""),
+            ],
+            cluster_name: Some("purple".to_owned()),
+            output: Output::Stdout,
+            ..guide_defaults()
+        };
+        assert_eq!(config(text), expected);
+    }
+
+    #[test]
+    fn the_own_form_has_every_key_at_the_top() {
+        let text = "\
+enabled: off
+command_buffer_size: 0x10
+disk_buffer_size: 0o100
+network_buffer_size: +65536
+cgroup_path: /sys/fs/cgroup
+root_path: /a/b
+data_dir: /srv/log
+nodename: web-1
+cluster_name: \"purple\"
+labels:
+  role: leader
+output: file
+";
+        let expected = Config {
+            enabled: false,
+            command_buffer_pages: 16,
+            disk_buffer_pages: 64,
+            network_buffer_pages: 65536,
+            cgroup_path: PathBuf::from("/sys/fs/cgroup"),
+            root_path: "/a/b".to_owned(),
+            data_dir: PathBuf::from("/srv/log"),
+            nodename: Some("web-1".to_owned()),
+            cluster_name: Some("purple".to_owned()),
+            labels: vec![("role".to_owned(), "leader".to_owned())],
+            output: Output::File,
+        };
+        assert_eq!(config(text), expected);
+    }
+
+    #[test]
+    fn what_is_not_written_is_the_default() {
+        for text in [
+            "",
+            "# nothing\n",
+            "---\n",
+            "{}",
+            "\u{feff}enabled: true",
+            "command_buffer_size: 0\r\ndisk_buffer_size: ~\r\nnetwork_buffer_size:\r\n",
+            "enabled:\ncgroup_path: ''\nroot_path: null\nnodename: \"\"\nlabels:\noutput:\n",
+        ] {
+            assert_eq!(config(text), Config::default(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn sizes_that_cannot_be_are_refused() {
+        for (value, reason) in [
+            ("7", "7 is not a power of two; 8 is the nearest"),
+            ("5", "5 is not a power of two; 4 is the nearest"),
+            ("0x41", "0x41 is not a power of two; 64 is the nearest"),
+            ("-8", "-8 is negative; write 0 for the default of 256"),
+            (
+                "131072",
+                "131072 is more than 65536 pages; 65536 is the most",
+            ),
+            (
+                "99999999999999999999",
+                "99999999999999999999 is more than 65536 pages; 65536 is the most",
+            ),
+            (
+                "\"8\"",
+                "\"8\" is in quotes, so not a number; remove the quotes",
+            ),
+            (
+                "8.0",
+                "8.0 is not a number of pages; write a power of two, such as 256",
+            ),
+            (
+                "0x-8",
+                "0x-8 is not a number of pages; write a power of two, such as 256",
+            ),
+            (
+                "{pages: 8}",
+                "a mapping is not a number of pages; write a power of two, such as 256",
+            ),
+            (
+                "[8]",
+                "a list is not a number of pages; write a power of two, such as 256",
+            ),
+        ] {
+            let error = format!("config.yaml:2: command_buffer_size: {reason}");
+            refused(&format!("\ncommand_buffer_size: {value}\n"), &error);
+        }
+    }
+
+    #[test]
+    fn values_of_the_wrong_sort_are_refused() {
+        for (text, error) in [
+            (
+                "enabled: maybe",
+                "enabled: maybe is not a boolean; write true or false",
+            ),
+            (
+                "enabled: [true]",
+                "enabled: a list is not a boolean; write true or false",
+            ),
+            (
+                "output: syslog",
+                "output: syslog is not an output; write file or stdout",
+            ),
+            (
+                "data_dir: var/lib",
+                "data_dir: var/lib is not an absolute path; begin it with \"/\"",
+            ),
+            (
+                "cgroup_path: \"/a\\0\"",
+                "cgroup_path: \"/a\\0\" has a NUL character in it; remove it",
+            ),
+            (
+                "root_path: teleport",
+                "root_path: teleport is not an absolute path; begin it with \"/\"",
+            ),
+            (
+                "root_path: /a/../..",
+                "root_path: /a/../.. leads upwards with \"..\"; write the path without it",
+            ),
+            (
+                "nodename: {}",
+                "nodename: a mapping is not text; write one value after the colon",
+            ),
+            (
+                "labels: {role: [a]}",
+                "labels.role: a list is not text; write one value after the colon",
+            ),
+            (
+                "labels: leader",
+                "labels: leader is not a mapping; write its keys below it, further indented",
+            ),
+            (
+                "teleport: []",
+                "teleport: a list is not a mapping; write its keys below it, further indented",
+            ),
+            (
+                "- enabled",
+                "a list is not a mapping; write keys and values, such as \"enabled: true\"",
+            ),
+            (
+                "enabled",
+                "enabled is not a mapping; write keys and values, such as \"enabled: true\"",
+            ),
+        ] {
+            refused(text, &format!("config.yaml:1: {error}"));
+        }
+    }
+
+    #[test]
+    fn unknown_keys_come_with_the_nearest_known_one() {
+        refused(
+            "comand_bufer_size: 8",
+            "config.yaml:1: comand_bufer_size: unknown key; did you mean command_buffer_size?",
+        );
+        refused(
+            "ssh_service:\n  lables: {}",
+            "config.yaml:2: lables: unknown key; did you mean labels?",
+        );
+        refused(
+            "ssh_service:\n  disk_buffer_size: 8",
+            "config.yaml:2: disk_buffer_size: unknown key; \
+             it belongs under ssh_service.enhanced_recording",
+        );
+        refused(
+            "ssh_service:\n  enhanced_recording:\n    \"a\\nb\": 8",
+            "config.yaml:3: a\\nb: unknown key; known here: enabled, command_buffer_size, \
+             disk_buffer_size, network_buffer_size, cgroup_path, root_path",
+        );
+    }
+
+    #[test]
+    fn every_error_is_listed_in_the_order_of_the_file() {
+        let text = "\
+ssh_service:
+  enabled: 2
+  enhanced_recording:
+    enabled: true
+    command_buffer_size: 7
+    command_buffer_size: 8
+    disk_buffer_size: !!int 8
+    network_buffer_size: -1
+output: none
+";
+        assert_eq!(
+            errors(text),
+            [
+                "config.yaml:2: enabled: 2 is not a boolean; write true or false",
+                "config.yaml:5: command_buffer_size: 7 is not a power of two; 8 is the nearest",
+                "config.yaml:6: command_buffer_size: written before, on line 5; \
+                 remove one of them",
+                "config.yaml:7: a tag (!) is not allowed; write the value without it",
+                "config.yaml:8: network_buffer_size: -1 is negative; \
+                 write 0 for the default of 256",
+                "config.yaml:9: output: none is not an output; write file or stdout",
+            ]
+        );
+    }
+
+    #[test]
+    fn bytes_that_are_not_text_are_refused() {
+        let error = |bytes: &[u8]| Config::parse("config.yaml", bytes).unwrap_err();
+        assert_eq!(
+            error(b"enabled: true\nnodename: \xff\n"),
+            ["config.yaml:2: byte 0xff at offset 24 is not UTF-8; save the file as UTF-8"]
+        );
+        assert_eq!(
+            error(&vec![b'#'; FILE_LIMIT + 1]),
+            ["config.yaml: larger than 1048576 bytes; check that it is a config file"]
+        );
+        assert!(Config::parse("config.yaml", &vec![b'#'; FILE_LIMIT]).is_ok());
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_read_is_named() {
+        let error = |path: &str| Config::load(Path::new(path)).unwrap_err();
+        assert_eq!(
+            error("/nonexistent/config.yaml"),
+            [
+                "/nonexistent/config.yaml: cannot be read: No such file or directory \
+                 (os error 2); create it, or name another file with --config"
+            ]
+        );
+        assert_eq!(
+            error("/"),
+            ["/: cannot be read: Is a directory (os error 21); \
+                 name a regular file with --config"]
+        );
+    }
+
+    /// Bounded xorshift, so that a failure repeats.
+    struct Random(u64);
+
+    impl Random {
+        fn below(&mut self, limit: usize) -> usize {
+            self.0 ^= self.0 << 13;
+            self.0 ^= self.0 >> 7;
+            self.0 ^= self.0 << 17;
+            (self.0 % limit as u64) as usize
+        }
+    }
+
+    #[test]
+    fn damaged_files_give_errors_and_never_a_panic() {
+        const PIECES: [&[u8]; 24] = [
+            b"&a ",
+            b"*a",
+            b"!!int ",
+            b"[",
+            b"]",
+            b"{",
+            b"}",
+            b": ",
+            b"- ",
+            b"? ",
+            b"\"",
+            b"'",
+            b"|\n",
+            b">-\n",
+            b"\n",
+            b"\r",
+            b"\t",
+            b"---\n",
+            b"...\n",
+            b"%TAG ! x\n",
+            b"#",
+            b"\0",
+            b"\xff",
+            b"\xef\xbb\xbf",
+        ];
+        let mut random = Random(0x9e37_79b9_7f4a_7c15);
+        let mut accepted = 0;
+        for _ in 0..20_000 {
+            let mut bytes = GUIDE_FILE.as_bytes().to_vec();
+            for _ in 0..1 + random.below(6) {
+                let start = random.below(bytes.len());
+                let end = (start + random.below(40)).min(bytes.len());
+                match random.below(4) {
+                    0 => bytes[start] = random.below(256) as u8,
+                    1 => drop(bytes.drain(start..end)),
+                    2 => bytes.extend_from_within(start..end),
+                    _ => {
+                        let piece = PIECES[random.below(PIECES.len())];
+                        drop(bytes.splice(start..start, piece.iter().copied()));
+                    }
+                }
+            }
+            match Config::parse("config.yaml", &bytes) {
+                Ok(loaded) => {
+                    accepted += 1;
+                    assert!(loaded.config.root_path.starts_with('/'));
+                    assert!(loaded.config.command_buffer_pages.is_power_of_two());
+                }
+                Err(errors) => {
+                    assert!(!errors.is_empty());
+                    for error in errors {
+                        assert!(error.starts_with("config.yaml:"), "{error}");
+                        assert!(!error.contains(char::is_control), "{error}");
+                    }
+                }
+            }
+        }
+        assert!((500..19_500).contains(&accepted), "{accepted}");
+    }
+}

@@ -1,0 +1,181 @@
+//! The loop that joins the parts: one thread, one epoll set.
+
+use std::io;
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::os::linux::net::SocketAddrExt;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::net::{SocketAddr, UnixDatagram};
+use std::time::Duration;
+
+use crate::recorder::{Next, Recorder};
+
+/// How long a record is too young to be handed on.
+const NOW: Duration = Duration::from_millis(2);
+/// How long events may gather before they are taken to the log.
+const SOON: Duration = Duration::from_millis(50);
+/// How long what waits for its time may wait longer.
+const LATER: Duration = Duration::from_millis(250);
+
+/// What the loop heard of.
+pub enum Signal {
+    /// SIGTERM or SIGINT, by number.
+    Stop(i32),
+    /// SIGHUP
+    Reopen,
+    /// SIGCHLD
+    Child,
+}
+
+/// Descriptors to wait for.
+pub struct Waiter {
+    epoll: OwnedFd,
+    signals: OwnedFd,
+}
+
+impl Waiter {
+    /// Waits for signals, which no longer interrupt, and for `descriptors`.
+    ///
+    /// # Errors
+    /// What the operating system says.
+    pub fn new(descriptors: &[RawFd]) -> io::Result<Self> {
+        // SAFETY: makes a descriptor.
+        let epoll = owned(unsafe { libc::epoll_create1(libc::EPOLL_CLOEXEC) })?;
+        let signals = block_signals()?;
+        add(&epoll, signals.as_raw_fd(), libc::EPOLLIN as u32)?;
+        for descriptor in descriptors {
+            // Only the moment of a wake-up counts: the loop knows of what it has left in a ring.
+            add(&epoll, *descriptor, (libc::EPOLLIN | libc::EPOLLET) as u32)?;
+        }
+        Ok(Self { epoll, signals })
+    }
+
+    /// Waits for a wake-up, a signal, or the time that `next` stands for. Tells of the signal, and
+    /// whether a probe asked to be read.
+    pub fn wait(&self, next: Next) -> (Option<Signal>, bool) {
+        let timeout = match next {
+            Next::Now => NOW.as_millis() as i32,
+            Next::Soon => SOON.as_millis() as i32,
+            Next::Later => LATER.as_millis() as i32,
+            Next::Woken => -1,
+        };
+        let mut events = [libc::epoll_event { events: 0, u64: 0 }; 8];
+        // SAFETY: the kernel writes at most as many events as there is room for.
+        let count = unsafe {
+            libc::epoll_wait(
+                self.epoll.as_raw_fd(),
+                events.as_mut_ptr(),
+                events.len() as i32,
+                timeout,
+            )
+        };
+        let ready = &events[..count.max(0) as usize];
+        let is_signal = |event: &libc::epoll_event| event.u64 == self.signals.as_raw_fd() as u64;
+        let woken = ready.iter().any(|event| !is_signal(event));
+        let signal = ready.iter().any(is_signal).then(|| self.signal()).flatten();
+        (signal, woken)
+    }
+
+    fn signal(&self) -> Option<Signal> {
+        // SAFETY: the structure is plain numbers, and is filled by the call.
+        let mut signal: libc::signalfd_siginfo = unsafe { std::mem::zeroed() };
+        // SAFETY: the kernel writes one such structure.
+        let length = unsafe {
+            libc::read(
+                self.signals.as_raw_fd(),
+                (&raw mut signal).cast(),
+                size_of_val(&signal),
+            )
+        };
+        match signal.ssi_signo as i32 {
+            _ if length < 0 => None,
+            libc::SIGHUP => Some(Signal::Reopen),
+            libc::SIGCHLD => Some(Signal::Child),
+            number => Some(Signal::Stop(number)),
+        }
+    }
+}
+
+/// Records until SIGTERM or SIGINT, then takes what is left to the log.
+pub fn run(mut recorder: Recorder, waiter: &Waiter) {
+    let mut next = recorder.round(false);
+    loop {
+        let (signal, woken) = waiter.wait(next);
+        match signal {
+            Some(Signal::Stop(_)) => break,
+            Some(Signal::Reopen) => {
+                if let Err(error) = recorder.sink.reopen() {
+                    eprintln!("recorderd: the log can't be opened again: {error}");
+                }
+            }
+            Some(Signal::Child) | None => {}
+        }
+        next = recorder.round(woken);
+    }
+    notify("STOPPING=1");
+    recorder.finish();
+}
+
+/// Tells the service manager, if there is one that listens.
+pub fn notify(state: &str) {
+    let Some(path) = std::env::var_os("NOTIFY_SOCKET") else {
+        return;
+    };
+    let address = match path.as_bytes().strip_prefix(b"@") {
+        Some(name) => SocketAddr::from_abstract_name(name),
+        None => SocketAddr::from_pathname(&path),
+    };
+    let sent = address
+        .and_then(|address| UnixDatagram::unbound()?.send_to_addr(state.as_bytes(), &address));
+    if let Err(error) = sent {
+        eprintln!("recorderd: NOTIFY_SOCKET: {}: {error}", path.display());
+    }
+}
+
+fn owned(result: i32) -> io::Result<OwnedFd> {
+    if result < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: the kernel has just made this descriptor for us.
+    Ok(unsafe { OwnedFd::from_raw_fd(result) })
+}
+
+fn add(epoll: &OwnedFd, descriptor: RawFd, events: u32) -> io::Result<()> {
+    let mut event = libc::epoll_event {
+        events,
+        u64: descriptor as u64,
+    };
+    // SAFETY: the kernel reads the structure.
+    let added = unsafe {
+        libc::epoll_ctl(
+            epoll.as_raw_fd(),
+            libc::EPOLL_CTL_ADD,
+            descriptor,
+            &mut event,
+        )
+    };
+    if added < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(())
+}
+
+/// The signals that the loop hears of; a child of the recorder has to unblock them again.
+pub fn signals() -> libc::sigset_t {
+    // SAFETY: the set is filled by the calls.
+    unsafe {
+        let mut set = std::mem::zeroed();
+        libc::sigemptyset(&mut set);
+        for signal in [libc::SIGTERM, libc::SIGINT, libc::SIGHUP, libc::SIGCHLD] {
+            libc::sigaddset(&mut set, signal);
+        }
+        set
+    }
+}
+
+fn block_signals() -> io::Result<OwnedFd> {
+    let set = signals();
+    // SAFETY: reads the set.
+    unsafe { libc::sigprocmask(libc::SIG_BLOCK, &set, std::ptr::null_mut()) };
+    // SAFETY: reads the set, and makes a descriptor.
+    owned(unsafe { libc::signalfd(-1, &set, libc::SFD_CLOEXEC | libc::SFD_NONBLOCK) })
+}

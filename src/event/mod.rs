@@ -1,0 +1,341 @@
+//! The events of `docs/events.md`, each written as one line of JSON.
+
+mod address;
+mod id;
+mod json;
+mod time;
+
+pub use address::{Address, address};
+pub use id::{Ids, Uuid};
+pub use json::Object;
+pub use time::{Clock, date};
+
+use crate::record::layout::{AUDIT_UNSET, CAUSES, FAMILIES, Head, Losses, path_note};
+use crate::record::{Body, Record, strings};
+
+/// The longest line that a record can become, in bytes: each byte of a full record as `\u00XX`
+/// and once more in base64, and as much again for what is the same in all lines.
+pub const LINE_MAX: usize = 160 * 1024;
+
+/// What every line of this host has in common, as JSON members.
+pub struct Host {
+    before: Vec<u8>,
+    after: Vec<u8>,
+}
+
+/// What tells this host from others. Empty strings are left out of the events.
+#[derive(Default)]
+pub struct HostNames<'a> {
+    /// `cluster_name`
+    pub cluster: &'a str,
+    /// `server_id`
+    pub id: &'a str,
+    /// `server_hostname`
+    pub hostname: &'a str,
+    /// `server_labels`
+    pub labels: &'a [(String, String)],
+}
+
+impl Host {
+    /// Writes the members once, for all lines.
+    pub fn new(names: &HostNames<'_>) -> Self {
+        let optional = |object: &mut Object<'_>, key, value: &str| {
+            if !value.is_empty() {
+                object.string(key, value.as_bytes());
+            }
+        };
+        Self {
+            before: members(|object| optional(object, "cluster_name", names.cluster)),
+            after: members(|object| {
+                object.string("namespace", b"default");
+                object.string("server_id", names.id.as_bytes());
+                optional(object, "server_hostname", names.hostname);
+                if !names.labels.is_empty() {
+                    object.object("server_labels", |labels| {
+                        for (key, value) in names.labels {
+                            labels.member(key.as_bytes(), value.as_bytes());
+                        }
+                    });
+                }
+                object.string("server_version", env!("CARGO_PKG_VERSION").as_bytes());
+            }),
+        }
+    }
+}
+
+/// JSON members without the braces around them.
+fn members(fill: impl FnOnce(&mut Object<'_>)) -> Vec<u8> {
+    let mut out = Vec::new();
+    let mut object = Object::open(&mut out);
+    fill(&mut object);
+    out.remove(0);
+    out
+}
+
+/// What every line of a session has in common.
+pub struct Subject {
+    members: Vec<u8>,
+    next: u64,
+}
+
+impl Subject {
+    /// `user` is the identity that logged in, `login` the Unix account, `sid` the session.
+    pub fn new(user: &str, login: &str, sid: &Uuid) -> Self {
+        Self {
+            members: members(|object| {
+                object.string("user", user.as_bytes());
+                object.string("login", login.as_bytes());
+                object.string("sid", sid);
+            }),
+            next: 0,
+        }
+    }
+}
+
+/// How a session began.
+pub struct Start<'a> {
+    /// Nanoseconds since boot.
+    pub time: u64,
+    /// `addr.local` and `addr.remote`, where there is a connection.
+    pub connection: Option<(Address, Address)>,
+    /// Columns and rows of the terminal, where there is one.
+    pub terminal: Option<(u16, u16)>,
+    /// The command that was asked for, where there is one.
+    pub initial_command: &'a [Vec<u8>],
+}
+
+/// How a session ended, and what it was.
+pub struct End<'a> {
+    /// Nanoseconds since boot.
+    pub start: u64,
+    /// Nanoseconds since boot.
+    pub stop: u64,
+    /// Whether it had a terminal.
+    pub interactive: bool,
+    /// Whose session it was.
+    pub user: &'a str,
+    /// As in [`Start`].
+    pub initial_command: &'a [Vec<u8>],
+    /// Events written, by family.
+    pub events: &'a [u64; FAMILIES.len()],
+    /// Events lost, by family and cause.
+    pub losses: &'a Losses,
+}
+
+/// Writes events to a buffer, from which a sink takes them.
+pub struct Writer {
+    host: Host,
+    ids: Ids,
+    /// Turns the kernel's time into the time of day.
+    pub clock: Clock,
+    out: Vec<u8>,
+}
+
+impl Writer {
+    /// Lines are gathered up to this many bytes.
+    pub const BATCH: usize = 64 * 1024;
+
+    /// A writer with an empty buffer, large enough never to grow.
+    pub fn new(host: Host, ids: Ids, clock: Clock) -> Self {
+        Self {
+            host,
+            ids,
+            clock,
+            out: Vec::with_capacity(Self::BATCH + LINE_MAX),
+        }
+    }
+
+    /// A new random id.
+    pub fn id(&mut self) -> Uuid {
+        self.ids.next()
+    }
+
+    /// The lines written since the last [`Self::clear`].
+    pub fn lines(&self) -> &[u8] {
+        &self.out
+    }
+
+    /// Forgets the lines.
+    pub fn clear(&mut self) {
+        self.out.clear();
+    }
+
+    fn line(
+        &mut self,
+        subject: &mut Subject,
+        (event, code): (&str, &str),
+        time: u64,
+        fill: impl FnOnce(&mut Object<'_>, &mut Clock),
+    ) {
+        let uid = self.ids.next();
+        let mut object = Object::open(&mut self.out);
+        object.number("ei", subject.next);
+        object.string("event", event.as_bytes());
+        object.string("uid", &uid);
+        object.string("code", code.as_bytes());
+        object.string("time", &self.clock.text(time));
+        object.members(&self.host.before);
+        object.members(&subject.members);
+        object.members(&self.host.after);
+        fill(&mut object, &mut self.clock);
+        object.close();
+        self.out.push(b'\n');
+        subject.next += 1;
+    }
+
+    /// session.start
+    pub fn start(&mut self, subject: &mut Subject, start: &Start<'_>) {
+        self.line(
+            subject,
+            ("session.start", "T2000I"),
+            start.time,
+            |object, _| {
+                if let Some((local, remote)) = &start.connection {
+                    object.string("addr.local", local.with_port().as_bytes());
+                    object.string("addr.remote", remote.with_port().as_bytes());
+                }
+                if let Some((columns, rows)) = start.terminal {
+                    object.string("size", &size(columns, rows));
+                }
+                initial_command(object, start.initial_command);
+                object.string("session_recording", b"node");
+            },
+        );
+    }
+
+    /// session.end
+    pub fn end(&mut self, subject: &mut Subject, end: &End<'_>) {
+        self.line(
+            subject,
+            ("session.end", "T2004I"),
+            end.stop,
+            |object, clock| {
+                object.boolean("enhanced_recording", true);
+                object.boolean("interactive", end.interactive);
+                let user = [end.user.as_bytes()];
+                object.list("participants", "participants_base64", user.into_iter());
+                object.string("session_start", &clock.text(end.start));
+                object.string("session_stop", &clock.text(end.stop));
+                initial_command(object, end.initial_command);
+                object.object("events", |object| {
+                    for (family, count) in FAMILIES.iter().zip(end.events).skip(1) {
+                        object.number(family, *count);
+                    }
+                });
+                object.object("losses", |object| {
+                    for (family, causes) in FAMILIES.iter().zip(end.losses) {
+                        object.number(family, causes.iter().sum::<u64>());
+                    }
+                });
+            },
+        );
+    }
+
+    /// session.lost: `count` events of a family did not reach the log.
+    pub fn lost(
+        &mut self,
+        subject: &mut Subject,
+        time: u64,
+        (family, cause): (usize, usize),
+        count: u64,
+    ) {
+        self.line(subject, ("session.lost", "R2001W"), time, |object, _| {
+            object.string("family", FAMILIES[family].as_bytes());
+            object.string("cause", CAUSES[cause].as_bytes());
+            object.number("count", count);
+        });
+    }
+
+    /// session.command, session.disk or session.network; nothing for other records.
+    pub fn act(&mut self, subject: &mut Subject, record: &Record<'_>) {
+        let name = match record.body {
+            Body::Command { .. } => ("session.command", "T4000I"),
+            Body::Disk { .. } => ("session.disk", "T4001I"),
+            Body::Network { .. } => ("session.network", "T4002I"),
+            _ => return,
+        };
+        self.line(subject, name, record.head.time, |object, _| {
+            process(object, &record.head);
+            match &record.body {
+                Body::Command {
+                    parent_pid,
+                    return_code,
+                    path,
+                    argv,
+                    argv_missing,
+                    ..
+                } => {
+                    object.number("ppid", *parent_pid);
+                    object.bytes("path", "path_base64", path);
+                    object.list("argv", "argv_base64", strings(argv).skip(1));
+                    object.number("return_code", *return_code);
+                    if *argv_missing > 0 {
+                        object.number("argv_missing", *argv_missing);
+                    }
+                }
+                Body::Disk {
+                    return_code,
+                    flags,
+                    path,
+                    path_notes,
+                } => {
+                    object.bytes("path", "path_base64", path);
+                    object.number("flags", *flags);
+                    object.number("return_code", *return_code);
+                    if path_notes & path_note::DELETED != 0 {
+                        object.boolean("deleted", true);
+                    }
+                    if path_notes & (path_note::CUT | path_note::RELATIVE) != 0 {
+                        object.boolean("path_incomplete", true);
+                    }
+                }
+                Body::Network {
+                    source,
+                    destination,
+                } => {
+                    object.string("src_addr", address(source).host());
+                    let destination = address(destination);
+                    object.string("dst_addr", destination.host());
+                    object.number("dst_port", destination.port());
+                    object.number("version", destination.version());
+                    object.number("operation", 0);
+                    object.number("action", 0);
+                }
+                _ => {}
+            }
+        });
+    }
+}
+
+fn process(object: &mut Object<'_>, head: &Head) {
+    let length = memchr::memchr(0, &head.program).unwrap_or(head.program.len());
+    object.number("pid", head.pid);
+    object.number("cgroup_id", head.cgroup_id);
+    object.bytes("program", "program_base64", &head.program[..length]);
+    if head.audit_session_id != AUDIT_UNSET {
+        object.number("audit_session_id", head.audit_session_id);
+    }
+}
+
+fn initial_command(object: &mut Object<'_>, command: &[Vec<u8>]) {
+    if !command.is_empty() {
+        object.list(
+            "initial_command",
+            "initial_command_base64",
+            command.iter().map(Vec::as_slice),
+        );
+    }
+}
+
+fn size(columns: u16, rows: u16) -> heapless::Vec<u8, 11> {
+    let mut text = heapless::Vec::new();
+    for part in [
+        itoa::Buffer::new().format(columns).as_bytes(),
+        b":",
+        itoa::Buffer::new().format(rows).as_bytes(),
+    ] {
+        // Two numbers of at most five digits fit.
+        let _ = text.extend_from_slice(part);
+    }
+    text
+}

@@ -1,0 +1,64 @@
+//! What tells this host from others.
+
+use std::ffi::CStr;
+use std::fs;
+use std::io;
+use std::path::Path;
+
+use crate::event::Ids;
+
+/// The host's name, or an empty string where it has none.
+pub fn hostname() -> String {
+    let mut buffer = [0u8; 256];
+    // SAFETY: the call writes at most the length, and the last byte stays zero.
+    let failed = unsafe { libc::gethostname(buffer.as_mut_ptr().cast(), buffer.len() - 1) } != 0;
+    match CStr::from_bytes_until_nul(&buffer) {
+        Ok(name) if !failed => name.to_string_lossy().into_owned(),
+        _ => String::new(),
+    }
+}
+
+/// The host's UUID: what `<data_dir>/host_uuid` says, or a new one that is written there.
+///
+/// # Errors
+/// What can't be read, written or understood, by name, and why.
+pub fn id(data_dir: &Path) -> Result<String, String> {
+    let path = data_dir.join("host_uuid");
+    let fault = |what: &str, e: &dyn std::fmt::Display| format!("{}: {what}: {e}", path.display());
+    match fs::read_to_string(&path) {
+        Ok(text) => match uuid::Uuid::try_parse(text.trim()) {
+            Ok(id) => Ok(id.to_string()),
+            Err(e) => Err(fault(
+                "holds no UUID; remove it to be given a new one, or restore it",
+                &e,
+            )),
+        },
+        Err(e) if e.kind() == io::ErrorKind::NotFound => {
+            let id = new_id();
+            fs::create_dir_all(data_dir).map_err(|e| fault("can't make its folder", &e))?;
+            fs::write(&path, format!("{id}\n")).map_err(|e| fault("can't be written", &e))?;
+            Ok(id)
+        }
+        Err(e) => Err(fault("can't be read", &e)),
+    }
+}
+
+/// A UUID for a host that keeps none.
+pub fn new_id() -> String {
+    String::from_utf8_lossy(&Ids::new().next()).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_id_stays() {
+        let folder = std::env::temp_dir().join(format!("recorderd-id-{}", std::process::id()));
+        let first = id(&folder).unwrap();
+        assert_eq!(id(&folder).unwrap(), first);
+        fs::write(folder.join("host_uuid"), "nonsense").unwrap();
+        assert!(id(&folder).unwrap_err().contains("holds no UUID"));
+        fs::remove_dir_all(&folder).unwrap();
+    }
+}

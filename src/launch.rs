@@ -1,0 +1,184 @@
+//! One command as a session of its own, on a host with or without sshd.
+
+use std::ffi::{CString, OsStr, OsString};
+use std::io::{self, Read, Write};
+use std::os::fd::AsRawFd;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+use crate::daemon::{Signal, Waiter, signals};
+use crate::probe::boot_time;
+use crate::record::layout::{AUDIT_UNSET, Endpoint, ProcessEntry, SessionEntry};
+use crate::recorder::Recorder;
+use crate::session::Birth;
+
+/// Audit session ids end below this; the key of a session without one is above.
+const KEY: u64 = 1 << 32;
+
+/// Exit code of a command that can't be run, as shells have it.
+const NOT_FOUND: i32 = 127;
+
+/// A process that waits to become the command.
+struct Child {
+    pid: libc::pid_t,
+    go: io::PipeWriter,
+}
+
+/// Runs `command` and records it until the last of its processes has gone. The command's own
+/// output goes to standard error if `quiet`, so that standard output holds nothing but events.
+/// Returns its exit code, or 128 and the number of the signal that ended it.
+///
+/// # Errors
+/// What can't be run or recorded, and why.
+pub fn run(
+    mut recorder: Recorder,
+    waiter: &Waiter,
+    command: &[OsString],
+    quiet: bool,
+) -> Result<i32, String> {
+    let program = find(&command[0])?;
+    let child = spawn(&program, command, quiet).map_err(|e| format!("fork: {e}"))?;
+    begin(&mut recorder, &child, command)?;
+    let pid = child.pid;
+    // The child waits for this byte: it is gone only if the child is.
+    let _ = { child.go }.write_all(&[0]);
+    let mut next = recorder.round(false);
+    let mut status = None;
+    while !recorder.table.is_empty() {
+        let (signal, woken) = waiter.wait(next);
+        match signal {
+            // The terminal has told the command already.
+            Some(Signal::Stop(libc::SIGINT)) => {}
+            Some(Signal::Stop(signal)) => {
+                // SAFETY: our own child, not yet waited for.
+                if status.is_none() {
+                    unsafe { libc::kill(pid, signal) };
+                }
+                break;
+            }
+            Some(Signal::Child) => status = status.or(reap(pid, libc::WNOHANG)),
+            Some(Signal::Reopen) | None => {}
+        }
+        next = recorder.round(woken);
+    }
+    let status = status.or_else(|| reap(pid, 0)).unwrap_or(NOT_FOUND);
+    recorder.finish();
+    recorder.end_all();
+    Ok(status)
+}
+
+fn begin(recorder: &mut Recorder, child: &Child, command: &[OsString]) -> Result<(), String> {
+    // SAFETY: takes nothing, changes nothing.
+    let uid = unsafe { libc::getuid() };
+    let pid = child.pid as u32;
+    let time = boot_time();
+    let key = KEY + u64::from(pid);
+    let entry = SessionEntry {
+        time,
+        processes: 1,
+        uid,
+        audit_session_id: AUDIT_UNSET,
+        pid,
+        environment_sent: 1,
+        ..SessionEntry::default()
+    };
+    let process = ProcessEntry {
+        session: key,
+        ..ProcessEntry::default()
+    };
+    let probes = recorder.probes();
+    probes
+        .sessions
+        .insert(key, entry, 0)
+        .and_then(|()| probes.processes.insert(pid, process, 0))
+        .map_err(|e| format!("the kernel's table of sessions: {e}"))?;
+    let birth = Birth {
+        time,
+        uid,
+        connection: (Endpoint::default(), Endpoint::default()),
+    };
+    let command = command
+        .iter()
+        .map(|word| word.as_bytes().to_vec())
+        .collect();
+    recorder
+        .table
+        .insert(key, birth, command, &mut recorder.writer);
+    Ok(())
+}
+
+/// The file that a shell would run for `name`.
+fn find(name: &OsStr) -> Result<PathBuf, String> {
+    if name.as_bytes().contains(&b'/') {
+        return Ok(name.into());
+    }
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path)
+        .map(|folder| folder.join(name))
+        .find(|file| is_program(file))
+        .ok_or_else(|| {
+            format!(
+                "{}: no such program in PATH ({}); give its path",
+                name.display(),
+                path.display()
+            )
+        })
+}
+
+fn is_program(file: &Path) -> bool {
+    let Ok(path) = CString::new(file.as_os_str().as_bytes()) else {
+        return false;
+    };
+    // SAFETY: a string that ends in zero.
+    file.is_file() && unsafe { libc::access(path.as_ptr(), libc::X_OK) } == 0
+}
+
+/// Forks the process that will be the command, once it is told to go.
+fn spawn(program: &Path, command: &[OsString], quiet: bool) -> io::Result<Child> {
+    let path = CString::new(program.as_os_str().as_bytes())?;
+    let words = command
+        .iter()
+        .map(|word| CString::new(word.as_bytes()))
+        .collect::<Result<Vec<_>, _>>()?;
+    let mut argv: Vec<_> = words.iter().map(|word| word.as_ptr()).collect();
+    argv.push(std::ptr::null());
+    let (mut wait, go) = io::pipe()?;
+    // SAFETY: there is one thread, so the child is a whole copy.
+    let pid = unsafe { libc::fork() };
+    match pid {
+        -1 => Err(io::Error::last_os_error()),
+        0 => {
+            drop(go);
+            // SAFETY: unblocks what the recorder blocks, and becomes the command; all strings and
+            // the list end in zero.
+            unsafe {
+                libc::sigprocmask(libc::SIG_UNBLOCK, &signals(), std::ptr::null_mut());
+                libc::signal(libc::SIGPIPE, libc::SIG_DFL);
+                if quiet {
+                    libc::dup2(io::stderr().as_raw_fd(), libc::STDOUT_FILENO);
+                }
+                if wait.read_exact(&mut [0]).is_ok() {
+                    libc::execv(path.as_ptr(), argv.as_ptr());
+                    let error = io::Error::last_os_error();
+                    eprintln!("recorderd: {}: can't be run: {error}", program.display());
+                }
+                libc::_exit(NOT_FOUND)
+            }
+        }
+        pid => Ok(Child { pid, go }),
+    }
+}
+
+/// The exit code of our child, if it has one yet.
+fn reap(pid: libc::pid_t, options: i32) -> Option<i32> {
+    let mut status = 0;
+    // SAFETY: the kernel writes one number.
+    if unsafe { libc::waitpid(pid, &mut status, options) } != pid {
+        return None;
+    }
+    Some(if libc::WIFSIGNALED(status) {
+        128 + libc::WTERMSIG(status)
+    } else {
+        libc::WEXITSTATUS(status)
+    })
+}

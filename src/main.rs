@@ -1,0 +1,174 @@
+//! The command line of recorderd.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use recorderd::config::{Config, Output};
+use recorderd::daemon::{self, Waiter};
+use recorderd::event::{Clock, Host, HostNames, Ids, Writer};
+use recorderd::probe::{Probes, RingSizes, preflight};
+use recorderd::recorder::Recorder;
+use recorderd::session::{Cgroups, Table};
+use recorderd::sink::{Log, Sink};
+use recorderd::{host, launch};
+
+const HELP: &str = "\
+recorderd records every SSH session on this host, from the kernel, as JSON lines.
+
+Usage:
+  recorderd --config FILE                       record all SSH logins, in the foreground
+  recorderd record [--config FILE] -- COMMAND   record one command as a session of its own
+  recorderd --help | --version
+
+Without a config, `record` writes events to standard output, and the command's own output goes to
+standard error.
+
+Exit codes: 0 done; 1 this host can't be recorded; 2 wrong command line or config. `record` exits
+as its command does.
+";
+
+const CANNOT: u8 = 1;
+const USAGE: u8 = 2;
+
+/// Exit code, and the lines that say why.
+type Failure = (u8, Vec<String>);
+
+enum Task {
+    Help,
+    Version,
+    Daemon(PathBuf),
+    Record(Option<PathBuf>, Vec<OsString>),
+}
+
+fn main() -> ExitCode {
+    let done = match task() {
+        Ok(Task::Help) => {
+            print!("{HELP}");
+            Ok(0)
+        }
+        Ok(Task::Version) => {
+            println!("recorderd {}", env!("CARGO_PKG_VERSION"));
+            Ok(0)
+        }
+        Ok(Task::Daemon(config)) => run_daemon(&config),
+        Ok(Task::Record(config, command)) => record(config.as_deref(), &command),
+        Err(error) => Err((USAGE, vec![format!("{error}; see recorderd --help")])),
+    };
+    match done {
+        Ok(code) => ExitCode::from(code),
+        Err((code, lines)) => {
+            for line in lines {
+                eprintln!("recorderd: {line}");
+            }
+            ExitCode::from(code)
+        }
+    }
+}
+
+fn task() -> Result<Task, lexopt::Error> {
+    use lexopt::prelude::*;
+    let mut parser = lexopt::Parser::from_env();
+    let mut config = None;
+    let mut recording = false;
+    while let Some(argument) = parser.next()? {
+        match argument {
+            Short('h') | Long("help") => return Ok(Task::Help),
+            Short('V') | Long("version") => return Ok(Task::Version),
+            Short('c') | Long("config") => config = Some(PathBuf::from(parser.value()?)),
+            Value(word) if !recording && word == "record" => recording = true,
+            Value(word) if recording => {
+                let mut command = vec![word];
+                command.extend(parser.raw_args()?);
+                return Ok(Task::Record(config, command));
+            }
+            _ => return Err(argument.unexpected()),
+        }
+    }
+    if recording {
+        return Err("record: no command is given; write it behind `--`".into());
+    }
+    config
+        .map(Task::Daemon)
+        .ok_or_else(|| "no config is given; use --config FILE".into())
+}
+
+fn load(path: &Path) -> Result<Config, Failure> {
+    let loaded = Config::load(path).map_err(|errors| (USAGE, errors))?;
+    for notice in loaded.notices {
+        eprintln!("recorderd: {notice}");
+    }
+    Ok(loaded.config)
+}
+
+fn cannot(error: impl ToString) -> Failure {
+    (CANNOT, vec![error.to_string()])
+}
+
+fn run_daemon(path: &Path) -> Result<u8, Failure> {
+    let config = load(path)?;
+    if !config.enabled {
+        eprintln!(
+            "recorderd: {}: recording is switched off (enabled: false), so there is nothing to do",
+            path.display()
+        );
+        return Ok(0);
+    }
+    preflight().map_err(cannot)?;
+    let id = host::id(&config.data_dir).map_err(cannot)?;
+    let cgroups = Cgroups::new(&config.cgroup_path, &config.root_path)
+        .inspect_err(|error| eprintln!("recorderd: {error}; sessions get no cgroups of their own"))
+        .ok();
+    let (recorder, waiter) = recorder(&config, &id, Table::new(cgroups))?;
+    let place = match &recorder.sink {
+        Sink::File(log) => log.link().display().to_string(),
+        _ => "standard output".into(),
+    };
+    eprintln!("ready: recording SSH sessions to {place}");
+    daemon::notify("READY=1");
+    daemon::run(recorder, &waiter);
+    Ok(0)
+}
+
+fn record(path: Option<&Path>, command: &[OsString]) -> Result<u8, Failure> {
+    let config = match path {
+        Some(path) => load(path)?,
+        None => Config {
+            output: Output::Stdout,
+            ..Config::default()
+        },
+    };
+    preflight().map_err(cannot)?;
+    let id = match path {
+        Some(_) => host::id(&config.data_dir).map_err(cannot)?,
+        None => host::new_id(),
+    };
+    let (recorder, waiter) = recorder(&config, &id, Table::new(None))?;
+    let quiet = matches!(config.output, Output::Stdout);
+    let status = launch::run(recorder, &waiter, command, quiet).map_err(cannot)?;
+    Ok(status as u8)
+}
+
+fn recorder(config: &Config, id: &str, table: Table) -> Result<(Recorder, Waiter), Failure> {
+    let clock = Clock::new();
+    let sink = match config.output {
+        Output::Stdout => Sink::Stdout,
+        Output::File => Sink::File(Log::open(&config.data_dir, id, clock.today()).map_err(cannot)?),
+    };
+    let hostname = config.nodename.clone().unwrap_or_else(host::hostname);
+    let host = Host::new(&HostNames {
+        cluster: config.cluster_name.as_deref().unwrap_or_default(),
+        id,
+        hostname: &hostname,
+        labels: &config.labels,
+    });
+    let probes = Probes::start(RingSizes::from_pages(
+        config.command_buffer_pages,
+        config.disk_buffer_pages,
+        config.network_buffer_pages,
+    ))
+    .map_err(cannot)?;
+    let waiter = Waiter::new(&probes.descriptors()).map_err(cannot)?;
+    let writer = Writer::new(host, Ids::new(), clock);
+    Ok((Recorder::new(probes, table, writer, sink), waiter))
+}

@@ -1,0 +1,14 @@
+//! The probes: loaded into the kernel, attached to their hooks, and read from their rings.
+
+mod object;
+mod order;
+mod preflight;
+mod ring;
+mod shared;
+mod tracepoint;
+
+pub use object::{ProbeError, Probes, RingSizes};
+pub use order::Order;
+pub use preflight::preflight;
+pub use ring::Ring;
+pub use shared::{Shared, boot_time, real_time};

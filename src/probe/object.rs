@@ -1,0 +1,268 @@
+//! The compiled object: loaded with the config's sizes, and attached.
+
+use std::ffi::CString;
+use std::fmt;
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
+
+use aya::maps::{HashMap, Map, MapData};
+use aya::programs::Program;
+use aya::programs::tp_btf::BtfTracePointLink;
+use aya::{Btf, Ebpf, EbpfLoader};
+
+use super::ring::{Ring, page_size};
+use super::shared::Shared;
+use super::tracepoint::{self, Tracefs};
+use crate::record::layout::{ProcessEntry, SessionEntry};
+
+static OBJECT: &[u8] = aya::include_bytes_aligned!("../../probes/recorderd.bpf.o");
+
+/// Sessions and processes that can be recorded at once.
+const SESSIONS: u32 = 16_384;
+const PROCESSES: u32 = 131_072;
+
+/// Room for the life of 16,384 sessions at once, without their environments. Bytes.
+const SESSION_RING: usize = 2 << 20;
+
+/// SLOTS_PER_CPU of probes/ring.h.
+const SLOTS_PER_CPU: usize = 4;
+
+/// Where a program is attached.
+enum Hook {
+    /// A tracepoint with typed arguments.
+    Typed(&'static str),
+    /// The exits of these system calls.
+    Syscalls(&'static [&'static str]),
+}
+
+/// Every program, and its hooks.
+const PROGRAMS: &[(&str, Hook)] = &[
+    ("session_fork", Hook::Typed("sched_process_fork")),
+    ("session_exit", Hook::Typed("sched_process_exit")),
+    ("command_exec", Hook::Typed("sched_process_exec")),
+    ("command_failed", Hook::Syscalls(&["execve", "execveat"])),
+    (
+        "disk_open",
+        Hook::Syscalls(&["openat", "openat2", "open", "creat"]),
+    ),
+    ("network_connect", Hook::Typed("inet_sock_set_state")),
+];
+
+/// System calls that younger architectures, such as arm64, do without.
+const OLD_SYSCALLS: &[&str] = &["open", "creat"];
+
+/// Sizes of the rings, in bytes: powers of two, and multiples of a page.
+#[derive(Clone, Copy, Debug)]
+pub struct RingSizes {
+    /// Ring of session.command.
+    pub command: usize,
+    /// Ring of session.disk.
+    pub disk: usize,
+    /// Ring of session.network.
+    pub network: usize,
+}
+
+impl RingSizes {
+    /// From numbers of pages, as the config has them.
+    pub fn from_pages(command: u32, disk: u32, network: u32) -> Self {
+        let bytes = |pages: u32| pages as usize * page_size();
+        Self {
+            command: bytes(command),
+            disk: bytes(disk),
+            network: bytes(network),
+        }
+    }
+}
+
+/// What could not be loaded or attached, and why.
+#[derive(Debug)]
+pub struct ProbeError {
+    what: String,
+    why: String,
+}
+
+impl ProbeError {
+    fn new(what: impl Into<String>, why: impl fmt::Display) -> Self {
+        Self {
+            what: what.into(),
+            why: why.to_string(),
+        }
+    }
+}
+
+impl fmt::Display for ProbeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.what, self.why)
+    }
+}
+
+/// The attached probes. They are detached when this is dropped.
+pub struct Probes {
+    links: Links,
+    /// The rings, in the order of the families.
+    pub rings: [Ring; 4],
+    /// Control page and slots.
+    pub shared: Shared,
+    /// The kernel's table of sessions.
+    pub sessions: HashMap<MapData, u64, SessionEntry>,
+    /// The kernel's table of processes.
+    pub processes: HashMap<MapData, u32, ProcessEntry>,
+    ring_maps: [MapData; 4],
+}
+
+#[derive(Default)]
+struct Links {
+    typed: Vec<BtfTracePointLink>,
+    syscalls: Vec<OwnedFd>,
+}
+
+impl Probes {
+    /// Loads and attaches every probe.
+    ///
+    /// # Errors
+    /// The program or map that the kernel refused, and its reason.
+    pub fn start(sizes: RingSizes) -> Result<Self, ProbeError> {
+        raise_memory_limit();
+        let slots = possible_cpus()? * SLOTS_PER_CPU;
+        let btf = Btf::from_sys_fs().map_err(|e| ProbeError::new("kernel BTF", e))?;
+        let ring_sizes = [SESSION_RING, sizes.command, sizes.disk, sizes.network];
+        let ring_names = ["session_ring", "command_ring", "disk_ring", "network_ring"];
+        let mut loader = EbpfLoader::new();
+        loader
+            .btf(Some(&btf))
+            .map_max_entries("sessions", SESSIONS)
+            .map_max_entries("processes", PROCESSES)
+            .map_max_entries("slots", slots as u32);
+        for (name, size) in ring_names.into_iter().zip(ring_sizes) {
+            loader.map_max_entries(name, size as u32);
+        }
+        let mut object = loader
+            .load(OBJECT)
+            .map_err(|e| ProbeError::new("probes", chain(&e)))?;
+        let mut ring_maps = Vec::new();
+        for name in ring_names {
+            ring_maps.push(take(&mut object, name)?);
+        }
+        let mut rings = Vec::new();
+        for (map, size) in ring_maps.iter().zip(ring_sizes) {
+            rings.push(Ring::map(map.fd().as_fd(), size).map_err(|e| ProbeError::new("ring", e))?);
+        }
+        let control = take(&mut object, "control")?;
+        let slot_map = take(&mut object, "slots")?;
+        let slot_size = slot_map
+            .info()
+            .map_err(|e| ProbeError::new("map slots", e))?
+            .value_size() as usize;
+        let shared = Shared::map(
+            control.fd().as_fd(),
+            slot_map.fd().as_fd(),
+            slot_size.next_multiple_of(8),
+            slots,
+        )
+        .map_err(|e| ProbeError::new("shared memory", e))?;
+        let table = |object: &mut Ebpf, name: &str| {
+            object
+                .take_map(name)
+                .ok_or_else(|| ProbeError::new(name, "not in the object"))
+        };
+        let sessions = HashMap::try_from(table(&mut object, "sessions")?)
+            .map_err(|e| ProbeError::new("map sessions", e))?;
+        let processes = HashMap::try_from(table(&mut object, "processes")?)
+            .map_err(|e| ProbeError::new("map processes", e))?;
+        let links = attach(&mut object, &btf)?;
+        shared.attached();
+        let array = |_| ProbeError::new("rings", "not four");
+        Ok(Self {
+            links,
+            rings: rings.try_into().map_err(|_| array(()))?,
+            shared,
+            sessions,
+            processes,
+            ring_maps: ring_maps.try_into().map_err(|_| array(()))?,
+        })
+    }
+
+    /// The descriptors that become readable when a probe wakes the daemon.
+    pub fn descriptors(&self) -> [RawFd; 4] {
+        self.ring_maps
+            .each_ref()
+            .map(|map| map.fd().as_fd().as_raw_fd())
+    }
+
+    /// Detaches every hook; what is in the rings stays readable.
+    pub fn detach(&mut self) {
+        self.links = Links::default();
+    }
+}
+
+fn attach(object: &mut Ebpf, btf: &Btf) -> Result<Links, ProbeError> {
+    let tracefs = Tracefs::open().map_err(|e| ProbeError::new("tracefs", e))?;
+    let mut links = Links::default();
+    for (name, hook) in PROGRAMS {
+        let program = object
+            .program_mut(name)
+            .ok_or_else(|| ProbeError::new(*name, "not in the object"))?;
+        let error = |e: &dyn std::error::Error| ProbeError::new(format!("probe {name}"), chain(e));
+        match (program, hook) {
+            (Program::BtfTracePoint(program), Hook::Typed(tracepoint)) => {
+                program.load(tracepoint, btf).map_err(|e| error(&e))?;
+                let id = program.attach().map_err(|e| error(&e))?;
+                links
+                    .typed
+                    .push(program.take_link(id).map_err(|e| error(&e))?);
+            }
+            (Program::TracePoint(program), Hook::Syscalls(calls)) => {
+                program.load().map_err(|e| error(&e))?;
+                let fd = program.fd().map_err(|e| error(&e))?;
+                for call in *calls {
+                    let path = CString::new(format!("events/syscalls/sys_exit_{call}/id"))
+                        .map_err(|e| error(&e))?;
+                    match tracefs.id(&path) {
+                        Ok(id) => links
+                            .syscalls
+                            .push(tracepoint::attach(fd.as_fd(), id).map_err(|e| error(&e))?),
+                        Err(e)
+                            if e.kind() == io::ErrorKind::NotFound
+                                && OLD_SYSCALLS.contains(call) => {}
+                        Err(e) => return Err(error(&e)),
+                    }
+                }
+            }
+            _ => return Err(ProbeError::new(*name, "of another type in the object")),
+        }
+    }
+    Ok(links)
+}
+
+fn take(object: &mut Ebpf, name: &str) -> Result<MapData, ProbeError> {
+    match object.take_map(name) {
+        Some(Map::RingBuf(map) | Map::Array(map)) => Ok(map),
+        _ => Err(ProbeError::new(name, "not in the object")),
+    }
+}
+
+/// An error with all that caused it, in one line.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(error) = source {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        source = error.source();
+    }
+    text.replace('\n', " | ")
+}
+
+/// Before 5.11 maps count against RLIMIT_MEMLOCK. Where it can't be raised, loading says so.
+fn raise_memory_limit() {
+    let unlimited = libc::rlimit {
+        rlim_cur: libc::RLIM_INFINITY,
+        rlim_max: libc::RLIM_INFINITY,
+    };
+    // SAFETY: reads the structure.
+    unsafe { libc::setrlimit(libc::RLIMIT_MEMLOCK, &unlimited) };
+}
+
+fn possible_cpus() -> Result<usize, ProbeError> {
+    aya::util::nr_cpus().map_err(|(path, e)| ProbeError::new(path, e))
+}

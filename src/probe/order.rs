@@ -1,0 +1,82 @@
+//! One stream out of several rings, by kernel time.
+
+use super::ring::{HEADER, Ring};
+use super::shared::Shared;
+use crate::record::layout::{Head, read};
+
+/// How often to look again for a record that is being written, before leaving it to the next round.
+const PATIENCE: u32 = 64;
+
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Waiting {
+    time: u64,
+    ring: usize,
+    position: u64,
+}
+
+/// The records that have been seen and not yet handed on.
+pub struct Order {
+    waiting: Vec<Waiting>,
+}
+
+impl Order {
+    /// Room for as many records as the rings can hold, so that it never grows.
+    pub fn new(rings: &[Ring]) -> Self {
+        let smallest = size_of::<Head>() + HEADER;
+        let most = rings.iter().map(|ring| ring.size() / smallest).sum();
+        Self {
+            waiting: Vec::with_capacity(most),
+        }
+    }
+
+    /// Whether records are left that were too young to be handed on.
+    pub fn is_empty(&self) -> bool {
+        self.waiting.is_empty()
+    }
+
+    /// Hands on, oldest first, every record that no older one can follow any more; returns how
+    /// many. Bytes that are not a record count as of time 0.
+    pub fn drain(
+        &mut self,
+        rings: &mut [Ring],
+        shared: &Shared,
+        mut each: impl FnMut(&[u8]),
+    ) -> usize {
+        let Some(settled) = self.scan(rings, shared) else {
+            return 0;
+        };
+        self.waiting.sort_unstable();
+        let ready = self.waiting.partition_point(|entry| entry.time <= settled);
+        for entry in &self.waiting[..ready] {
+            each(rings[entry.ring].record(entry.position));
+        }
+        self.waiting.drain(..ready);
+        for (index, ring) in rings.iter_mut().enumerate() {
+            let of_ring = self.waiting.iter().filter(|entry| entry.ring == index);
+            ring.release(of_ring.map(|entry| entry.position).min());
+        }
+        ready
+    }
+
+    /// Takes note of all new records; tells up to which time they are complete.
+    fn scan(&mut self, rings: &mut [Ring], shared: &Shared) -> Option<u64> {
+        for _ in 0..PATIENCE {
+            let settled = shared.settled();
+            let mut complete = true;
+            for (index, ring) in rings.iter_mut().enumerate() {
+                complete &= ring.scan(|position, bytes| {
+                    self.waiting.push(Waiting {
+                        time: read::<Head>(bytes).map_or(0, |head| head.time),
+                        ring: index,
+                        position,
+                    });
+                });
+            }
+            if complete && settled.is_some() {
+                return settled;
+            }
+            std::thread::yield_now();
+        }
+        None
+    }
+}

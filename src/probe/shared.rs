@@ -1,0 +1,131 @@
+//! The memory that the daemon shares with the probes: the control page and the slots.
+
+use std::io;
+use std::os::fd::BorrowedFd;
+use std::sync::atomic::{AtomicU64, Ordering, fence};
+
+use super::ring::Mapping;
+use crate::record::layout::{Claim, Control, reader};
+
+/// Nanoseconds since boot, suspend included: the clock of every record.
+pub fn boot_time() -> u64 {
+    nanoseconds(libc::CLOCK_BOOTTIME)
+}
+
+/// Nanoseconds since 1970-01-01 UTC, as the host's clock has them.
+pub fn real_time() -> u64 {
+    nanoseconds(libc::CLOCK_REALTIME)
+}
+
+fn nanoseconds(clock: libc::clockid_t) -> u64 {
+    let mut now = libc::timespec {
+        tv_sec: 0,
+        tv_nsec: 0,
+    };
+    // SAFETY: the kernel fills the structure.
+    unsafe { libc::clock_gettime(clock, &mut now) };
+    now.tv_sec as u64 * 1_000_000_000 + now.tv_nsec as u64
+}
+
+/// A record may become visible this much later than its time says: clocks of two CPUs, and stores
+/// that are still on their way. Nanoseconds.
+const VISIBILITY: u64 = 1_000_000;
+
+/// The control page and the slots.
+pub struct Shared {
+    control: Mapping,
+    slots: Mapping,
+    slot_size: usize,
+    slot_count: usize,
+}
+
+impl Shared {
+    /// Maps both. `slot_size` is the size of a map value, a multiple of eight.
+    ///
+    /// # Errors
+    /// What mmap(2) says.
+    pub fn map(
+        control: BorrowedFd<'_>,
+        slots: BorrowedFd<'_>,
+        slot_size: usize,
+        slot_count: usize,
+    ) -> io::Result<Self> {
+        Ok(Self {
+            control: Mapping::new(control, size_of::<Control>(), 0, true)?,
+            slots: Mapping::new(slots, slot_size * slot_count, 0, false)?,
+            slot_size,
+            slot_count,
+        })
+    }
+
+    fn control(&self, offset: usize) -> &AtomicU64 {
+        self.control.word(offset)
+    }
+
+    /// How often something was lost, since the start.
+    pub fn losses(&self) -> u64 {
+        self.control(std::mem::offset_of!(Control, losses))
+            .load(Ordering::Relaxed)
+    }
+
+    /// Logins and processes that found no room in their tables, since the start.
+    pub fn full(&self) -> (u64, u64) {
+        let load = |offset| self.control(offset).load(Ordering::Relaxed);
+        (
+            load(std::mem::offset_of!(Control, sessions_full)),
+            load(std::mem::offset_of!(Control, processes_full)),
+        )
+    }
+
+    /// Tells the probes that every hook is attached.
+    pub fn attached(&self) {
+        self.control(std::mem::offset_of!(Control, attached))
+            .store(1, Ordering::SeqCst);
+    }
+
+    /// Tells the probes that the daemon looks at the rings by itself for now.
+    pub fn timed(&self) {
+        self.control(std::mem::offset_of!(Control, reader))
+            .store(reader::TIMED, Ordering::SeqCst);
+    }
+
+    /// Tells the probes to wake the daemon for the next record.
+    pub fn asleep(&self) {
+        self.control(std::mem::offset_of!(Control, reader))
+            .store(reader::ASLEEP, Ordering::SeqCst);
+        fence(Ordering::SeqCst);
+    }
+
+    fn claims(&self) -> impl Iterator<Item = (u64, u64)> {
+        (0..self.slot_count).map(|index| {
+            let load = |offset| {
+                self.slots
+                    .word(index * self.slot_size + offset)
+                    .load(Ordering::Acquire)
+            };
+            (
+                load(std::mem::offset_of!(Claim, claims)),
+                load(std::mem::offset_of!(Claim, time)),
+            )
+        })
+    }
+
+    /// Whether a probe is at work on a record.
+    pub fn busy(&self) -> bool {
+        self.claims().any(|(claims, _)| claims > 0)
+    }
+
+    /// The time before which every record is in its ring already, if it can be told right now.
+    /// The rings are to be looked at after this call.
+    pub fn settled(&self) -> Option<u64> {
+        let mut settled = boot_time() - VISIBILITY;
+        for (claims, time) in self.claims() {
+            match (claims, time) {
+                (0, _) => {}
+                (_, 0) => return None,
+                (_, time) => settled = settled.min(time - 1),
+            }
+        }
+        Some(settled)
+    }
+}

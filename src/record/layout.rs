@@ -1,0 +1,212 @@
+//! The mirror of `probes/record.h`: what the probes send, and the values of the maps they share.
+//! `tests/layout.rs` compares every name, offset and size here with the BTF of the object.
+
+/// A type that is laid out as the C structure of the same meaning.
+///
+/// # Safety
+/// The implementor is `repr(C)`, has no padding, and any bytes are a valid value of it.
+pub unsafe trait Layout: Copy + 'static {
+    /// The C name of the structure.
+    const NAME: &'static str;
+    /// Name, offset and size of each field, in bytes.
+    const FIELDS: &'static [(&'static str, usize, usize)];
+}
+
+/// Reads `T` from the beginning of `bytes`; `None` if they are too few.
+pub fn read<T: Layout>(bytes: &[u8]) -> Option<T> {
+    if bytes.len() < size_of::<T>() {
+        return None;
+    }
+    // SAFETY: the length is checked above, and any bytes are a valid `Layout`.
+    Some(unsafe { bytes.as_ptr().cast::<T>().read_unaligned() })
+}
+
+macro_rules! layout {
+    ($($(#[$about:meta])* $c_name:literal $name:ident { $($field:ident: $type:ty,)* })*) => {
+        $(
+            $(#[$about])*
+            #[allow(missing_docs)]
+            #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+            #[repr(C)]
+            pub struct $name { $(pub $field: $type,)* }
+
+            // SAFETY: all fields are integers or arrays of them, and the test of the layout shows
+            // that there is no padding between them.
+            unsafe impl Layout for $name {
+                const NAME: &'static str = $c_name;
+                const FIELDS: &'static [(&'static str, usize, usize)] = &[
+                    $((stringify!($field), std::mem::offset_of!($name, $field), size_of::<$type>()),)*
+                ];
+            }
+
+            // SAFETY: as above; aya copies such values to and from the maps.
+            unsafe impl aya::Pod for $name {}
+
+            impl Default for $name {
+                fn default() -> Self {
+                    // SAFETY: all fields are integers or arrays of them, so zero is a value.
+                    unsafe { std::mem::zeroed() }
+                }
+            }
+        )*
+
+        /// Every mirrored structure: C name, fields, size in bytes.
+        pub const ALL: &[Described] = &[$(($c_name, $name::FIELDS, size_of::<$name>()),)*];
+    };
+}
+
+/// C name, fields (name, offset, size) and size of one structure.
+pub type Described = (&'static str, &'static [(&'static str, usize, usize)], usize);
+
+layout! {
+    /// The head of every record.
+    "record" Head {
+        time: u64,
+        session: u64,
+        cgroup_id: u64,
+        length: u32,
+        kind: u32,
+        pid: u32,
+        audit_session_id: u32,
+        program: [u8; PROGRAM_LENGTH],
+    }
+
+    /// One end of a connection.
+    "endpoint" Endpoint {
+        address: [u8; 16],
+        port: u16,
+        version: u8,
+        unused: [u8; 5],
+    }
+
+    /// A login was seen for the first time.
+    "session_start" SessionStart {
+        record: Head,
+        local: Endpoint,
+        remote: Endpoint,
+        uid: u32,
+        connection_pid: u32,
+    }
+
+    /// The last process of a session exited.
+    "session_end" SessionEnd {
+        record: Head,
+        lost: Losses,
+    }
+
+    /// The environment of the first program; its bytes follow.
+    "environment" Environment {
+        record: Head,
+        environment_length: u32,
+        unused: u32,
+    }
+
+    /// A program was run, or could not be; its path and arguments follow.
+    "command" Command {
+        record: Head,
+        parent_pid: u32,
+        return_code: i32,
+        path_length: u32,
+        argv_length: u32,
+        argv_missing: u32,
+        rows: u16,
+        columns: u16,
+        has_terminal: u32,
+        unused: u32,
+    }
+
+    /// A file was opened, or could not be; its path follows.
+    "disk" Disk {
+        record: Head,
+        return_code: i32,
+        flags: u32,
+        path_length: u32,
+        path_notes: u32,
+    }
+
+    /// A connection was begun.
+    "network" Network {
+        record: Head,
+        source: Endpoint,
+        destination: Endpoint,
+    }
+
+    /// The value of the map `sessions`.
+    "session" SessionEntry {
+        time: u64,
+        processes: u64,
+        uid: u32,
+        audit_session_id: u32,
+        pid: u32,
+        environment_sent: u32,
+        connection_pid: u32,
+        unused: u32,
+        local: Endpoint,
+        remote: Endpoint,
+        lost: Losses,
+    }
+
+    /// The value of the map `processes`.
+    "process" ProcessEntry {
+        session: u64,
+        role: u32,
+        unused: u32,
+    }
+
+    /// The page of the map `control`.
+    "control" Control {
+        reader: u64,
+        attached: u64,
+        losses: u64,
+        sessions_full: u64,
+        processes_full: u64,
+    }
+
+    /// The beginning of a slot, in which a probe builds its record.
+    "claim" Claim {
+        claims: u64,
+        time: u64,
+        unused: [u64; 6],
+    }
+}
+
+/// Length of a program's name as the kernel keeps it (TASK_COMM_LEN), in bytes.
+pub const PROGRAM_LENGTH: usize = 16;
+/// The largest record, in bytes.
+pub const RECORD_MAX: usize = 16384;
+/// The audit session id of what never logged in (AUDIT_SID_UNSET).
+pub const AUDIT_UNSET: u32 = u32::MAX;
+
+/// `enum family`.
+pub const FAMILIES: [&str; 4] = ["session", "command", "disk", "network"];
+/// `enum loss`.
+pub const CAUSES: [&str; 4] = ["ring_full", "slots_busy", "read_fault", "table_full"];
+/// Counts by family and cause.
+pub type Losses = [[u64; CAUSES.len()]; FAMILIES.len()];
+
+/// `enum kind`.
+pub mod kind {
+    #![allow(missing_docs)]
+    pub const SESSION_START: u32 = 1;
+    pub const SESSION_END: u32 = 2;
+    pub const ENVIRONMENT: u32 = 3;
+    pub const COMMAND: u32 = 4;
+    pub const DISK: u32 = 5;
+    pub const NETWORK: u32 = 6;
+}
+
+/// `enum path_note`.
+pub mod path_note {
+    #![allow(missing_docs)]
+    pub const CUT: u32 = 1;
+    pub const DELETED: u32 = 2;
+    pub const RELATIVE: u32 = 4;
+}
+
+/// `enum reader`.
+pub mod reader {
+    #![allow(missing_docs)]
+    pub const ASLEEP: u64 = 0;
+    pub const TIMED: u64 = 1;
+    pub const WOKEN: u64 = 2;
+}

@@ -1,0 +1,174 @@
+//! From the bytes that a probe sends to a value.
+
+pub mod layout;
+
+use layout::{
+    Command, Disk, Endpoint, Environment, Head, Layout, Losses, Network, SessionEnd, SessionStart,
+    kind, read,
+};
+
+/// One record, borrowed from the ring it came by.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Record<'a> {
+    /// When, in which session, by which process.
+    pub head: Head,
+    /// What.
+    pub body: Body<'a>,
+}
+
+/// What a record tells.
+#[derive(Debug, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub enum Body<'a> {
+    SessionStart {
+        local: Endpoint,
+        remote: Endpoint,
+        uid: u32,
+        connection_pid: u32,
+    },
+    SessionEnd {
+        lost: Losses,
+    },
+    /// `NAME=value` strings, each ended by a zero byte.
+    Environment(&'a [u8]),
+    Command {
+        parent_pid: u32,
+        return_code: i32,
+        path: &'a [u8],
+        /// argv[0] included, each ended by a zero byte.
+        argv: &'a [u8],
+        argv_missing: u32,
+        /// Columns and rows, if the process has a controlling terminal.
+        terminal: Option<(u16, u16)>,
+    },
+    Disk {
+        return_code: i32,
+        flags: u32,
+        path: &'a [u8],
+        path_notes: u32,
+    },
+    Network {
+        source: Endpoint,
+        destination: Endpoint,
+    },
+}
+
+/// Why bytes are not a record.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Malformed {
+    /// Fewer bytes than the record says it has, or than its kind needs.
+    Short,
+    /// A kind that no probe sends.
+    Kind(u32),
+}
+
+/// Reads one record.
+///
+/// # Errors
+/// [`Malformed`] if the bytes are not what a probe of this build sends.
+pub fn decode(bytes: &[u8]) -> Result<Record<'_>, Malformed> {
+    let head: Head = read(bytes).ok_or(Malformed::Short)?;
+    let bytes = bytes.get(..head.length as usize).ok_or(Malformed::Short)?;
+    let body = match head.kind {
+        kind::SESSION_START => {
+            let (start, _) = split::<SessionStart>(bytes)?;
+            Body::SessionStart {
+                local: start.local,
+                remote: start.remote,
+                uid: start.uid,
+                connection_pid: start.connection_pid,
+            }
+        }
+        kind::SESSION_END => Body::SessionEnd {
+            lost: split::<SessionEnd>(bytes)?.0.lost,
+        },
+        kind::ENVIRONMENT => {
+            let (environment, rest) = split::<Environment>(bytes)?;
+            Body::Environment(take(rest, environment.environment_length)?.0)
+        }
+        kind::COMMAND => {
+            let (command, rest) = split::<Command>(bytes)?;
+            let (path, rest) = take(rest, command.path_length)?;
+            let (argv, _) = take(rest, command.argv_length)?;
+            Body::Command {
+                parent_pid: command.parent_pid,
+                return_code: command.return_code,
+                path,
+                argv,
+                argv_missing: command.argv_missing,
+                terminal: (command.has_terminal != 0).then_some((command.columns, command.rows)),
+            }
+        }
+        kind::DISK => {
+            let (disk, rest) = split::<Disk>(bytes)?;
+            Body::Disk {
+                return_code: disk.return_code,
+                flags: disk.flags,
+                path: take(rest, disk.path_length)?.0,
+                path_notes: disk.path_notes,
+            }
+        }
+        kind::NETWORK => {
+            let (network, _) = split::<Network>(bytes)?;
+            Body::Network {
+                source: network.source,
+                destination: network.destination,
+            }
+        }
+        other => return Err(Malformed::Kind(other)),
+    };
+    Ok(Record { head, body })
+}
+
+/// The strings of a block in which each is ended by a zero byte.
+pub fn strings(block: &[u8]) -> impl Iterator<Item = &[u8]> + Clone {
+    let count = if block.is_empty() { 0 } else { usize::MAX };
+    let block = block.strip_suffix(&[0]).unwrap_or(block);
+    block.split(|byte| *byte == 0).take(count)
+}
+
+fn split<T: Layout>(bytes: &[u8]) -> Result<(T, &[u8]), Malformed> {
+    let value = read(bytes).ok_or(Malformed::Short)?;
+    Ok((value, &bytes[size_of::<T>()..]))
+}
+
+fn take(bytes: &[u8], length: u32) -> Result<(&[u8], &[u8]), Malformed> {
+    bytes
+        .split_at_checked(length as usize)
+        .ok_or(Malformed::Short)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn strings_keep_empty_ones() {
+        let of = |block: &'static [u8]| strings(block).collect::<Vec<_>>();
+        assert_eq!(of(b""), Vec::<&[u8]>::new());
+        assert_eq!(of(b"\0"), [b""]);
+        assert_eq!(of(b"ls\0"), [b"ls"]);
+        assert_eq!(of(b"a\0\0b\0"), [b"a".as_slice(), b"", b"b"]);
+        assert_eq!(of(b"a\0\0"), [b"a".as_slice(), b""]);
+        assert_eq!(of(b"cut"), [b"cut"]);
+    }
+
+    #[test]
+    fn a_length_beyond_the_bytes_is_refused() {
+        let mut bytes = [0u8; size_of::<Head>()];
+        assert_eq!(decode(&bytes), Err(Malformed::Kind(0)));
+        bytes[24] = 255;
+        assert_eq!(decode(&bytes), Err(Malformed::Short));
+        assert_eq!(decode(&bytes[..40]), Err(Malformed::Short));
+    }
+
+    #[test]
+    fn a_string_beyond_the_record_is_refused() {
+        let mut bytes = [0u8; size_of::<Disk>()];
+        bytes[24..28].copy_from_slice(&(size_of::<Disk>() as u32).to_ne_bytes());
+        bytes[28] = kind::DISK as u8;
+        assert!(decode(&bytes).is_ok());
+        bytes[size_of::<Head>() + 8] = 1;
+        assert_eq!(decode(&bytes), Err(Malformed::Short));
+    }
+}

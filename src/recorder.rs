@@ -1,0 +1,170 @@
+//! From the rings to the sink: one round at a time.
+
+use std::os::fd::RawFd;
+
+use aya::maps::{HashMap, MapData};
+
+use crate::event::{Writer, date};
+use crate::probe::{Order, Probes, boot_time};
+use crate::record::layout::SessionEntry;
+use crate::session::{Kernel, Table};
+use crate::sink::Sink;
+
+/// Everything between the kernel and the log.
+pub struct Recorder {
+    probes: Probes,
+    order: Order,
+    /// The sessions that are open.
+    pub table: Table,
+    /// Writes their events.
+    pub writer: Writer,
+    /// Takes them.
+    pub sink: Sink,
+    losses: u64,
+    full: (u64, u64),
+    malformed: u64,
+    reconciling: bool,
+}
+
+/// When to look at the rings again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Next {
+    /// At once: the record that woke the daemon was too young to be handed on.
+    Now,
+    /// Soon: records keep coming.
+    Soon,
+    /// A little later: something waits for its time.
+    Later,
+    /// When a probe wakes the daemon.
+    Woken,
+}
+
+struct Tables<'a>(&'a HashMap<MapData, u64, SessionEntry>);
+
+impl Kernel for Tables<'_> {
+    fn session(&self, key: u64) -> Option<SessionEntry> {
+        self.0.get(&key, 0).ok()
+    }
+}
+
+impl Recorder {
+    /// Joins the parts.
+    pub fn new(probes: Probes, table: Table, writer: Writer, sink: Sink) -> Self {
+        Self {
+            order: Order::new(&probes.rings),
+            probes,
+            table,
+            writer,
+            sink,
+            losses: 0,
+            full: (0, 0),
+            malformed: 0,
+            reconciling: false,
+        }
+    }
+
+    /// The kernel's side.
+    pub fn probes(&mut self) -> &mut Probes {
+        &mut self.probes
+    }
+
+    /// What becomes readable when a probe wakes the daemon.
+    pub fn descriptors(&self) -> [RawFd; 4] {
+        self.probes.descriptors()
+    }
+
+    /// Takes all that is complete from the rings to the sink. `woken` if a probe asked for it.
+    pub fn round(&mut self, woken: bool) -> Next {
+        self.probes.shared.timed();
+        self.writer.clock.adjust();
+        let Self {
+            probes,
+            order,
+            table,
+            writer,
+            sink,
+            ..
+        } = self;
+        let kernel = Tables(&probes.sessions);
+        let count = order.drain(&mut probes.rings, &probes.shared, |bytes| {
+            table.take(bytes, &kernel, writer);
+            if writer.lines().len() > Writer::BATCH {
+                flush(writer, sink);
+            }
+        });
+        let reconciling = self.reconcile();
+        let waiting = self.table.tick(boot_time(), &mut self.writer);
+        flush(&mut self.writer, &mut self.sink);
+        if woken && !self.order.is_empty() {
+            return Next::Now;
+        }
+        if count > 0 || !self.order.is_empty() || reconciling {
+            return Next::Soon;
+        }
+        self.probes.shared.asleep();
+        let idle = !self.probes.shared.busy()
+            && self.probes.rings.iter().all(crate::probe::Ring::is_empty);
+        match (idle, waiting) {
+            (false, _) => Next::Soon,
+            (true, true) => Next::Later,
+            (true, false) => Next::Woken,
+        }
+    }
+
+    /// Writes down what was lost since the last round.
+    fn reconcile(&mut self) -> bool {
+        let losses = self.probes.shared.losses();
+        if losses != self.losses || self.reconciling {
+            self.losses = losses;
+            self.reconciling = self.table.reconcile(
+                boot_time(),
+                &Tables(&self.probes.sessions),
+                &mut self.writer,
+            );
+        }
+        let full = self.probes.shared.full();
+        if full != self.full {
+            eprintln!(
+                "recorderd: {} logins and {} processes found no room in the kernel's tables and are \
+                 not recorded",
+                full.0 - self.full.0,
+                full.1 - self.full.1
+            );
+            self.full = full;
+        }
+        if self.table.malformed != self.malformed {
+            eprintln!(
+                "recorderd: {} records could not be read; the probes are not of this build",
+                self.table.malformed - self.malformed
+            );
+            self.malformed = self.table.malformed;
+        }
+        self.reconciling
+    }
+
+    /// Stops the hooks, and takes what is left in the rings to the sink.
+    pub fn finish(&mut self) {
+        self.probes.detach();
+        while self.round(false) == Next::Soon {
+            std::thread::sleep(std::time::Duration::from_millis(2));
+        }
+        self.table.open_all(&mut self.writer);
+        flush(&mut self.writer, &mut self.sink);
+    }
+
+    /// Ends all sessions, for a recorder that does not outlive them.
+    pub fn end_all(&mut self) {
+        self.table.end_all(boot_time(), &mut self.writer);
+        flush(&mut self.writer, &mut self.sink);
+    }
+}
+
+/// Gives the lines to the sink.
+fn flush(writer: &mut Writer, sink: &mut Sink) {
+    let day = writer.clock.today();
+    if let Err(error) = sink.write(writer.lines(), day) {
+        let (year, month, day) = date(day);
+        eprintln!("recorderd: log of {year:04}-{month:02}-{day:02}: {error}");
+    }
+    writer.clear();
+}

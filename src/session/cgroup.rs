@@ -1,0 +1,132 @@
+//! A cgroup for each session that has none of its own: for isolation and limits, never to tell
+//! whose process it is.
+
+use std::ffi::CString;
+use std::fs;
+use std::io;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+/// From linux/magic.h: CGROUP2_SUPER_MAGIC.
+const CGROUP2_MAGIC: i64 = 0x6367_7270;
+
+/// The folder in which the cgroups of sessions are made.
+pub struct Cgroups {
+    base: PathBuf,
+    /// Those whose session has ended, but which could not be removed yet.
+    ended: Vec<PathBuf>,
+}
+
+impl Cgroups {
+    /// Uses the cgroup2 mounted at `mount`, and mounts it there if nothing is.
+    ///
+    /// # Errors
+    /// What can't be made or mounted, and why.
+    pub fn new(mount: &Path, root: &str) -> Result<Self, String> {
+        let fault =
+            |what: &str, e: io::Error| format!("cgroup_path: {}: {what}: {e}", mount.display());
+        fs::create_dir_all(mount).map_err(|e| fault("can't be made", e))?;
+        if !is_cgroup2(mount).map_err(|e| fault("can't be looked at", e))? {
+            mount_cgroup2(mount).map_err(|e| fault("can't mount cgroup2", e))?;
+        }
+        let base = mount.join(root.trim_start_matches('/'));
+        fs::create_dir_all(&base).map_err(|e| fault("can't make root_path in it", e))?;
+        Ok(Self {
+            base,
+            ended: Vec::new(),
+        })
+    }
+
+    /// Moves the processes `pids` and their descendants into the session's own cgroup, unless
+    /// logind has put them into a scope.
+    ///
+    /// # Errors
+    /// What can't be made or written, and why. Processes that are gone are not an error.
+    pub fn adopt(&self, sid: &str, pids: &[u32]) -> Result<(), String> {
+        if pids.iter().any(|pid| in_login_scope(*pid)) {
+            return Ok(());
+        }
+        let cgroup = self.base.join(sid);
+        fs::create_dir_all(&cgroup).map_err(|e| format!("cgroup: {}: {e}", cgroup.display()))?;
+        let list = cgroup.join("cgroup.procs");
+        let mut left = pids.to_vec();
+        while let Some(pid) = left.pop() {
+            match fs::write(&list, pid.to_string()) {
+                Ok(()) => left.extend(children(pid)),
+                Err(e) if e.raw_os_error() == Some(libc::ESRCH) => {}
+                Err(e) => return Err(format!("cgroup: {}: process {pid}: {e}", list.display())),
+            }
+        }
+        Ok(())
+    }
+
+    /// Removes the session's cgroup, now or as soon as it is empty.
+    pub fn end(&mut self, sid: &str) {
+        self.ended.push(self.base.join(sid));
+        self.sweep();
+    }
+
+    /// Tries again what could not be removed; tells whether something is left.
+    pub fn sweep(&mut self) -> bool {
+        self.ended.retain(|cgroup| match fs::remove_dir(cgroup) {
+            Ok(()) => false,
+            Err(e) => e.raw_os_error() == Some(libc::EBUSY),
+        });
+        !self.ended.is_empty()
+    }
+}
+
+fn is_cgroup2(path: &Path) -> io::Result<bool> {
+    let path = CString::new(path.as_os_str().as_bytes())?;
+    // SAFETY: the structure is plain numbers, and is filled by the call.
+    let mut information: libc::statfs = unsafe { std::mem::zeroed() };
+    // SAFETY: a string that ends in zero, and the structure above.
+    if unsafe { libc::statfs(path.as_ptr(), &mut information) } < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(information.f_type as i64 == CGROUP2_MAGIC)
+}
+
+fn mount_cgroup2(path: &Path) -> io::Result<()> {
+    let path = CString::new(path.as_os_str().as_bytes())?;
+    // SAFETY: strings that end in zero.
+    let mounted = unsafe {
+        libc::mount(
+            c"cgroup2".as_ptr(),
+            path.as_ptr(),
+            c"cgroup2".as_ptr(),
+            libc::MS_NOSUID | libc::MS_NODEV | libc::MS_NOEXEC,
+            std::ptr::null(),
+        )
+    };
+    if mounted < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(())
+}
+
+/// logind ends a user's manager whose session leaves its scope, so it has to stay there.
+fn in_login_scope(pid: u32) -> bool {
+    let cgroups = fs::read_to_string(format!("/proc/{pid}/cgroup")).unwrap_or_default();
+    cgroups.lines().any(|line| {
+        line.starts_with("0::")
+            && line
+                .split('/')
+                .any(|part| part.starts_with("session-") && part.ends_with(".scope"))
+    })
+}
+
+fn children(pid: u32) -> Vec<u32> {
+    let mut children = Vec::new();
+    let Ok(tasks) = fs::read_dir(format!("/proc/{pid}/task")) else {
+        return children;
+    };
+    for task in tasks.flatten() {
+        let list = fs::read_to_string(task.path().join("children")).unwrap_or_default();
+        children.extend(
+            list.split_whitespace()
+                .filter_map(|pid| pid.parse::<u32>().ok()),
+        );
+    }
+    children
+}

@@ -1,0 +1,236 @@
+//! Who it is, which processes, birth and end.
+
+mod account;
+mod cgroup;
+mod identity;
+mod table;
+
+pub use account::login_name;
+pub use cgroup::Cgroups;
+pub use table::{Kernel, Table};
+
+use identity::Identity;
+
+use crate::event::{Clock, End, Start, Subject, Uuid, Writer, address};
+use crate::record::layout::{Endpoint, FAMILIES, Losses};
+use crate::record::{Body, Record, strings};
+
+/// How long session.start waits for the first program or connection, which tell the terminal, the
+/// command and the identity; a client on a slow line takes that long to ask. Nanoseconds.
+const PATIENCE: u64 = 3_000_000_000;
+
+/// Records of a session that wait for its start take at most this much memory. Bytes.
+const BACKLOG: usize = 1 << 20;
+
+/// What is known of a session from the beginning.
+pub struct Birth {
+    /// Nanoseconds since boot.
+    pub time: u64,
+    /// Whose, as far as the kernel knows.
+    pub uid: u32,
+    /// Ends of the connection; version 0 where there is none.
+    pub connection: (Endpoint, Endpoint),
+}
+
+/// One login and every process that descends from it, until the last one exits.
+pub struct Session {
+    sid: Uuid,
+    birth: Birth,
+    /// `None` where the host does not know the uid.
+    login: Option<String>,
+    identity: Option<Identity>,
+    terminal: Option<(u16, u16)>,
+    initial_command: Vec<Vec<u8>>,
+    events: [u64; FAMILIES.len()],
+    lost: Losses,
+    /// Since session.start was written.
+    subject: Option<Subject>,
+    /// Records that came before that, each behind its length.
+    backlog: Vec<u8>,
+    /// How often the kernel did not know this session any more.
+    missed: u8,
+}
+
+impl Session {
+    /// A session that has yet to write its start.
+    pub fn new(sid: Uuid, birth: Birth, login: Option<String>) -> Self {
+        Self {
+            sid,
+            birth,
+            login,
+            identity: None,
+            terminal: None,
+            initial_command: Vec::new(),
+            events: Default::default(),
+            lost: Losses::default(),
+            subject: None,
+            backlog: Vec::new(),
+            missed: 0,
+        }
+    }
+
+    /// When to stop waiting for what session.start still lacks; `None` once it is written.
+    pub fn deadline(&self) -> Option<u64> {
+        match self.subject {
+            None => Some(self.birth.time + PATIENCE),
+            Some(_) => None,
+        }
+    }
+
+    fn user(&self) -> &str {
+        let login = self.login.as_deref().unwrap_or_default();
+        self.identity
+            .as_ref()
+            .map_or(login, |identity| identity.name.as_str())
+    }
+
+    /// Reads from the environment of the first program what sshd says of the login.
+    fn environment(&mut self, environment: &[u8], ran: u64, clock: &Clock) {
+        if let Some(path) = identity::variable(environment, "SSH_USER_AUTH") {
+            self.identify(path, clock);
+        }
+        self.identity
+            .take_if(|identity| !identity.is_of_sshd(clock.real(ran)));
+        if self.login.is_none()
+            && let Some(name) = identity::variable(environment, "LOGNAME")
+        {
+            self.login = Some(String::from_utf8_lossy(name).into_owned());
+        }
+    }
+
+    fn identify(&mut self, path: &[u8], clock: &Clock) {
+        if self.identity.is_none() {
+            let born = clock.real(self.birth.time);
+            self.identity = identity::read(path, self.birth.uid, born);
+        }
+    }
+
+    /// Takes a record of one of the families, and writes what can be written.
+    pub fn act(&mut self, bytes: &[u8], record: &Record<'_>, writer: &mut Writer) {
+        if self.subject.is_some() {
+            self.write(record, writer);
+            return;
+        }
+        self.backlog
+            .extend_from_slice(&(bytes.len() as u32).to_ne_bytes());
+        self.backlog.extend_from_slice(bytes);
+        let ready = match &record.body {
+            Body::Command {
+                return_code: 0,
+                argv,
+                terminal,
+                ..
+            } => {
+                self.first_program(argv, *terminal);
+                true
+            }
+            Body::Network { .. } => true,
+            // sshd removes this file with the session, so that it is soon too late to read it.
+            Body::Disk { path, .. } if identity::is_file(path) => {
+                self.identify(path, &writer.clock);
+                false
+            }
+            _ => self.backlog.len() > BACKLOG,
+        };
+        if ready {
+            self.open(writer);
+        }
+    }
+
+    /// sshd runs the shell alone for a login, and `SHELL -c COMMAND` for a command.
+    fn first_program(&mut self, argv: &[u8], terminal: Option<(u16, u16)>) {
+        self.terminal = terminal;
+        let mut argv = strings(argv).skip(1);
+        if self.initial_command.is_empty()
+            && let (Some(b"-c"), Some(command), None) = (argv.next(), argv.next(), argv.next())
+        {
+            self.initial_command.push(command.to_vec());
+        }
+    }
+
+    /// Writes session.start, and all that waited for it.
+    pub fn open(&mut self, writer: &mut Writer) {
+        if self.subject.is_some() {
+            return;
+        }
+        let login = self
+            .login
+            .get_or_insert_with(|| self.birth.uid.to_string())
+            .clone();
+        let mut subject = Subject::new(self.user(), &login, &self.sid);
+        let (local, remote) = &self.birth.connection;
+        writer.start(
+            &mut subject,
+            &Start {
+                time: self.birth.time,
+                connection: (local.version > 0).then(|| (address(local), address(remote))),
+                terminal: self.terminal,
+                initial_command: &self.initial_command,
+            },
+        );
+        self.subject = Some(subject);
+        let backlog = std::mem::take(&mut self.backlog);
+        let mut rest = backlog.as_slice();
+        while let Some((length, tail)) = rest.split_first_chunk() {
+            let (bytes, tail) = tail.split_at(u32::from_ne_bytes(*length) as usize);
+            if let Ok(record) = crate::record::decode(bytes) {
+                self.write(&record, writer);
+            }
+            rest = tail;
+        }
+    }
+
+    fn write(&mut self, record: &Record<'_>, writer: &mut Writer) {
+        let Some(subject) = &mut self.subject else {
+            return;
+        };
+        let family = match record.body {
+            Body::Command { .. } => 1,
+            Body::Disk { .. } => 2,
+            Body::Network { .. } => 3,
+            _ => return,
+        };
+        self.events[family] += 1;
+        writer.act(subject, record);
+    }
+
+    /// Writes session.lost for what the kernel has counted beyond what is written already.
+    pub fn lose(&mut self, total: &Losses, time: u64, writer: &mut Writer) {
+        if self.lost == *total {
+            return;
+        }
+        self.open(writer);
+        let Some(subject) = &mut self.subject else {
+            return;
+        };
+        for (family, causes) in total.iter().enumerate() {
+            for (cause, count) in causes.iter().enumerate() {
+                let count = count.saturating_sub(self.lost[family][cause]);
+                if count > 0 {
+                    writer.lost(subject, time, (family, cause), count);
+                }
+            }
+        }
+        self.lost = *total;
+    }
+
+    /// Writes session.end.
+    pub fn end(mut self, time: u64, writer: &mut Writer) {
+        self.open(writer);
+        let Some(mut subject) = self.subject.take() else {
+            return;
+        };
+        writer.end(
+            &mut subject,
+            &End {
+                start: self.birth.time,
+                stop: time,
+                interactive: self.terminal.is_some(),
+                user: self.user(),
+                initial_command: &self.initial_command,
+                events: &self.events,
+                losses: &self.lost,
+            },
+        );
+    }
+}
