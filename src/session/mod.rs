@@ -100,7 +100,11 @@ impl Session {
 
     fn identify(&mut self, path: &[u8], clock: &Clock) {
         if self.identity.is_none() {
-            let born = clock.real(self.birth.time);
+            // For root, whose login has no process of its own, sshd writes it before the birth.
+            let born = match self.birth.uid {
+                0 => 0,
+                _ => clock.real(self.birth.time),
+            };
             self.identity = identity::read(path, self.birth.uid, born);
         }
     }

@@ -1,0 +1,447 @@
+//! A host to log in to: the real sshd on loopback, and a daemon that records it.
+
+#![allow(dead_code)]
+
+pub mod schema;
+
+use std::fs;
+use std::io::{BufRead, BufReader, Read};
+use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitCode, Stdio};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+use libtest_mimic::{Arguments, Failed, Trial};
+use serde_json::Value;
+
+/// What a test returns.
+pub type Outcome = Result<(), Failed>;
+
+/// Accounts of the tests, made by tests/setup.
+pub const ONE: &str = "recorded-one";
+pub const TWO: &str = "recorded-two";
+
+/// How long anything that happens at once may take on a loaded machine.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Runs the tests of a file one after the other: each has the kernel's hooks to itself. Without
+/// root they count as ignored.
+pub fn main(tests: &[(&'static str, fn() -> Outcome)]) -> ExitCode {
+    let mut arguments = Arguments::from_args();
+    arguments.test_threads = Some(1);
+    let root = is_root();
+    if !root {
+        println!("skipped: needs root");
+    }
+    let trials = tests
+        .iter()
+        .map(|(name, test)| Trial::test(*name, *test).with_ignored_flag(!root))
+        .collect();
+    libtest_mimic::run(&arguments, trials).exit_code()
+}
+
+fn is_root() -> bool {
+    // SAFETY: takes nothing, changes nothing.
+    unsafe { libc::geteuid() == 0 }
+}
+
+/// The binary under test: $RECORDERD, else the one that cargo has just built.
+pub fn binary() -> PathBuf {
+    std::env::var_os("RECORDERD")
+        .map_or_else(|| env!("CARGO_BIN_EXE_recorderd").into(), PathBuf::from)
+}
+
+/// A folder that goes with the test.
+pub struct Folder(PathBuf);
+
+impl Folder {
+    pub fn new() -> Self {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let count = COUNT.fetch_add(1, Ordering::Relaxed);
+        let path =
+            std::env::temp_dir().join(format!("recorderd-test-{}-{count}", std::process::id()));
+        fs::create_dir_all(&path).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+        Self(path)
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+/// A process that is ended with the test.
+pub struct Process {
+    pub child: Child,
+    /// What it has written to standard error so far.
+    errors: std::sync::Arc<Mutex<Vec<String>>>,
+}
+
+impl Process {
+    pub fn spawn(command: &mut Command) -> Self {
+        // SAFETY: asks the kernel to end the child with the test.
+        unsafe {
+            command.pre_exec(|| {
+                libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGTERM);
+                Ok(())
+            });
+        }
+        let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
+        let errors = std::sync::Arc::new(Mutex::new(Vec::new()));
+        let lines = BufReader::new(child.stderr.take().unwrap()).lines();
+        let into = errors.clone();
+        std::thread::spawn(move || {
+            for line in lines.map_while(Result::ok) {
+                into.lock().unwrap().push(line);
+            }
+        });
+        Self { child, errors }
+    }
+
+    pub fn errors(&self) -> Vec<String> {
+        self.errors.lock().unwrap().clone()
+    }
+
+    /// Waits for a line on standard error that begins so.
+    pub fn wait_for(&mut self, beginning: &str) -> String {
+        let found = patiently(&format!("a line `{beginning}...` on stderr"), || {
+            let errors = self.errors();
+            let found = errors.iter().find(|line| line.starts_with(beginning));
+            if found.is_none() {
+                let ended = self.child.try_wait().unwrap();
+                assert!(ended.is_none(), "ended early, {ended:?}: {errors:#?}");
+            }
+            found.cloned()
+        });
+        found
+    }
+
+    pub fn signal(&self, signal: i32) {
+        // SAFETY: our own child, not yet waited for.
+        unsafe { libc::kill(self.child.id() as i32, signal) };
+    }
+
+    /// Asks it to stop, and returns its exit code.
+    pub fn stop(&mut self) -> Option<i32> {
+        self.signal(libc::SIGTERM);
+        self.child.wait().unwrap().code()
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        if self.child.try_wait().is_ok_and(|status| status.is_none()) {
+            self.stop();
+        }
+    }
+}
+
+/// Asks until there is an answer.
+pub fn patiently<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
+    let start = Instant::now();
+    loop {
+        if let Some(answer) = ask() {
+            return answer;
+        }
+        assert!(start.elapsed() < PATIENCE, "waited in vain for {what}");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+/// A server to log in to, and the daemon that records its sessions.
+pub struct Host {
+    pub folder: Folder,
+    pub port: u16,
+    pub daemon: Process,
+    sshd: Process,
+}
+
+impl Host {
+    pub fn start() -> Self {
+        Self::with("", "")
+    }
+
+    /// With further lines for sshd's config and for ours.
+    pub fn with(sshd_config: &str, config: &str) -> Self {
+        let folder = Folder::new();
+        let daemon = start_daemon(folder.path(), config);
+        let (sshd, port) = start_sshd(folder.path(), sshd_config);
+        Self {
+            folder,
+            port,
+            daemon,
+            sshd,
+        }
+    }
+
+    /// A client command, with options that need no configuration: `ssh`, `scp` or `sftp`.
+    pub fn client(&self, program: &str) -> Command {
+        let mut command = Command::new(program);
+        let port = if program == "ssh" { "-p" } else { "-P" };
+        command
+            .args(["-F", "none", port, &self.port.to_string()])
+            .arg("-i")
+            .arg(self.folder.path().join("key"));
+        for option in [
+            "StrictHostKeyChecking=no",
+            "UserKnownHostsFile=/dev/null",
+            "LogLevel=ERROR",
+            "IdentitiesOnly=yes",
+            "BatchMode=yes",
+        ] {
+            command.args(["-o", option]);
+        }
+        command.stdin(Stdio::null());
+        command
+    }
+
+    /// Runs a command over ssh; returns what it printed.
+    pub fn ssh(&self, user: &str, command: &str) -> String {
+        let output = self
+            .client("ssh")
+            .arg(format!("{user}@127.0.0.1"))
+            .arg(command)
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "ssh {command}: {output:?}");
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    /// The whole log so far, each line held against the schema.
+    pub fn log(&self) -> Vec<Value> {
+        let host = fs::read_to_string(self.folder.path().join("host_uuid")).unwrap_or_default();
+        let path = self
+            .folder
+            .path()
+            .join("log")
+            .join(host.trim())
+            .join("events.log");
+        let text = fs::read(&path).unwrap_or_default();
+        let whole = text
+            .iter()
+            .rposition(|byte| *byte == b'\n')
+            .map_or(0, |end| end + 1);
+        String::from_utf8(text[..whole].to_vec())
+            .expect("the log is UTF-8")
+            .lines()
+            .map(schema::check)
+            .collect()
+    }
+
+    /// Waits until `count` sessions of this server have ended; returns the lines of each, in the
+    /// order in which they began, each numbered from 0 without a gap, start first and end last.
+    pub fn sessions(&self, count: usize) -> Vec<Vec<Value>> {
+        patiently(&format!("{count} sessions"), || {
+            let sessions = self.all_sessions();
+            let ended = |lines: &&Vec<Value>| lines.last().unwrap()["event"] == "session.end";
+            (sessions.iter().filter(ended).count() >= count).then_some(sessions)
+        })
+    }
+
+    /// The same without waiting.
+    pub fn all_sessions(&self) -> Vec<Vec<Value>> {
+        let mut sessions: Vec<Vec<Value>> = Vec::new();
+        for line in self.log() {
+            match sessions
+                .iter_mut()
+                .find(|lines| lines[0]["sid"] == line["sid"])
+            {
+                Some(lines) => lines.push(line),
+                None => sessions.push(vec![line]),
+            }
+        }
+        let local = format!("127.0.0.1:{}", self.port);
+        sessions.retain(|lines| lines[0]["addr.local"] == local.as_str());
+        for lines in &sessions {
+            assert_eq!(lines[0]["event"], "session.start");
+            for (index, line) in lines.iter().enumerate() {
+                assert_eq!(line["ei"], index, "a gap before {line}");
+                assert!(
+                    line["event"] != "session.end" || index == lines.len() - 1,
+                    "something after {line}"
+                );
+            }
+        }
+        sessions
+    }
+}
+
+/// Starts a daemon that writes to `folder`, and waits until it is ready.
+pub fn start_daemon(folder: &Path, config: &str) -> Process {
+    let path = folder.join("config.yaml");
+    let text = format!(
+        "data_dir: {}\ncgroup_path: {}\n{config}\n",
+        folder.display(),
+        cgroup().display()
+    );
+    fs::write(&path, text).unwrap();
+    let mut daemon = Process::spawn(
+        Command::new(binary())
+            .arg("--config")
+            .arg(&path)
+            .stdin(Stdio::null()),
+    );
+    daemon.wait_for("ready");
+    daemon
+}
+
+/// Where cgroup2 is mounted already, so that tests mount nothing on the host.
+fn cgroup() -> PathBuf {
+    let mounts = fs::read_to_string("/proc/self/mounts").unwrap();
+    mounts
+        .lines()
+        .map(|line| line.split(' ').collect::<Vec<_>>())
+        .find(|fields| fields[2] == "cgroup2")
+        .map_or_else(|| "/cgroup2".into(), |fields| fields[1].into())
+}
+
+fn start_sshd(folder: &Path, more: &str) -> (Process, u16) {
+    for name in ["key", "host_key"] {
+        let made = Command::new("ssh-keygen")
+            .args(["-q", "-t", "ed25519", "-N", "", "-f"])
+            .arg(folder.join(name))
+            .status()
+            .unwrap();
+        assert!(made.success());
+    }
+    fs::create_dir_all("/run/sshd").unwrap();
+    let port = TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .port();
+    let folder = folder.display();
+    // What comes first counts, so a test's lines come before the usual ones.
+    let config = format!(
+        "{more}\n\
+         Port {port}\n\
+         ListenAddress 127.0.0.1\n\
+         HostKey {folder}/host_key\n\
+         AuthorizedKeysFile {folder}/key.pub\n\
+         StrictModes no\n\
+         UsePAM yes\n\
+         PermitRootLogin yes\n\
+         PidFile none\n\
+         Subsystem sftp /usr/lib/openssh/sftp-server\n"
+    );
+    fs::write(format!("{folder}/sshd_config"), config).unwrap();
+    let mut sshd = Process::spawn(
+        Command::new("/usr/sbin/sshd")
+            .args(["-D", "-e", "-f", &format!("{folder}/sshd_config")])
+            .stdin(Stdio::null()),
+    );
+    sshd.wait_for("Server listening");
+    (sshd, port)
+}
+
+/// All that a process prints, once it has succeeded.
+pub fn printed(command: &mut Command) -> String {
+    let output = command.output().unwrap();
+    assert!(output.status.success(), "{command:?}: {output:?}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// Reads a stream to its end, as text.
+pub fn text(mut stream: impl Read) -> String {
+    let mut text = String::new();
+    stream.read_to_string(&mut text).unwrap();
+    text
+}
+
+/// The lines of one kind.
+pub fn of_kind<'a>(lines: &'a [Value], event: &str) -> Vec<&'a Value> {
+    lines.iter().filter(|line| line["event"] == event).collect()
+}
+
+/// The line as text, with what differs from run to run replaced by its name in brackets, after it
+/// was checked: ids, times, process ids, ports. Everything else is compared as it is.
+pub fn plain(line: &Value) -> String {
+    let mut line = line.clone();
+    let object = line.as_object_mut().unwrap();
+    for (key, value) in object.iter_mut() {
+        let text = value.as_str().unwrap_or_default();
+        let stands_for = match key.as_str() {
+            "uid" | "sid" | "server_id" => {
+                let id = uuid::Uuid::parse_str(text).unwrap();
+                assert_eq!(id.get_version_num(), 4, "{key} {id}");
+                format!("<{key}>")
+            }
+            "time" | "session_start" | "session_stop" => {
+                assert!(text.len() == 24 && text.ends_with('Z'), "{key} {text}");
+                format!("<{key}>")
+            }
+            "pid" | "ppid" | "cgroup_id" | "audit_session_id" | "ei" => {
+                assert!(value.is_u64(), "{key} {value}");
+                format!("<{key}>")
+            }
+            "addr.local" | "addr.remote" => {
+                let (address, port) = text.rsplit_once(':').unwrap();
+                assert!(port.parse::<u16>().unwrap() > 0);
+                format!("{address}:<port>")
+            }
+            "server_hostname" | "server_version" => format!("<{key}>"),
+            _ => continue,
+        };
+        *value = stands_for.into();
+    }
+    line.to_string()
+}
+
+/// The text that `plain` gives a line of a family: what stands in every line, then `rest`.
+pub fn expected(event: &str, code: &str, login: &str, rest: &str) -> String {
+    format!(
+        r#"{{"ei":"<ei>","event":"{event}","uid":"<uid>","code":"{code}","time":"<time>","user":"{login}","login":"{login}","sid":"<sid>","namespace":"default","server_id":"<server_id>","server_hostname":"<server_hostname>","server_version":"<server_version>",{rest}}}"#
+    )
+}
+
+/// A session.command of a login over ssh, as `plain` gives it.
+pub fn command(login: &str, program: &str, path: &str, argv: &[&str]) -> String {
+    let argv = serde_json::to_string(argv).unwrap();
+    expected(
+        "session.command",
+        "T4000I",
+        login,
+        &format!(
+            r#""pid":"<pid>","cgroup_id":"<cgroup_id>","program":"{program}","audit_session_id":"<audit_session_id>","ppid":"<ppid>","path":"{path}","argv":{argv},"return_code":0"#
+        ),
+    )
+}
+
+/// A session.disk of a login over ssh, as `plain` gives it.
+pub fn disk(login: &str, program: &str, path: &str, flags: i32, return_code: i32) -> String {
+    expected(
+        "session.disk",
+        "T4001I",
+        login,
+        &format!(
+            r#""pid":"<pid>","cgroup_id":"<cgroup_id>","program":"{program}","audit_session_id":"<audit_session_id>","path":"{path}","flags":{flags},"return_code":{return_code}"#
+        ),
+    )
+}
+
+/// A session.network of a login over ssh, as `plain` gives it.
+pub fn network(login: &str, program: &str, address: &str, port: u16, version: u8) -> String {
+    expected(
+        "session.network",
+        "T4002I",
+        login,
+        &format!(
+            r#""pid":"<pid>","cgroup_id":"<cgroup_id>","program":"{program}","audit_session_id":"<audit_session_id>","src_addr":"{address}","dst_addr":"{address}","dst_port":{port},"version":{version},"operation":0,"action":0"#
+        ),
+    )
+}
+
+/// The lines of one kind, as `plain` gives them.
+pub fn plains(lines: &[Value], event: &str) -> Vec<String> {
+    of_kind(lines, event).into_iter().map(plain).collect()
+}

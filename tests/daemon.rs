@@ -1,0 +1,4 @@
+mod common;
+fn main() -> std::process::ExitCode {
+    common::main(&[])
+}
