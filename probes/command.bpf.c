@@ -94,17 +94,21 @@ int command_exec(__u64 *context)
 	return 0;
 }
 
-/* One argument of an exec that failed; the state is in the slot, for the verifier's sake. */
-static __noinline int argument_append(struct slot *slot, unsigned long argv, __u32 index)
+/* One argument of an exec that failed; 0 where there is none. */
+int argument_append(__u32 index, __u64 argv, __u32 number)
 {
-	struct command *command = (struct command *)slot->record;
-	unsigned long from = 0;
-	__u64 at = slot->length;
+	struct slot *slot = slot_at(index);
+	struct command *command;
+	__u64 from = 0;
 	long length;
+	__u64 at;
 
-	if (bpf_probe_read_user(&from, sizeof(from), (void *)(argv + index * sizeof(from))) ||
+	if (!slot ||
+	    bpf_probe_read_user(&from, sizeof(from), (void *)(argv + number * sizeof(from))) ||
 	    !from)
 		return 0;
+	command = (struct command *)slot->record;
+	at = slot->length;
 	if (at > RECORD_MAX - PATH_LENGTH) {
 		command->argv_missing = 1;
 		return 0;
@@ -151,7 +155,7 @@ int command_failed(struct syscall_exit *context)
 		command->path_length = path_length;
 	argv = syscall_argument(path + 1);
 	for (int i = 0; i < ARGV_COUNT; i++) {
-		if (!argument_append(slot, argv, i))
+		if (!argument_append(slot->index, argv, i))
 			break;
 	}
 	record_send(slot, &command_ring, FAMILY_COMMAND);

@@ -13,19 +13,19 @@
 /* The longest path that a system call takes: PATH_MAX. */
 #define PATH_LENGTH 4096
 
-/*
- * One component. The state is in the slot, so that the verifier sees the same at each round; and
- * it is a function of its own because 5.10 takes the loop around it for an endless one otherwise.
- */
-static __noinline int walk_step(struct slot *slot)
+/* One component, towards the root; 0 where there is none above. */
+int walk_step(__u32 index)
 {
-	struct walk *walk = &slot->walk;
-	struct dentry *dentry = walk->dentry;
-	struct dentry *parent;
-	struct qstr name = {};
-	__u64 position = walk->position;
+	struct slot *slot = slot_at(index);
+	struct dentry *dentry, *parent;
+	struct walk *walk;
+	__u64 position;
 	__u64 length;
 
+	if (!slot)
+		return 0;
+	walk = &slot->walk;
+	dentry = walk->dentry;
 	if (dentry == walk->mount_root) {
 		struct mount *mount = walk->mount;
 		struct mount *above = BPF_CORE_READ(mount, mnt_parent);
@@ -40,9 +40,8 @@ static __noinline int walk_step(struct slot *slot)
 	parent = BPF_CORE_READ(dentry, d_parent);
 	if (!parent || parent == dentry)
 		return 0;
-	name.len = BPF_CORE_READ(dentry, d_name.len);
-	name.name = BPF_CORE_READ(dentry, d_name.name);
-	length = name.len & (NAME_LENGTH - 1);
+	position = walk->position;
+	length = BPF_CORE_READ(dentry, d_name.len) & (NAME_LENGTH - 1);
 	if (position <= length || position > WALK_MAX) {
 		walk->notes |= PATH_CUT;
 		return 0;
@@ -51,7 +50,8 @@ static __noinline int walk_step(struct slot *slot)
 	if (position >= WALK_MAX)
 		return 0;
 	slot->path[position] = '/';
-	bpf_probe_read_kernel(&slot->path[position + 1], length, name.name);
+	bpf_probe_read_kernel(&slot->path[position + 1], length,
+			      BPF_CORE_READ(dentry, d_name.name));
 	walk->position = position;
 	walk->dentry = parent;
 	return 1;
@@ -63,6 +63,7 @@ static __noinline int walk_path(struct slot *slot, struct path *from)
 	struct vfsmount *vfsmount = BPF_CORE_READ(from, mnt);
 	struct walk *walk = &slot->walk;
 	struct dentry *dentry = BPF_CORE_READ(from, dentry);
+	__u32 index = slot->index;
 	int step;
 
 	walk->position = WALK_MAX;
@@ -77,7 +78,7 @@ static __noinline int walk_path(struct slot *slot, struct path *from)
 	walk->mount = (void *)vfsmount - bpf_core_field_offset(struct mount, mnt);
 	walk->mount_root = BPF_CORE_READ(vfsmount, mnt_root);
 	for (step = 0; step < WALK_STEPS; step++) {
-		if (!walk_step(slot))
+		if (!walk_step(index))
 			break;
 	}
 	if (step == WALK_STEPS)

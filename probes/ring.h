@@ -31,6 +31,7 @@ struct walk {
 struct slot {
 	struct claim claim;
 	struct walk walk;
+	__u32 index;
 	__u32 length; /* of the record so far */
 	char path[WALK_MAX + NAME_LENGTH];
 	char record[RECORD_MAX];
@@ -97,6 +98,15 @@ static __noinline void lose(__u64 key, __u32 family, __u32 loss)
 }
 
 /*
+ * The bodies of loops are global functions: the verifier looks at those once, instead of at each
+ * round anew. Their arguments can be nothing but numbers, so they find their slot by its index.
+ */
+static __always_inline struct slot *slot_at(__u32 index)
+{
+	return bpf_map_lookup_elem(&slots, &index);
+}
+
+/*
  * Claims a slot and starts a record in it. The claim is a plain atomic add, which 5.10 has too: a
  * slot is ours if ours is its only claim.
  */
@@ -107,7 +117,7 @@ static __always_inline struct slot *record_begin(__u64 session, __u32 family, __
 
 	for (__u32 i = 0; i < SLOTS_PER_CPU; i++) {
 		__u32 index = first + i;
-		struct slot *slot = bpf_map_lookup_elem(&slots, &index);
+		struct slot *slot = slot_at(index);
 
 		if (!slot)
 			break;
@@ -118,6 +128,7 @@ static __always_inline struct slot *record_begin(__u64 session, __u32 family, __
 
 			record->time = bpf_ktime_get_boot_ns();
 			*(volatile __u64 *)&slot->claim.time = record->time;
+			slot->index = index;
 			slot->length = length;
 			record->session = session;
 			record->cgroup_id = bpf_get_current_cgroup_id();

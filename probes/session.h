@@ -8,7 +8,7 @@
 #include "ring.h"
 
 /* How many of a login's file descriptors are searched for its connection. */
-#define CONNECTION_SEARCH 24
+#define CONNECTION_SEARCH 64
 
 static __always_inline int is_sshd(struct task_struct *task)
 {
@@ -42,20 +42,20 @@ static __always_inline void endpoints(struct sock *sk, struct endpoint *local,
 	}
 }
 
-/* The socket behind a file, if it is a TCP connection. */
-static __noinline struct sock *connection_of(struct file **files, __u32 descriptor)
+/* The socket behind the descriptor in a table of files, if it is a TCP connection, as a number. */
+__u64 connection_of(__u64 files, __u32 descriptor)
 {
 	struct file *file = NULL;
 	struct inode *inode;
 	struct sock *sk;
 	__u16 family;
 
-	bpf_probe_read_kernel(&file, sizeof(file), files + descriptor);
+	bpf_probe_read_kernel(&file, sizeof(file), (struct file **)files + descriptor);
 	if (!file)
-		return NULL;
+		return 0;
 	inode = BPF_CORE_READ(file, f_inode);
 	if ((BPF_CORE_READ(inode, i_mode) & S_IFMT) != S_IFSOCK)
-		return NULL;
+		return 0;
 	sk = BPF_CORE_READ(
 	    (struct socket_alloc *)((void *)inode -
 				    bpf_core_field_offset(struct socket_alloc, vfs_inode)),
@@ -64,14 +64,14 @@ static __noinline struct sock *connection_of(struct file **files, __u32 descript
 	if ((family != AF_INET && family != AF_INET6) ||
 	    BPF_CORE_READ(sk, sk_protocol) != IPPROTO_TCP ||
 	    !BPF_CORE_READ(sk, __sk_common.skc_dport))
-		return NULL;
-	return sk;
+		return 0;
+	return (__u64)sk;
 }
 
 static __noinline int find_connection(struct task_struct *task, struct session *session)
 {
 	struct fdtable *table = BPF_CORE_READ(task, files, fdt);
-	struct file **files = BPF_CORE_READ(table, fd);
+	__u64 files = (__u64)BPF_CORE_READ(table, fd);
 	__u32 count = BPF_CORE_READ(table, max_fds);
 
 	for (__u32 i = 0; i < CONNECTION_SEARCH; i++) {
@@ -79,7 +79,7 @@ static __noinline int find_connection(struct task_struct *task, struct session *
 
 		if (i >= count)
 			break;
-		sk = connection_of(files, i);
+		sk = (struct sock *)connection_of(files, i);
 		if (sk) {
 			endpoints(sk, &session->local, &session->remote);
 			return 1;
