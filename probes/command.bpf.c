@@ -4,8 +4,20 @@
 #include "session.h"
 #include "syscall.h"
 
-#define ARGV_LENGTH 8192
+/* The first part of the arguments is sent with the command, the others before it. */
+#define ARGV_FIRST 8192
+#define ARGV_PART 16384
+/* The kernel takes at most a quarter of the stack's limit, and never more than 6 MiB. */
+#define ARGV_PARTS 400
+
+/* How many arguments are read of an exec that failed. */
 #define ARGV_COUNT 256
+
+/* How many variables are looked at. */
+#define VARIABLES 1024
+
+/* The most of the environment that is read for what sshd says in it. */
+#define ENVIRONMENT_LENGTH 8192
 
 /* The environment that sshd gave the session's first program: it names the identity and the login.
  */
@@ -27,8 +39,8 @@ static __noinline int environment_send(struct process *process)
 	environment = (struct environment *)slot->record;
 	start = BPF_CORE_READ(task, mm, env_start);
 	length = BPF_CORE_READ(task, mm, env_end) - start;
-	if (length > ARGV_LENGTH)
-		length = ARGV_LENGTH;
+	if (length > ENVIRONMENT_LENGTH)
+		length = ENVIRONMENT_LENGTH;
 	if (bpf_probe_read_user(slot->record + sizeof(*environment), length, (void *)start))
 		length = 0;
 	environment->environment_length = length;
@@ -37,17 +49,151 @@ static __noinline int environment_send(struct process *process)
 	return 0;
 }
 
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct variables);
+} variables SEC(".maps");
+
+/* Whether the variable that begins with these words is to be recorded. */
+static __always_inline int is_wanted(const __u64 *begins)
+{
+	__u32 zero = 0;
+	struct variables *all = bpf_map_lookup_elem(&variables, &zero);
+
+	for (int i = 0; all && i < VARIABLE_COUNT; i++) {
+		struct variable *wanted = &all->wanted[i];
+		__u64 difference = 0;
+
+		if (!wanted->mask[0])
+			break;
+		for (int word = 0; word < VARIABLE_WORDS; word++)
+			difference |= (begins[word] & wanted->mask[word]) ^ wanted->name[word];
+		if (!difference)
+			return 1;
+	}
+	return 0;
+}
+
+/* Appends the variable at `from` if it is wanted; returns where the next one begins. */
+__u64 variable_append(__u32 index, __u64 from)
+{
+	__u64 begins[VARIABLE_WORDS] = {};
+	struct slot *slot = slot_at(index);
+	struct command *command;
+	long length;
+	__u64 at;
+
+	if (!slot)
+		return 0;
+	command = (struct command *)slot->record;
+	at = slot->length;
+	if (at > RECORD_MAX - PATH_LENGTH) {
+		command->marks |= COMMAND_ENVIRONMENT_PARTIAL;
+		return 0;
+	}
+	length = bpf_probe_read_user_str(&slot->record[at], PATH_LENGTH, (void *)from);
+	if (length <= 0)
+		return 0;
+	bpf_probe_read_kernel(begins, sizeof(begins), &slot->record[at]);
+	if (is_wanted(begins)) {
+		slot->length = at + length;
+		command->lengths[TEXT_ENVIRONMENT] += length;
+	}
+	return from + length;
+}
+
+/* The same for all of them up to `end`; returns how far it came. */
+__u64 environment_append(__u32 index, __u64 from, __u64 end)
+{
+	for (int i = 0; i < VARIABLES; i++) {
+		if (!from || from >= end)
+			break;
+		from = variable_append(index, from);
+	}
+	return from;
+}
+
+/* Sends one later part of the arguments; returns how much it sent. */
+__u64 arguments_part(__u64 session, __u64 start, __u64 offset, __u64 total)
+{
+	struct arguments *arguments;
+	__u64 length = total - offset;
+	struct slot *slot;
+
+	/* The command itself must find room behind its arguments. */
+	if (bpf_ringbuf_query(&command_ring, BPF_RB_AVAIL_DATA) + ARGV_PART + RECORD_MAX >
+	    bpf_ringbuf_query(&command_ring, BPF_RB_RING_SIZE))
+		return 0;
+	slot = record_begin(session, FAMILY_COMMAND, KIND_ARGUMENTS, sizeof(*arguments));
+	if (!slot)
+		return 0;
+	if (length > ARGV_PART)
+		length = ARGV_PART;
+	arguments = (struct arguments *)slot->record;
+	arguments->offset = offset;
+	arguments->arguments_length = length;
+	if (bpf_probe_read_user(slot->record + sizeof(*arguments), length,
+				(void *)(start + offset))) {
+		slot_release(slot);
+		return 0;
+	}
+	slot->length = sizeof(*arguments) + length;
+	return record_output(slot, &command_ring, FAMILY_COMMAND) ? 0 : length;
+}
+
+/* Sends all arguments but the first part, before the command itself; returns how far it came. */
+__u64 arguments_send(__u64 session, __u64 start, __u64 total)
+{
+	__u64 offset = ARGV_FIRST;
+
+	for (int i = 0; i < ARGV_PARTS && offset < total; i++) {
+		__u64 sent = arguments_part(session, start, offset, total);
+
+		if (!sent)
+			break;
+		offset += sent;
+	}
+	return offset;
+}
+
 static __always_inline void command_fill(struct command *command, struct task_struct *task)
 {
 	struct tty_struct *tty = BPF_CORE_READ(task, signal, tty);
+	const struct cred *cred = BPF_CORE_READ(task, cred);
 
 	command->parent_pid = BPF_CORE_READ(task, real_parent, tgid);
-	command->path_length = 0;
-	command->argv_length = 0;
+	command->inode = 0;
+	command->device = 0;
+	command->uid = BPF_CORE_READ(cred, uid.val);
+	command->gid = BPF_CORE_READ(cred, gid.val);
+	command->euid = BPF_CORE_READ(cred, euid.val);
+	command->egid = BPF_CORE_READ(cred, egid.val);
+	command->marks = 0;
 	command->argv_missing = 0;
-	command->has_terminal = !!tty;
-	command->rows = tty ? BPF_CORE_READ(tty, winsize.ws_row) : 0;
-	command->columns = tty ? BPF_CORE_READ(tty, winsize.ws_col) : 0;
+	command->terminal = 0;
+	command->rows = 0;
+	command->columns = 0;
+	__builtin_memset(command->lengths, 0, sizeof(command->lengths));
+	if (tty) {
+		command->terminal =
+		    BPF_CORE_READ(tty, driver, major) << 20 |
+		    (BPF_CORE_READ(tty, driver, minor_start) + BPF_CORE_READ(tty, index));
+		command->rows = BPF_CORE_READ(tty, winsize.ws_row);
+		command->columns = BPF_CORE_READ(tty, winsize.ws_col);
+	}
+}
+
+static __always_inline void command_walk(struct slot *slot, struct command *command, __u32 text,
+					 struct path *from)
+{
+	walk_path(slot->index, (__u64)from);
+	command->lengths[text] = append_walked(slot);
+	if (slot->walk.notes & (PATH_CUT | PATH_RELATIVE))
+		command->marks |= COMMAND_PATH_INCOMPLETE;
+	if (text == TEXT_EXE && slot->walk.notes & PATH_DELETED)
+		command->marks |= COMMAND_EXE_DELETED;
 }
 
 SEC("tp_btf/sched_process_exec")
@@ -56,39 +202,62 @@ int command_exec(__u64 *context)
 	struct task_struct *task = (void *)context[0];
 	struct linux_binprm *binprm = (void *)context[2];
 	struct process *process = recorded_user();
-	unsigned long start, length;
+	__u64 start, total, offset, variable, variables_end;
 	struct command *command;
+	struct file *exe_file;
 	struct slot *slot;
-	long path_length;
+	long length;
 	__u64 at;
 
 	if (!process)
 		return 0;
 	environment_send(process);
+	/* The arguments on the new stack: complete, and not yet the program's to change. */
+	start = BPF_CORE_READ(task, mm, arg_start);
+	total = BPF_CORE_READ(task, mm, arg_end) - start;
+	offset = arguments_send(process->session, start, total);
 	slot = record_begin(process->session, FAMILY_COMMAND, KIND_COMMAND, sizeof(*command));
 	if (!slot)
 		return 0;
 	command = (struct command *)slot->record;
 	command_fill(command, task);
 	command->return_code = 0;
-	path_length = append_string(slot, PATH_LENGTH, BPF_CORE_READ(binprm, filename),
-				    bpf_probe_read_kernel_str);
-	if (path_length > 0)
-		command->path_length = path_length;
-	/* The arguments on the new stack: complete, and not yet the program's to change. */
-	start = BPF_CORE_READ(task, mm, arg_start);
-	length = BPF_CORE_READ(task, mm, arg_end) - start;
+	process->command_time = command->record.time;
+	if (BPF_CORE_READ_BITFIELD_PROBED(binprm, secureexec))
+		command->marks |= COMMAND_PRIVILEGED;
+	length = append_string(slot, PATH_LENGTH, BPF_CORE_READ(binprm, filename),
+			       bpf_probe_read_kernel_str);
+	if (length > 0)
+		command->lengths[TEXT_PATH] = length;
+	exe_file = BPF_CORE_READ(task, mm, exe_file);
+	command->inode = BPF_CORE_READ(exe_file, f_inode, i_ino);
+	command->device = BPF_CORE_READ(exe_file, f_inode, i_sb, s_dev);
+	command_walk(slot, command, TEXT_EXE, &exe_file->f_path);
+	command_walk(slot, command, TEXT_CWD, &BPF_CORE_READ(task, fs)->pwd);
+	if (BPF_CORE_READ(binprm, interp) != BPF_CORE_READ(binprm, filename)) {
+		length = append_string(slot, PATH_LENGTH, BPF_CORE_READ(binprm, interp),
+				       bpf_probe_read_kernel_str);
+		if (length > 0)
+			command->lengths[TEXT_INTERPRETER] = length;
+	}
+	variable = BPF_CORE_READ(task, mm, env_start);
+	variables_end = BPF_CORE_READ(task, mm, env_end);
+	variable = environment_append(slot->index, variable, variables_end);
+	if (variable && variable < variables_end)
+		command->marks |= COMMAND_ENVIRONMENT_PARTIAL;
 	at = slot->length;
-	if (at <= RECORD_MAX - ARGV_LENGTH) {
-		unsigned long here = length > ARGV_LENGTH ? ARGV_LENGTH : length;
+	if (at <= RECORD_MAX - ARGV_FIRST) {
+		__u64 here = total > ARGV_FIRST ? ARGV_FIRST : total;
 
+		command->argv_missing = total > offset ? total - offset : 0;
 		if (bpf_probe_read_user(&slot->record[at], here, (void *)start)) {
-			lose(process->session, FAMILY_COMMAND, LOSS_READ_FAULT);
+			command->argv_missing = total;
 			here = 0;
 		}
-		command->argv_length = here;
-		command->argv_missing = length - here;
+		command->lengths[TEXT_ARGV] = here;
 		slot->length = at + here;
+	} else {
+		command->argv_missing = total;
 	}
 	record_send(slot, &command_ring, FAMILY_COMMAND);
 	return 0;
@@ -119,7 +288,7 @@ int argument_append(__u32 index, __u64 argv, __u32 number)
 		return 0;
 	}
 	slot->length = at + length;
-	command->argv_length += length;
+	command->lengths[TEXT_ARGV] += length;
 	return 1;
 }
 
@@ -152,7 +321,8 @@ int command_failed(struct syscall_exit *context)
 	path_length = append_string(slot, PATH_LENGTH, (void *)syscall_argument(path),
 				    bpf_probe_read_user_str);
 	if (path_length > 0)
-		command->path_length = path_length;
+		command->lengths[TEXT_PATH] = path_length;
+	command_walk(slot, command, TEXT_CWD, &BPF_CORE_READ(task, fs)->pwd);
 	argv = syscall_argument(path + 1);
 	for (int i = 0; i < ARGV_COUNT; i++) {
 		if (!argument_append(slot->index, argv, i))

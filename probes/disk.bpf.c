@@ -85,7 +85,7 @@ int disk_open(struct syscall_exit *context)
 	disk->path_notes = 0;
 	from = walk_from(result, &asked);
 	if (from) {
-		walk_path(slot, from);
+		walk_path(slot->index, (__u64)from);
 		disk->path_notes = slot->walk.notes;
 		append_walked(slot);
 	}

@@ -67,8 +67,14 @@ struct path {
 	struct dentry *dentry;
 };
 
+struct super_block {
+	unsigned int s_dev;
+};
+
 struct inode {
 	unsigned short i_mode;
+	unsigned long i_ino;
+	struct super_block *i_sb;
 };
 
 struct file {
@@ -95,6 +101,7 @@ struct mm_struct {
 	unsigned long arg_end;
 	unsigned long env_start;
 	unsigned long env_end;
+	struct file *exe_file;
 };
 
 struct winsize {
@@ -102,7 +109,14 @@ struct winsize {
 	unsigned short ws_col;
 };
 
+struct tty_driver {
+	int major;
+	int minor_start;
+};
+
 struct tty_struct {
+	struct tty_driver *driver;
+	int index;
 	struct winsize winsize;
 };
 
@@ -112,12 +126,25 @@ struct signal_struct {
 	atomic_t live;
 	struct pid *pids[4];
 	struct tty_struct *tty;
+	int group_exit_code;
+	unsigned long maxrss;
+	unsigned long long sum_sched_runtime;
 };
+
+typedef struct {
+	unsigned int val;
+} kgid_t;
 
 struct cred {
 	kuid_t uid;
+	kgid_t gid;
 	kuid_t suid;
 	kuid_t euid;
+	kgid_t egid;
+};
+
+struct sched_entity {
+	__u64 sum_exec_runtime;
 };
 
 struct task_struct {
@@ -130,13 +157,17 @@ struct task_struct {
 	struct fs_struct *fs;
 	struct files_struct *files;
 	struct signal_struct *signal;
+	int exit_code;
+	struct sched_entity se;
 	kuid_t loginuid;
 	unsigned int sessionid;
 	char comm[16];
 };
 
 struct linux_binprm {
+	unsigned int secureexec : 1;
 	const char *filename;
+	const char *interp;
 };
 
 struct in6_addr {

@@ -57,17 +57,23 @@ int walk_step(__u32 index)
 	return 1;
 }
 
-/* Leaves the path at slot->path[slot->walk.position], up to WALK_MAX. */
-static __noinline int walk_path(struct slot *slot, struct path *from)
+/* Leaves the path of a struct path at slot->path[slot->walk.position], up to WALK_MAX. */
+int walk_path(__u32 index, __u64 address)
 {
-	struct vfsmount *vfsmount = BPF_CORE_READ(from, mnt);
-	struct walk *walk = &slot->walk;
-	struct dentry *dentry = BPF_CORE_READ(from, dentry);
-	__u32 index = slot->index;
+	struct path *from = (struct path *)address;
+	struct slot *slot = slot_at(index);
+	struct vfsmount *vfsmount;
+	struct dentry *dentry;
+	struct walk *walk;
 	int step;
 
+	if (!slot)
+		return 0;
+	walk = &slot->walk;
 	walk->position = WALK_MAX;
 	walk->notes = 0;
+	vfsmount = BPF_CORE_READ(from, mnt);
+	dentry = BPF_CORE_READ(from, dentry);
 	if (!dentry || !vfsmount) {
 		walk->notes = PATH_RELATIVE;
 		return 0;

@@ -10,7 +10,7 @@
 #define ADDRESS_LENGTH 16
 
 /* The largest record, in bytes: its strings are cut, and the cut counted, at this size. */
-#define RECORD_MAX 16384
+#define RECORD_MAX 32768
 
 /* The audit session id of a process that never logged in (the kernel's AUDIT_SID_UNSET). */
 #define AUDIT_UNSET 0xffffffffU
@@ -18,16 +18,16 @@
 enum family {
 	FAMILY_SESSION,
 	FAMILY_COMMAND,
+	FAMILY_PROCESS_EXIT,
 	FAMILY_DISK,
 	FAMILY_NETWORK,
 	FAMILY_COUNT,
 };
 
-/* Why an event is missing from a ring, or reached it incomplete. */
+/* Why an event is missing. */
 enum loss {
 	LOSS_RING_FULL,
 	LOSS_SLOTS_BUSY,
-	LOSS_READ_FAULT,
 	LOSS_TABLE_FULL,
 	LOSS_COUNT,
 };
@@ -39,6 +39,8 @@ enum kind {
 	KIND_COMMAND,
 	KIND_DISK,
 	KIND_NETWORK,
+	KIND_ARGUMENTS,
+	KIND_PROCESS_EXIT,
 };
 
 enum path_note {
@@ -86,17 +88,59 @@ struct environment {
 	__u32 unused;
 };
 
-/* The path follows, then the arguments, argv[0] included, each ended by a zero byte. */
+/* The strings that follow a command, in this order. */
+enum text {
+	TEXT_PATH,	  /* as executed */
+	TEXT_EXE,	  /* the file that runs */
+	TEXT_CWD,	  /* the working directory */
+	TEXT_INTERPRETER, /* of a script */
+	TEXT_ENVIRONMENT, /* the variables that the config names, each ended by a zero byte */
+	TEXT_ARGV,	  /* argv[0] included, each ended by a zero byte */
+	TEXT_COUNT,
+};
+
+enum command_mark {
+	COMMAND_EXE_DELETED = 1,
+	COMMAND_PRIVILEGED = 2,		 /* this exec raised the process's privilege */
+	COMMAND_ENVIRONMENT_PARTIAL = 4, /* more variables than are looked at */
+	COMMAND_PATH_INCOMPLETE = 8,	 /* the beginning of exe or cwd is missing */
+};
+
 struct command {
 	struct record record;
+	__u64 inode;
+	__u32 device; /* 12 bits of major number, 20 of minor */
 	__u32 parent_pid;
 	__s32 return_code;
-	__u32 path_length;
-	__u32 argv_length;
-	__u32 argv_missing; /* bytes of the arguments that are not here */
-	__u16 rows;	    /* of the controlling terminal; 0 where there is none */
+	__u32 uid;
+	__u32 gid;
+	__u32 euid;
+	__u32 egid;
+	__u32 marks;
+	__u32 argv_missing; /* bytes of the arguments that could not be sent */
+	__u32 terminal;	    /* device number of the controlling terminal; 0 where there is none */
+	__u16 rows;
 	__u16 columns;
-	__u32 has_terminal;
+	__u32 lengths[TEXT_COUNT];
+	__u32 unused;
+};
+
+/*
+ * A later part of the arguments of the command that this process sends next. The bytes follow.
+ */
+struct arguments {
+	struct record record;
+	__u32 offset; /* in the block of all arguments */
+	__u32 arguments_length;
+};
+
+/* A process that ran a command of the session is gone. */
+struct process_exit {
+	struct record record;
+	__u64 duration;	  /* since its last exec, nanoseconds */
+	__u64 cpu_time;	  /* of the whole process, up to its last switch, nanoseconds */
+	__u64 max_memory; /* resident, pages */
+	__u32 exit_code;  /* as wait(2) has it */
 	__u32 unused;
 };
 
@@ -146,9 +190,26 @@ enum role {
 	ROLE_BROKER, /* sshd of a root login: only its connections are */
 };
 
+/*
+ * The environment variables to record: the first bytes of each, its name and `=`, and a mask of
+ * those bytes. A mask of zero ends the list.
+ */
+#define VARIABLE_WORDS 4
+#define VARIABLE_COUNT 16
+
+struct variable {
+	__u64 name[VARIABLE_WORDS];
+	__u64 mask[VARIABLE_WORDS];
+};
+
+struct variables {
+	struct variable wanted[VARIABLE_COUNT];
+};
+
 /* A process of a session, by its process id. */
 struct process {
 	__u64 session;
+	__u64 command_time; /* of its last exec in the session; 0 if it had none */
 	__u32 role;
 	__u32 unused;
 };

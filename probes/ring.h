@@ -171,18 +171,28 @@ static __always_inline __u64 wakeup(void *ring, __u32 family)
 	return BPF_RB_FORCE_WAKEUP;
 }
 
-/* Sends the record and gives the slot back. */
-static __always_inline void record_send(struct slot *slot, void *ring, __u32 family)
+/* Sends the record and gives the slot back; returns an error if the ring is full. */
+static __always_inline long record_output(struct slot *slot, void *ring, __u32 family)
 {
 	struct record *record = (struct record *)slot->record;
 	__u64 length = slot->length;
+	long error;
 
 	if (length < sizeof(*record) || length > RECORD_MAX)
 		length = sizeof(*record);
 	record->length = length;
-	if (bpf_ringbuf_output(ring, record, length, wakeup(ring, family)))
-		lose(record->session, family, LOSS_RING_FULL);
+	error = bpf_ringbuf_output(ring, record, length, wakeup(ring, family));
 	slot_release(slot);
+	return error;
+}
+
+/* The same for what is an event of its own: that it is lost is counted. */
+static __always_inline void record_send(struct slot *slot, void *ring, __u32 family)
+{
+	__u64 session = ((struct record *)slot->record)->session;
+
+	if (record_output(slot, ring, family))
+		lose(session, family, LOSS_RING_FULL);
 }
 
 #endif

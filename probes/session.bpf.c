@@ -27,14 +27,35 @@ int session_exit(__u64 *context)
 	struct session_end *end;
 	struct session *session;
 	struct slot *slot;
+	struct process_exit *exit;
+	__u64 command_time;
 	__u64 key;
 
 	if (!process || BPF_CORE_READ(task, signal, live.counter) > 0)
 		return 0;
 	key = process->session;
+	command_time = process->command_time;
 	/* Two threads that leave at once may both be here; one of them finds the entry. */
 	if (bpf_map_delete_elem(&processes, &pid))
 		return 0;
+	if (command_time) {
+		slot = record_begin(key, FAMILY_PROCESS_EXIT, KIND_PROCESS_EXIT, sizeof(*exit));
+		if (slot) {
+			struct signal_struct *signal = BPF_CORE_READ(task, signal);
+
+			exit = (struct process_exit *)slot->record;
+			exit->duration = exit->record.time - command_time;
+			exit->cpu_time = BPF_CORE_READ(task, se.sum_exec_runtime) +
+					 BPF_CORE_READ(signal, sum_sched_runtime);
+			exit->max_memory = BPF_CORE_READ(signal, maxrss);
+			/* Of a group that was ended as a whole, this thread's code tells nothing.
+			 */
+			exit->exit_code = BPF_CORE_READ(signal, group_exit_code);
+			if (!exit->exit_code)
+				exit->exit_code = BPF_CORE_READ(task, exit_code);
+			record_send(slot, &command_ring, FAMILY_PROCESS_EXIT);
+		}
+	}
 	session = bpf_map_lookup_elem(&sessions, &key);
 	if (!session)
 		return 0;

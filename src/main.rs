@@ -162,12 +162,12 @@ fn recorder(config: &Config, id: &str, table: Table) -> Result<(Recorder, Waiter
         hostname: &hostname,
         labels: &config.labels,
     });
-    let probes = Probes::start(RingSizes::from_pages(
+    let sizes = RingSizes::from_pages(
         config.command_buffer_pages,
         config.disk_buffer_pages,
         config.network_buffer_pages,
-    ))
-    .map_err(cannot)?;
+    );
+    let probes = Probes::start(sizes, &config.environment).map_err(cannot)?;
     let waiter = Waiter::new(&probes.descriptors()).map_err(cannot)?;
     let writer = Writer::new(host, Ids::new(), clock);
     Ok((Recorder::new(probes, table, writer, sink), waiter))

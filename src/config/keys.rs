@@ -34,6 +34,7 @@ pub const OWN: Level = Level {
         "cluster_name",
         "labels",
         "output",
+        "environment",
     ],
     ignored: &[],
 };
@@ -41,7 +42,13 @@ pub const OWN: Level = Level {
 /// Top level of the guide's form.
 pub const GUIDE: Level = Level {
     path: "",
-    used: &["teleport", "ssh_service", "cluster_name", "output"],
+    used: &[
+        "teleport",
+        "ssh_service",
+        "cluster_name",
+        "output",
+        "environment",
+    ],
     ignored: &[
         "version",
         "auth_service",

@@ -36,8 +36,8 @@ pub struct Node {
 pub enum Kind {
     /// A single value; `plain` when it stands without quotes.
     Scalar { text: String, plain: bool },
-    /// A list; its items are checked but not kept, as no key takes one.
-    Sequence,
+    /// The items of a list.
+    Sequence(Vec<Node>),
     /// Keys and their values, in the order of the file, each key once.
     Mapping(Vec<Entry>),
 }
@@ -76,7 +76,7 @@ impl Node {
             Kind::Scalar { text, plain: true } if text.is_empty() => "an empty value".to_owned(),
             Kind::Scalar { text, plain: true } => printable(text),
             Kind::Scalar { text, plain: false } => format!("\"{}\"", printable(text)),
-            Kind::Sequence => "a list".to_owned(),
+            Kind::Sequence(_) => "a list".to_owned(),
             Kind::Mapping(_) => "a mapping".to_owned(),
         }
     }
@@ -203,12 +203,13 @@ impl<'text> Builder<'text> {
     }
 
     fn sequence(&mut self, depth: usize) -> Result<Kind, Problem> {
+        let mut items = Vec::new();
         loop {
             let (event, line) = self.next()?;
             if matches!(event, Event::SequenceEnd) {
-                return Ok(Kind::Sequence);
+                return Ok(Kind::Sequence(items));
             }
-            self.node(event, line, depth + 1)?;
+            items.push(self.node(event, line, depth + 1)?);
         }
     }
 
@@ -269,9 +270,13 @@ mod tests {
     fn the_tree_knows_its_lines() {
         let (root, problems) = parse("# top\na: 1\nb:\n  c: \"2\"\n  d: [x, {y: z}]\n");
         assert_eq!(problems, []);
+        let inmost = Node {
+            line: 5,
+            kind: Kind::Mapping(vec![entry("y", 5, scalar(5, "z", true))]),
+        };
         let list = Node {
             line: 5,
-            kind: Kind::Sequence,
+            kind: Kind::Sequence(vec![scalar(5, "x", true), inmost]),
         };
         let inner = vec![entry("c", 4, scalar(4, "2", false)), entry("d", 5, list)];
         let inner = Node {

@@ -1,6 +1,7 @@
 //! The events of `docs/events.md`, each written as one line of JSON.
 
 mod address;
+mod device;
 mod id;
 mod json;
 mod time;
@@ -10,8 +11,11 @@ pub use id::{Ids, Uuid};
 pub use json::Object;
 pub use time::{Clock, date};
 
-use crate::record::layout::{AUDIT_UNSET, CAUSES, FAMILIES, Head, Losses, path_note};
-use crate::record::{Body, Record, strings};
+use crate::probe::page_size;
+use crate::record::layout::{
+    AUDIT_UNSET, CAUSES, FAMILIES, Head, Losses, Network, ProcessExit, command_mark, path_note,
+};
+use crate::record::{Command, Disk, strings};
 
 /// The longest line that a record can become, in bytes: each byte of a full record as `\u00XX`
 /// and once more in base64, and as much again for what is the same in all lines.
@@ -166,7 +170,7 @@ impl Writer {
         (event, code): (&str, &str),
         time: u64,
         fill: impl FnOnce(&mut Object<'_>, &mut Clock),
-    ) {
+    ) -> Uuid {
         let uid = self.ids.next();
         let mut object = Object::open(&mut self.out);
         object.number("ei", subject.next);
@@ -181,6 +185,7 @@ impl Writer {
         object.close();
         self.out.push(b'\n');
         subject.next += 1;
+        uid
     }
 
     /// session.start
@@ -246,64 +251,141 @@ impl Writer {
         });
     }
 
-    /// session.command, session.disk or session.network; nothing for other records.
-    pub fn act(&mut self, subject: &mut Subject, record: &Record<'_>) {
-        let name = match record.body {
-            Body::Command { .. } => ("session.command", "T4000I"),
-            Body::Disk { .. } => ("session.disk", "T4001I"),
-            Body::Network { .. } => ("session.network", "T4002I"),
-            _ => return,
-        };
-        self.line(subject, name, record.head.time, |object, _| {
-            process(object, &record.head);
-            match &record.body {
-                Body::Command {
-                    parent_pid,
-                    return_code,
-                    path,
-                    argv,
-                    argv_missing,
-                    ..
-                } => {
-                    object.number("ppid", *parent_pid);
-                    object.bytes("path", "path_base64", path);
-                    object.list("argv", "argv_base64", strings(argv).skip(1));
-                    object.number("return_code", *return_code);
-                    if *argv_missing > 0 {
-                        object.number("argv_missing", *argv_missing);
-                    }
+    /// session.command, with all of its arguments; returns the id of the event.
+    pub fn command(
+        &mut self,
+        subject: &mut Subject,
+        head: &Head,
+        command: &Command<'_>,
+        argv: &[u8],
+    ) -> Uuid {
+        let fixed = &command.fixed;
+        let name = ("session.command", "T4000I");
+        self.line(subject, name, head.time, |object, _| {
+            process(object, head);
+            object.number("ppid", fixed.parent_pid);
+            object.bytes("path", "path_base64", command.path);
+            object.list("argv", "argv_base64", strings(argv).skip(1));
+            object.number("return_code", fixed.return_code);
+            if let Some(argv0) = strings(argv).next() {
+                object.bytes("argv0", "argv0_base64", argv0);
+            }
+            if fixed.argv_missing > 0 {
+                object.number("argv_missing", fixed.argv_missing);
+            }
+            file(object, command);
+            object.bytes("cwd", "cwd_base64", command.cwd);
+            if !command.interpreter.is_empty() {
+                object.bytes("interpreter", "interpreter_base64", command.interpreter);
+            }
+            object.object("ids", |ids| {
+                ids.number("uid", fixed.uid);
+                ids.number("gid", fixed.gid);
+                ids.number("euid", fixed.euid);
+                ids.number("egid", fixed.egid);
+            });
+            if fixed.marks & command_mark::PRIVILEGED != 0 {
+                object.boolean("privileged", true);
+            }
+            if fixed.terminal != 0 {
+                object.string("tty", &device::terminal(fixed.terminal));
+            }
+            environment(object, command);
+        })
+    }
+
+    /// session.process_exit of the process that ran the command with the id `command`.
+    pub fn process_exit(
+        &mut self,
+        subject: &mut Subject,
+        exit: &ProcessExit,
+        command: Option<&Uuid>,
+    ) {
+        let name = ("session.process_exit", "R4003I");
+        self.line(subject, name, exit.record.time, |object, _| {
+            process(object, &exit.record);
+            // The low seven bits are the signal, the eighth tells of a core dump: wait(2).
+            match exit.exit_code & 0x7f {
+                0 => object.number("exit_code", exit.exit_code >> 8 & 0xff),
+                signal => {
+                    object.number("signal", signal);
+                    object.boolean("core_dumped", exit.exit_code & 0x80 != 0);
                 }
-                Body::Disk {
-                    return_code,
-                    flags,
-                    path,
-                    path_notes,
-                } => {
-                    object.bytes("path", "path_base64", path);
-                    object.number("flags", *flags);
-                    object.number("return_code", *return_code);
-                    if path_notes & path_note::DELETED != 0 {
-                        object.boolean("deleted", true);
-                    }
-                    if path_notes & (path_note::CUT | path_note::RELATIVE) != 0 {
-                        object.boolean("path_incomplete", true);
-                    }
-                }
-                Body::Network {
-                    source,
-                    destination,
-                } => {
-                    object.string("src_addr", address(source).host());
-                    let destination = address(destination);
-                    object.string("dst_addr", destination.host());
-                    object.number("dst_port", destination.port());
-                    object.number("version", destination.version());
-                    object.number("operation", 0);
-                    object.number("action", 0);
-                }
-                _ => {}
+            }
+            object.number("duration_us", exit.duration / 1000);
+            object.number("cpu_us", exit.cpu_time / 1000);
+            object.number("max_memory_kb", exit.max_memory * page_size() as u64 / 1024);
+            if let Some(command) = command {
+                object.string("command_uid", command);
             }
         });
+    }
+
+    /// session.disk
+    pub fn disk(&mut self, subject: &mut Subject, head: &Head, disk: &Disk<'_>) {
+        let name = ("session.disk", "T4001I");
+        self.line(subject, name, head.time, |object, _| {
+            process(object, head);
+            object.bytes("path", "path_base64", disk.path);
+            object.number("flags", disk.flags);
+            object.number("return_code", disk.return_code);
+            if disk.path_notes & path_note::DELETED != 0 {
+                object.boolean("deleted", true);
+            }
+            if disk.path_notes & (path_note::CUT | path_note::RELATIVE) != 0 {
+                object.boolean("path_incomplete", true);
+            }
+        });
+    }
+
+    /// session.network
+    pub fn network(&mut self, subject: &mut Subject, network: &Network) {
+        let head = &network.record;
+        let name = ("session.network", "T4002I");
+        self.line(subject, name, head.time, |object, _| {
+            process(object, head);
+            object.string("src_addr", address(&network.source).host());
+            let destination = address(&network.destination);
+            object.string("dst_addr", destination.host());
+            object.number("dst_port", destination.port());
+            object.number("version", destination.version());
+            object.number("operation", 0);
+            object.number("action", 0);
+        });
+    }
+}
+
+/// The file that runs.
+fn file(object: &mut Object<'_>, command: &Command<'_>) {
+    let fixed = &command.fixed;
+    if command.exe.is_empty() {
+        return;
+    }
+    object.bytes("exe", "exe_base64", command.exe);
+    object.string("exe_device", &device::number(fixed.device));
+    object.number("exe_inode", fixed.inode);
+    if fixed.marks & command_mark::EXE_DELETED != 0 {
+        let memory = command.exe.starts_with(b"/memfd:");
+        object.boolean(if memory { "exe_memfd" } else { "exe_deleted" }, true);
+    }
+    if fixed.marks & command_mark::PATH_INCOMPLETE != 0 {
+        object.boolean("path_incomplete", true);
+    }
+}
+
+/// The variables that the config asks for.
+fn environment(object: &mut Object<'_>, command: &Command<'_>) {
+    if !command.environment.is_empty() {
+        object.object("environment", |variables| {
+            for entry in strings(command.environment) {
+                let end = memchr::memchr(b'=', entry).unwrap_or(entry.len());
+                let (name, value) = entry.split_at(end);
+                variables.member(name, value.strip_prefix(b"=").unwrap_or(value));
+            }
+        });
+    }
+    if command.fixed.marks & command_mark::ENVIRONMENT_PARTIAL != 0 {
+        object.boolean("environment_incomplete", true);
     }
 }
 

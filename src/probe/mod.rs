@@ -10,5 +10,5 @@ mod tracepoint;
 pub use object::{ProbeError, Probes, RingSizes};
 pub use order::Order;
 pub use preflight::preflight;
-pub use ring::Ring;
+pub use ring::{Ring, page_size};
 pub use shared::{Shared, boot_time, real_time};

@@ -5,7 +5,7 @@ use std::fmt;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 
-use aya::maps::{HashMap, Map, MapData};
+use aya::maps::{Array, HashMap, Map, MapData};
 use aya::programs::Program;
 use aya::programs::tp_btf::BtfTracePointLink;
 use aya::{Btf, Ebpf, EbpfLoader};
@@ -13,7 +13,7 @@ use aya::{Btf, Ebpf, EbpfLoader};
 use super::ring::{Ring, page_size};
 use super::shared::Shared;
 use super::tracepoint::{self, Tracefs};
-use crate::record::layout::{ProcessEntry, SessionEntry};
+use crate::record::layout::{ProcessEntry, SessionEntry, Variables};
 
 static OBJECT: &[u8] = aya::include_bytes_aligned!("../../probes/recorderd.bpf.o");
 
@@ -117,11 +117,12 @@ struct Links {
 }
 
 impl Probes {
-    /// Loads and attaches every probe.
+    /// Loads and attaches every probe. `environment` names the variables to record, as the config
+    /// allows them.
     ///
     /// # Errors
     /// The program or map that the kernel refused, and its reason.
-    pub fn start(sizes: RingSizes) -> Result<Self, ProbeError> {
+    pub fn start(sizes: RingSizes, environment: &[String]) -> Result<Self, ProbeError> {
         raise_memory_limit();
         let slots = possible_cpus()? * SLOTS_PER_CPU;
         let btf = Btf::from_sys_fs().map_err(|e| ProbeError::new("kernel BTF", e))?;
@@ -169,6 +170,11 @@ impl Probes {
             .map_err(|e| ProbeError::new("map sessions", e))?;
         let processes = HashMap::try_from(table(&mut object, "processes")?)
             .map_err(|e| ProbeError::new("map processes", e))?;
+        let mut variables: Array<_, Variables> = Array::try_from(table(&mut object, "variables")?)
+            .map_err(|e| ProbeError::new("map variables", e))?;
+        variables
+            .set(0, wanted(environment), 0)
+            .map_err(|e| ProbeError::new("map variables", e))?;
         let links = attach(&mut object, &btf)?;
         shared.attached();
         let array = |_| ProbeError::new("rings", "not four");
@@ -232,6 +238,19 @@ fn attach(object: &mut Ebpf, btf: &Btf) -> Result<Links, ProbeError> {
         }
     }
     Ok(links)
+}
+
+/// The names as the probes compare them.
+fn wanted(environment: &[String]) -> Variables {
+    let mut variables = Variables::default();
+    for (variable, name) in variables.wanted.iter_mut().zip(environment) {
+        let begins = name.bytes().chain([b'=']);
+        for ((byte, mask), begin) in variable.name.iter_mut().zip(&mut variable.mask).zip(begins) {
+            *byte = begin;
+            *mask = 0xff;
+        }
+    }
+    variables
 }
 
 fn take(object: &mut Ebpf, name: &str) -> Result<MapData, ProbeError> {

@@ -101,17 +101,40 @@ layout! {
         unused: u32,
     }
 
-    /// A program was run, or could not be; its path and arguments follow.
+    /// A program was run, or could not be; its strings follow.
     "command" Command {
         record: Head,
+        inode: u64,
+        device: u32,
         parent_pid: u32,
         return_code: i32,
-        path_length: u32,
-        argv_length: u32,
+        uid: u32,
+        gid: u32,
+        euid: u32,
+        egid: u32,
+        marks: u32,
         argv_missing: u32,
+        terminal: u32,
         rows: u16,
         columns: u16,
-        has_terminal: u32,
+        lengths: [u32; TEXTS],
+        unused: u32,
+    }
+
+    /// A later part of the arguments of the next command of the same process; its bytes follow.
+    "arguments" Arguments {
+        record: Head,
+        offset: u32,
+        arguments_length: u32,
+    }
+
+    /// A process that ran a command is gone.
+    "process_exit" ProcessExit {
+        record: Head,
+        duration: u64,
+        cpu_time: u64,
+        max_memory: u64,
+        exit_code: u32,
         unused: u32,
     }
 
@@ -149,8 +172,20 @@ layout! {
     /// The value of the map `processes`.
     "process" ProcessEntry {
         session: u64,
+        command_time: u64,
         role: u32,
         unused: u32,
+    }
+
+    /// The beginning of an environment variable to record: its name and `=`, and a mask of those.
+    "variable" Variable {
+        name: [u8; 32],
+        mask: [u8; 32],
+    }
+
+    /// The value of the map `variables`.
+    "variables" Variables {
+        wanted: [Variable; VARIABLES],
     }
 
     /// The page of the map `control`.
@@ -173,14 +208,18 @@ layout! {
 /// Length of a program's name as the kernel keeps it (TASK_COMM_LEN), in bytes.
 pub const PROGRAM_LENGTH: usize = 16;
 /// The largest record, in bytes.
-pub const RECORD_MAX: usize = 16384;
+pub const RECORD_MAX: usize = 32768;
+/// How many strings follow a command: TEXT_COUNT.
+pub const TEXTS: usize = 6;
+/// How many environment variables can be asked for.
+pub const VARIABLES: usize = 16;
 /// The audit session id of what never logged in (AUDIT_SID_UNSET).
 pub const AUDIT_UNSET: u32 = u32::MAX;
 
 /// `enum family`.
-pub const FAMILIES: [&str; 4] = ["session", "command", "disk", "network"];
+pub const FAMILIES: [&str; 5] = ["session", "command", "process_exit", "disk", "network"];
 /// `enum loss`.
-pub const CAUSES: [&str; 4] = ["ring_full", "slots_busy", "read_fault", "table_full"];
+pub const CAUSES: [&str; 3] = ["ring_full", "slots_busy", "table_full"];
 /// Counts by family and cause.
 pub type Losses = [[u64; CAUSES.len()]; FAMILIES.len()];
 
@@ -193,6 +232,17 @@ pub mod kind {
     pub const COMMAND: u32 = 4;
     pub const DISK: u32 = 5;
     pub const NETWORK: u32 = 6;
+    pub const ARGUMENTS: u32 = 7;
+    pub const PROCESS_EXIT: u32 = 8;
+}
+
+/// `enum command_mark`.
+pub mod command_mark {
+    #![allow(missing_docs)]
+    pub const EXE_DELETED: u32 = 1;
+    pub const PRIVILEGED: u32 = 2;
+    pub const ENVIRONMENT_PARTIAL: u32 = 4;
+    pub const PATH_INCOMPLETE: u32 = 8;
 }
 
 /// `enum path_note`.

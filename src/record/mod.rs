@@ -3,7 +3,7 @@
 pub mod layout;
 
 use layout::{
-    Command, Disk, Endpoint, Environment, Head, Layout, Losses, Network, SessionEnd, SessionStart,
+    Arguments, Endpoint, Environment, Head, Layout, Losses, Network, SessionEnd, SessionStart,
     kind, read,
 };
 
@@ -31,26 +31,51 @@ pub enum Body<'a> {
     },
     /// `NAME=value` strings, each ended by a zero byte.
     Environment(&'a [u8]),
-    Command {
-        parent_pid: u32,
-        return_code: i32,
-        path: &'a [u8],
-        /// argv[0] included, each ended by a zero byte.
-        argv: &'a [u8],
-        argv_missing: u32,
-        /// Columns and rows, if the process has a controlling terminal.
-        terminal: Option<(u16, u16)>,
+    Command(Command<'a>),
+    /// Bytes of the arguments from `offset` on, of the process's next command.
+    Arguments {
+        offset: u32,
+        bytes: &'a [u8],
     },
-    Disk {
-        return_code: i32,
-        flags: u32,
-        path: &'a [u8],
-        path_notes: u32,
-    },
-    Network {
-        source: Endpoint,
-        destination: Endpoint,
-    },
+    ProcessExit(layout::ProcessExit),
+    Disk(Disk<'a>),
+    Network(Network),
+}
+
+/// A file that was opened, or could not be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub struct Disk<'a> {
+    pub return_code: i32,
+    pub flags: u32,
+    pub path: &'a [u8],
+    pub path_notes: u32,
+}
+
+/// A program that was run, or could not be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Command<'a> {
+    /// All that is not text.
+    pub fixed: layout::Command,
+    /// As executed.
+    pub path: &'a [u8],
+    /// The file that runs; empty where there is none.
+    pub exe: &'a [u8],
+    /// The working directory.
+    pub cwd: &'a [u8],
+    /// Of a script; else empty.
+    pub interpreter: &'a [u8],
+    /// `NAME=value` strings, each ended by a zero byte.
+    pub environment: &'a [u8],
+    /// argv[0] included, each ended by a zero byte.
+    pub argv: &'a [u8],
+}
+
+impl Command<'_> {
+    /// Columns and rows, if the process has a controlling terminal.
+    pub fn terminal_size(&self) -> Option<(u16, u16)> {
+        (self.fixed.terminal != 0).then_some((self.fixed.columns, self.fixed.rows))
+    }
 }
 
 /// Why bytes are not a record.
@@ -87,34 +112,40 @@ pub fn decode(bytes: &[u8]) -> Result<Record<'_>, Malformed> {
             Body::Environment(take(rest, environment.environment_length)?.0)
         }
         kind::COMMAND => {
-            let (command, rest) = split::<Command>(bytes)?;
-            let (path, rest) = take(rest, command.path_length)?;
-            let (argv, _) = take(rest, command.argv_length)?;
-            Body::Command {
-                parent_pid: command.parent_pid,
-                return_code: command.return_code,
+            let (fixed, mut rest) = split::<layout::Command>(bytes)?;
+            let mut texts = [&[][..]; layout::TEXTS];
+            for (text, length) in texts.iter_mut().zip(fixed.lengths) {
+                (*text, rest) = take(rest, length)?;
+            }
+            let [path, exe, cwd, interpreter, environment, argv] = texts;
+            Body::Command(Command {
+                fixed,
                 path,
+                exe,
+                cwd,
+                interpreter,
+                environment,
                 argv,
-                argv_missing: command.argv_missing,
-                terminal: (command.has_terminal != 0).then_some((command.columns, command.rows)),
+            })
+        }
+        kind::ARGUMENTS => {
+            let (arguments, rest) = split::<Arguments>(bytes)?;
+            Body::Arguments {
+                offset: arguments.offset,
+                bytes: take(rest, arguments.arguments_length)?.0,
             }
         }
+        kind::PROCESS_EXIT => Body::ProcessExit(split::<layout::ProcessExit>(bytes)?.0),
         kind::DISK => {
-            let (disk, rest) = split::<Disk>(bytes)?;
-            Body::Disk {
+            let (disk, rest) = split::<layout::Disk>(bytes)?;
+            Body::Disk(Disk {
                 return_code: disk.return_code,
                 flags: disk.flags,
                 path: take(rest, disk.path_length)?.0,
                 path_notes: disk.path_notes,
-            }
+            })
         }
-        kind::NETWORK => {
-            let (network, _) = split::<Network>(bytes)?;
-            Body::Network {
-                source: network.source,
-                destination: network.destination,
-            }
-        }
+        kind::NETWORK => Body::Network(split::<Network>(bytes)?.0),
         other => return Err(Malformed::Kind(other)),
     };
     Ok(Record { head, body })
@@ -164,8 +195,8 @@ mod tests {
 
     #[test]
     fn a_string_beyond_the_record_is_refused() {
-        let mut bytes = [0u8; size_of::<Disk>()];
-        bytes[24..28].copy_from_slice(&(size_of::<Disk>() as u32).to_ne_bytes());
+        let mut bytes = [0u8; size_of::<layout::Disk>()];
+        bytes[24..28].copy_from_slice(&(size_of::<layout::Disk>() as u32).to_ne_bytes());
         bytes[28] = kind::DISK as u8;
         assert!(decode(&bytes).is_ok());
         bytes[size_of::<Head>() + 8] = 1;

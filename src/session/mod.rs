@@ -11,13 +11,18 @@ pub use table::{Kernel, Table};
 
 use identity::Identity;
 
+use std::collections::HashMap;
+
 use crate::event::{Clock, End, Start, Subject, Uuid, Writer, address};
 use crate::record::layout::{Endpoint, FAMILIES, Losses};
-use crate::record::{Body, Record, strings};
+use crate::record::{Body, Command, Record, strings};
 
 /// How long session.start waits for the first program or connection, which tell the terminal, the
 /// command and the identity; a client on a slow line takes that long to ask. Nanoseconds.
 const PATIENCE: u64 = 3_000_000_000;
+
+/// Where the first later part of the arguments begins: ARGV_FIRST of probes/command.bpf.c.
+const ARGV_FIRST: u32 = 8192;
 
 /// Records of a session that wait for its start take at most this much memory. Bytes.
 const BACKLOG: usize = 1 << 20;
@@ -47,6 +52,10 @@ pub struct Session {
     subject: Option<Subject>,
     /// Records that came before that, each behind its length.
     backlog: Vec<u8>,
+    /// The event of the last command of each process.
+    commands: HashMap<u32, Uuid>,
+    /// Later parts of the arguments of a command that is to come, by process.
+    arguments: HashMap<u32, Vec<u8>>,
     /// How often the kernel did not know this session any more.
     missed: u8,
 }
@@ -65,6 +74,8 @@ impl Session {
             lost: Losses::default(),
             subject: None,
             backlog: Vec::new(),
+            commands: HashMap::new(),
+            arguments: HashMap::new(),
             missed: 0,
         }
     }
@@ -119,19 +130,14 @@ impl Session {
             .extend_from_slice(&(bytes.len() as u32).to_ne_bytes());
         self.backlog.extend_from_slice(bytes);
         let ready = match &record.body {
-            Body::Command {
-                return_code: 0,
-                argv,
-                terminal,
-                ..
-            } => {
-                self.first_program(argv, *terminal);
+            Body::Command(command) if command.fixed.return_code == 0 => {
+                self.first_program(command);
                 true
             }
-            Body::Network { .. } => true,
+            Body::Network(_) => true,
             // sshd removes this file with the session, so that it is soon too late to read it.
-            Body::Disk { path, .. } if identity::is_file(path) => {
-                self.identify(path, &writer.clock);
+            Body::Disk(disk) if identity::is_file(disk.path) => {
+                self.identify(disk.path, &writer.clock);
                 false
             }
             _ => self.backlog.len() > BACKLOG,
@@ -142,9 +148,9 @@ impl Session {
     }
 
     /// sshd runs the shell alone for a login, and `SHELL -c COMMAND` for a command.
-    fn first_program(&mut self, argv: &[u8], terminal: Option<(u16, u16)>) {
-        self.terminal = terminal;
-        let mut argv = strings(argv).skip(1);
+    fn first_program(&mut self, command: &Command<'_>) {
+        self.terminal = command.terminal_size();
+        let mut argv = strings(command.argv).skip(1);
         if self.initial_command.is_empty()
             && let (Some(b"-c"), Some(command), None) = (argv.next(), argv.next(), argv.next())
         {
@@ -188,14 +194,48 @@ impl Session {
         let Some(subject) = &mut self.subject else {
             return;
         };
-        let family = match record.body {
-            Body::Command { .. } => 1,
-            Body::Disk { .. } => 2,
-            Body::Network { .. } => 3,
+        let pid = record.head.pid;
+        let family = match &record.body {
+            Body::Command(command) => {
+                let later = self.arguments.remove(&pid);
+                let all = later.map(|later| [command.argv, &later].concat());
+                let argv = all.as_deref().unwrap_or(command.argv);
+                let uid = writer.command(subject, &record.head, command, argv);
+                if command.fixed.return_code == 0 {
+                    self.commands.insert(pid, uid);
+                }
+                1
+            }
+            Body::ProcessExit(exit) => {
+                let command = self.commands.remove(&pid);
+                writer.process_exit(subject, exit, command.as_ref());
+                2
+            }
+            Body::Disk(disk) => {
+                writer.disk(subject, &record.head, disk);
+                3
+            }
+            Body::Network(network) => {
+                writer.network(subject, network);
+                4
+            }
+            Body::Arguments { offset, bytes } => {
+                self.arguments_part(pid, *offset, bytes);
+                return;
+            }
             _ => return,
         };
         self.events[family] += 1;
-        writer.act(subject, record);
+    }
+
+    /// Keeps a later part of the arguments until their command comes.
+    fn arguments_part(&mut self, pid: u32, offset: u32, bytes: &[u8]) {
+        let later = self.arguments.entry(pid).or_default();
+        // Of an exec before, whose command was lost.
+        if offset == ARGV_FIRST {
+            later.clear();
+        }
+        later.extend_from_slice(bytes);
     }
 
     /// Writes session.lost for what the kernel has counted beyond what is written already.

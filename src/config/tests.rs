@@ -1,0 +1,439 @@
+//! The config as operators write it, right and wrong.
+
+use super::*;
+
+const GUIDE_FILE: &str = "\
+version: v3
+teleport:
+  nodename: graviton-node
+  auth_token: abcd123-insecure-do-not-use-this
+  auth_server: 127.0.0.1:3025
+  proxy_server: 127.0.0.1:3080
+  data_dir: /var/lib/teleport
+proxy_service: {enabled: false}
+auth_service: {enabled: false}
+ssh_service:
+  enabled: true
+  enhanced_recording:
+    enabled: true
+    command_buffer_size: 8      # pages, a power of two; default 8
+    disk_buffer_size: 128       # default 128
+    network_buffer_size: 8      # default 8
+    cgroup_path: /cgroup2       # default /cgroup2; mounted there if nothing is
+    root_path: /teleport        # default /teleport; base of the session cgroups
+";
+
+fn guide_defaults() -> Config {
+    Config {
+        enabled: false,
+        root_path: "/teleport".to_owned(),
+        data_dir: PathBuf::from("/var/lib/teleport"),
+        ..Config::default()
+    }
+}
+
+fn config(text: &str) -> Config {
+    let loaded = Config::parse("config.yaml", text.as_bytes());
+    loaded.unwrap_or_else(|errors| panic!("{errors:?}")).config
+}
+
+fn errors(text: &str) -> Vec<String> {
+    let loaded = Config::parse("config.yaml", text.as_bytes());
+    loaded.expect_err("the text is refused")
+}
+
+#[track_caller]
+fn refused(text: &str, error: &str) {
+    assert_eq!(errors(text), [error]);
+}
+
+#[test]
+fn environment_is_a_list_of_names() {
+    let parsed = |text: &str| Config::parse("config.yaml", text.as_bytes());
+    let names = |text: &str| parsed(text).unwrap().config.environment;
+    assert_eq!(names(""), ["LD_PRELOAD", "LD_LIBRARY_PATH", "LD_AUDIT"]);
+    assert_eq!(names("environment: []"), [""; 0]);
+    assert_eq!(names("environment: [PATH, A_1]"), ["PATH", "A_1"]);
+    assert_eq!(
+        parsed("environment: LD_PRELOAD").unwrap_err(),
+        ["config.yaml:1: environment: LD_PRELOAD is not a list; \
+             write names as in [LD_PRELOAD, LD_AUDIT]"]
+    );
+    assert_eq!(
+        parsed("environment: [A, B=C]").unwrap_err(),
+        [
+            "config.yaml:1: environment: B=C is not a name of 1 to 31 letters, digits and \
+             underscores; correct or remove it"
+        ]
+    );
+}
+
+#[test]
+fn the_guides_file_is_accepted_as_it_stands() {
+    let loaded = Config::parse("config.yaml", GUIDE_FILE.as_bytes()).unwrap();
+    let expected = Config {
+        enabled: true,
+        command_buffer_pages: 8,
+        disk_buffer_pages: 128,
+        network_buffer_pages: 8,
+        nodename: Some("graviton-node".to_owned()),
+        ..guide_defaults()
+    };
+    assert_eq!(loaded.config, expected);
+    assert_eq!(
+        loaded.notices,
+        [
+            "config.yaml: keys that have no effect on this host are ignored: version, \
+                 teleport.auth_token, teleport.auth_server, teleport.proxy_server, \
+                 proxy_service, auth_service"
+        ]
+    );
+}
+
+#[test]
+fn the_guides_form_records_only_when_service_and_recording_are_enabled() {
+    for (text, enabled) in [
+        ("version: v3", false),
+        ("ssh_service: {enabled: yes}", false),
+        ("ssh_service: {enhanced_recording: {}}", false),
+        ("ssh_service: {enhanced_recording: {enabled: }}", false),
+        ("ssh_service: {enhanced_recording: {enabled: yes}}", true),
+        (
+            "ssh_service: {enabled: \"no\", enhanced_recording: {enabled: yes}}",
+            false,
+        ),
+    ] {
+        let expected = Config {
+            enabled,
+            ..guide_defaults()
+        };
+        assert_eq!(config(text), expected, "{text}");
+    }
+}
+
+#[test]
+fn the_guides_form_takes_labels_and_the_own_top_level_keys() {
+    let text = "\
+ssh_service:
+  labels: {role: leader, level: 7, empty: }
+cluster_name: purple
+output: stdout
+";
+    let pair = |key: &str, value: &str| (key.to_owned(), value.to_owned());
+    let expected = Config {
+        labels: vec![
+            pair("role", "leader"),
+            pair("level", "7"),
+            pair("empty", ""),
+        ],
+        cluster_name: Some("purple".to_owned()),
+        output: Output::Stdout,
+        ..guide_defaults()
+    };
+    assert_eq!(config(text), expected);
+}
+
+#[test]
+fn the_own_form_has_every_key_at_the_top() {
+    let text = "\
+enabled: off
+command_buffer_size: 0x10
+disk_buffer_size: 0o100
+network_buffer_size: +65536
+cgroup_path: /sys/fs/cgroup
+root_path: /a/b
+data_dir: /srv/log
+nodename: web-1
+cluster_name: \"purple\"
+labels:
+  role: leader
+output: file
+";
+    let expected = Config {
+        enabled: false,
+        command_buffer_pages: 16,
+        disk_buffer_pages: 64,
+        network_buffer_pages: 65536,
+        cgroup_path: PathBuf::from("/sys/fs/cgroup"),
+        root_path: "/a/b".to_owned(),
+        data_dir: PathBuf::from("/srv/log"),
+        nodename: Some("web-1".to_owned()),
+        cluster_name: Some("purple".to_owned()),
+        labels: vec![("role".to_owned(), "leader".to_owned())],
+        output: Output::File,
+        environment: Config::default().environment,
+    };
+    assert_eq!(config(text), expected);
+}
+
+#[test]
+fn what_is_not_written_is_the_default() {
+    for text in [
+        "",
+        "# nothing\n",
+        "---\n",
+        "{}",
+        "\u{feff}enabled: true",
+        "command_buffer_size: 0\r\ndisk_buffer_size: ~\r\nnetwork_buffer_size:\r\n",
+        "enabled:\ncgroup_path: ''\nroot_path: null\nnodename: \"\"\nlabels:\noutput:\n",
+    ] {
+        assert_eq!(config(text), Config::default(), "{text:?}");
+    }
+}
+
+#[test]
+fn sizes_that_cannot_be_are_refused() {
+    for (value, reason) in [
+        ("7", "7 is not a power of two; 8 is the nearest"),
+        ("5", "5 is not a power of two; 4 is the nearest"),
+        ("0x41", "0x41 is not a power of two; 64 is the nearest"),
+        ("-8", "-8 is negative; write 0 for the default of 1024"),
+        (
+            "131072",
+            "131072 is more than 65536 pages; 65536 is the most",
+        ),
+        (
+            "99999999999999999999",
+            "99999999999999999999 is more than 65536 pages; 65536 is the most",
+        ),
+        (
+            "\"8\"",
+            "\"8\" is in quotes, so not a number; remove the quotes",
+        ),
+        (
+            "8.0",
+            "8.0 is not a number of pages; write a power of two, such as 1024",
+        ),
+        (
+            "0x-8",
+            "0x-8 is not a number of pages; write a power of two, such as 1024",
+        ),
+        (
+            "{pages: 8}",
+            "a mapping is not a number of pages; write a power of two, such as 1024",
+        ),
+        (
+            "[8]",
+            "a list is not a number of pages; write a power of two, such as 1024",
+        ),
+    ] {
+        let error = format!("config.yaml:2: command_buffer_size: {reason}");
+        refused(&format!("\ncommand_buffer_size: {value}\n"), &error);
+    }
+}
+
+#[test]
+fn values_of_the_wrong_sort_are_refused() {
+    for (text, error) in [
+        (
+            "enabled: maybe",
+            "enabled: maybe is not a boolean; write true or false",
+        ),
+        (
+            "enabled: [true]",
+            "enabled: a list is not a boolean; write true or false",
+        ),
+        (
+            "output: syslog",
+            "output: syslog is not an output; write file or stdout",
+        ),
+        (
+            "data_dir: var/lib",
+            "data_dir: var/lib is not an absolute path; begin it with \"/\"",
+        ),
+        (
+            "cgroup_path: \"/a\\0\"",
+            "cgroup_path: \"/a\\0\" has a NUL character in it; remove it",
+        ),
+        (
+            "root_path: teleport",
+            "root_path: teleport is not an absolute path; begin it with \"/\"",
+        ),
+        (
+            "root_path: /a/../..",
+            "root_path: /a/../.. leads upwards with \"..\"; write the path without it",
+        ),
+        (
+            "nodename: {}",
+            "nodename: a mapping is not text; write one value after the colon",
+        ),
+        (
+            "labels: {role: [a]}",
+            "labels.role: a list is not text; write one value after the colon",
+        ),
+        (
+            "labels: leader",
+            "labels: leader is not a mapping; write its keys below it, further indented",
+        ),
+        (
+            "teleport: []",
+            "teleport: a list is not a mapping; write its keys below it, further indented",
+        ),
+        (
+            "- enabled",
+            "a list is not a mapping; write keys and values, such as \"enabled: true\"",
+        ),
+        (
+            "enabled",
+            "enabled is not a mapping; write keys and values, such as \"enabled: true\"",
+        ),
+    ] {
+        refused(text, &format!("config.yaml:1: {error}"));
+    }
+}
+
+#[test]
+fn unknown_keys_come_with_the_nearest_known_one() {
+    refused(
+        "comand_bufer_size: 8",
+        "config.yaml:1: comand_bufer_size: unknown key; did you mean command_buffer_size?",
+    );
+    refused(
+        "ssh_service:\n  lables: {}",
+        "config.yaml:2: lables: unknown key; did you mean labels?",
+    );
+    refused(
+        "ssh_service:\n  disk_buffer_size: 8",
+        "config.yaml:2: disk_buffer_size: unknown key; \
+             it belongs under ssh_service.enhanced_recording",
+    );
+    refused(
+        "ssh_service:\n  enhanced_recording:\n    \"a\\nb\": 8",
+        "config.yaml:3: a\\nb: unknown key; known here: enabled, command_buffer_size, \
+             disk_buffer_size, network_buffer_size, cgroup_path, root_path",
+    );
+}
+
+#[test]
+fn every_error_is_listed_in_the_order_of_the_file() {
+    let text = "\
+ssh_service:
+  enabled: 2
+  enhanced_recording:
+    enabled: true
+    command_buffer_size: 7
+    command_buffer_size: 8
+    disk_buffer_size: !!int 8
+    network_buffer_size: -1
+output: none
+";
+    assert_eq!(
+        errors(text),
+        [
+            "config.yaml:2: enabled: 2 is not a boolean; write true or false",
+            "config.yaml:5: command_buffer_size: 7 is not a power of two; 8 is the nearest",
+            "config.yaml:6: command_buffer_size: written before, on line 5; \
+                 remove one of them",
+            "config.yaml:7: a tag (!) is not allowed; write the value without it",
+            "config.yaml:8: network_buffer_size: -1 is negative; \
+                 write 0 for the default of 256",
+            "config.yaml:9: output: none is not an output; write file or stdout",
+        ]
+    );
+}
+
+#[test]
+fn bytes_that_are_not_text_are_refused() {
+    let error = |bytes: &[u8]| Config::parse("config.yaml", bytes).unwrap_err();
+    assert_eq!(
+        error(b"enabled: true\nnodename: \xff\n"),
+        ["config.yaml:2: byte 0xff at offset 24 is not UTF-8; save the file as UTF-8"]
+    );
+    assert_eq!(
+        error(&vec![b'#'; FILE_LIMIT + 1]),
+        ["config.yaml: larger than 1048576 bytes; check that it is a config file"]
+    );
+    assert!(Config::parse("config.yaml", &vec![b'#'; FILE_LIMIT]).is_ok());
+}
+
+#[test]
+fn a_file_that_cannot_be_read_is_named() {
+    let error = |path: &str| Config::load(Path::new(path)).unwrap_err();
+    assert_eq!(
+        error("/nonexistent/config.yaml"),
+        [
+            "/nonexistent/config.yaml: cannot be read: No such file or directory \
+                 (os error 2); create it, or name another file with --config"
+        ]
+    );
+    assert_eq!(
+        error("/"),
+        ["/: cannot be read: Is a directory (os error 21); \
+                 name a regular file with --config"]
+    );
+}
+
+/// Bounded xorshift, so that a failure repeats.
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, limit: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        (self.0 % limit as u64) as usize
+    }
+}
+
+#[test]
+fn damaged_files_give_errors_and_never_a_panic() {
+    const PIECES: [&[u8]; 24] = [
+        b"&a ",
+        b"*a",
+        b"!!int ",
+        b"[",
+        b"]",
+        b"{",
+        b"}",
+        b": ",
+        b"- ",
+        b"? ",
+        b"\"",
+        b"'",
+        b"|\n",
+        b">-\n",
+        b"\n",
+        b"\r",
+        b"\t",
+        b"---\n",
+        b"...\n",
+        b"%TAG ! x\n",
+        b"#",
+        b"\0",
+        b"\xff",
+        b"\xef\xbb\xbf",
+    ];
+    let mut random = Random(0x9e37_79b9_7f4a_7c15);
+    let mut accepted = 0;
+    for _ in 0..20_000 {
+        let mut bytes = GUIDE_FILE.as_bytes().to_vec();
+        for _ in 0..1 + random.below(6) {
+            let start = random.below(bytes.len());
+            let end = (start + random.below(40)).min(bytes.len());
+            match random.below(4) {
+                0 => bytes[start] = random.below(256) as u8,
+                1 => drop(bytes.drain(start..end)),
+                2 => bytes.extend_from_within(start..end),
+                _ => {
+                    let piece = PIECES[random.below(PIECES.len())];
+                    drop(bytes.splice(start..start, piece.iter().copied()));
+                }
+            }
+        }
+        match Config::parse("config.yaml", &bytes) {
+            Ok(loaded) => {
+                accepted += 1;
+                assert!(loaded.config.root_path.starts_with('/'));
+                assert!(loaded.config.command_buffer_pages.is_power_of_two());
+            }
+            Err(errors) => {
+                assert!(!errors.is_empty());
+                for error in errors {
+                    assert!(error.starts_with("config.yaml:"), "{error}");
+                    assert!(!error.contains(char::is_control), "{error}");
+                }
+            }
+        }
+    }
+    assert!((500..19_500).contains(&accepted), "{accepted}");
+}

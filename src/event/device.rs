@@ -1,0 +1,57 @@
+//! Device numbers as text.
+
+use std::fmt::Write;
+
+/// The longest: two numbers and a colon.
+const LENGTH: usize = 16;
+
+/// Bits of the minor number in the kernel's own form (MINORBITS).
+const MINOR_BITS: u32 = 20;
+
+fn parts(device: u32) -> (u32, u32) {
+    (device >> MINOR_BITS, device & ((1 << MINOR_BITS) - 1))
+}
+
+/// `major:minor`
+pub fn number(device: u32) -> heapless::Vec<u8, LENGTH> {
+    let (major, minor) = parts(device);
+    text(format_args!("{major}:{minor}"))
+}
+
+/// The name of a terminal below /dev, by the numbers that Documentation/admin-guide/devices.txt
+/// gives, else `major:minor`.
+pub fn terminal(device: u32) -> heapless::Vec<u8, LENGTH> {
+    match parts(device) {
+        (136, minor) => text(format_args!("pts/{minor}")),
+        (4, minor) if minor < 64 => text(format_args!("tty{minor}")),
+        (4, minor) => text(format_args!("ttyS{}", minor - 64)),
+        (204, minor) if minor >= 64 => text(format_args!("ttyAMA{}", minor - 64)),
+        (5, 1) => text(format_args!("console")),
+        (229, minor) => text(format_args!("hvc{minor}")),
+        _ => number(device),
+    }
+}
+
+fn text(arguments: std::fmt::Arguments<'_>) -> heapless::Vec<u8, LENGTH> {
+    let mut text = heapless::String::new();
+    // The longest text fits.
+    let _ = text.write_fmt(arguments);
+    text.into_bytes()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn terminals_have_names() {
+        let name = |major: u32, minor: u32| {
+            String::from_utf8(terminal(major << 20 | minor).to_vec()).unwrap()
+        };
+        assert_eq!(name(136, 12), "pts/12");
+        assert_eq!(name(4, 1), "tty1");
+        assert_eq!(name(4, 64), "ttyS0");
+        assert_eq!(name(204, 64), "ttyAMA0");
+        assert_eq!(name(999, 7), "999:7");
+    }
+}
