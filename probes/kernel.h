@@ -22,9 +22,14 @@
 #define AT_FDCWD -100
 #define AF_INET 2
 #define AF_INET6 10
+#define AF_UNIX 1
 #define IPPROTO_TCP 6
+#define TCP_ESTABLISHED 1
 #define TCP_SYN_SENT 2
 #define TCP_CLOSE 7
+#define TCP_LISTEN 10
+#define ECANCELED 125
+#define UNIX_PATH_MAX 108
 #define PIDTYPE_SID 3
 
 #pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
@@ -195,8 +200,24 @@ struct socket {
 
 struct sock {
 	struct sock_common __sk_common;
+	int sk_err;
 	__u16 sk_protocol;
 	struct socket *sk_socket;
+};
+
+struct sockaddr_un {
+	char sun_path[UNIX_PATH_MAX];
+};
+
+struct unix_address {
+	int len;
+	struct sockaddr_un name[0];
+};
+
+struct unix_sock {
+	struct unix_address *addr;
+	struct path path;
+	struct sock *peer;
 };
 
 struct socket_alloc {

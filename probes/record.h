@@ -21,6 +21,7 @@ enum family {
 	FAMILY_PROCESS_EXIT,
 	FAMILY_DISK,
 	FAMILY_NETWORK,
+	FAMILY_NETWORK_RESULT,
 	FAMILY_COUNT,
 };
 
@@ -41,6 +42,8 @@ enum kind {
 	KIND_NETWORK,
 	KIND_ARGUMENTS,
 	KIND_PROCESS_EXIT,
+	KIND_NETWORK_RESULT,
+	KIND_LOCAL_CONNECT,
 };
 
 enum path_note {
@@ -153,10 +156,50 @@ struct disk {
 	__u32 path_notes;
 };
 
+enum operation {
+	OPERATION_CONNECT = 0,
+	OPERATION_LISTEN = 2,
+	OPERATION_ACCEPT = 3,
+};
+
 struct network {
 	struct record record;
 	struct endpoint source;
 	struct endpoint destination;
+	__u64 connection; /* tells it from all others that are open; 0 if no result follows */
+	__u32 operation;
+	__u32 protocol; /* IPPROTO_... */
+};
+
+/* What became of a TCP connect. */
+struct network_result {
+	struct record record;
+	struct endpoint source;
+	struct endpoint destination;
+	__u64 connection;
+	__u64 duration; /* nanoseconds */
+	__s32 result;	/* 0, or a negative error */
+	__u32 unused;
+};
+
+/* A local socket was connected to. The name follows: a path, or in the abstract namespace anything.
+ */
+struct local_connect {
+	struct record record;
+	__s32 return_code;
+	__u32 is_abstract;
+	__u32 path_length;
+	__u32 path_notes;
+};
+
+/* Who began a TCP connect, for its result, by the address of the socket. */
+struct connecting {
+	__u64 session;
+	__u64 time;
+	__u32 pid;
+	__u32 audit_session_id;
+	__u64 cgroup_id;
+	char program[PROGRAM_LENGTH];
 };
 
 /* Maps: what the kernel knows of a session, by its key: the audit session id, or a number above

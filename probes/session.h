@@ -42,26 +42,33 @@ static __always_inline void endpoints(struct sock *sk, struct endpoint *local,
 	}
 }
 
+/* The socket behind a file, if it is one. */
+static __always_inline struct sock *socket_of(struct file *file)
+{
+	struct inode *inode = BPF_CORE_READ(file, f_inode);
+	__u64 before = bpf_core_field_offset(struct socket_alloc, vfs_inode);
+
+	if ((BPF_CORE_READ(inode, i_mode) & S_IFMT) != S_IFSOCK)
+		return NULL;
+	return BPF_CORE_READ((struct socket_alloc *)((void *)inode - before), socket.sk);
+}
+
+static __always_inline int is_inet(__u16 family)
+{
+	return family == AF_INET || family == AF_INET6;
+}
+
 /* The socket behind the descriptor in a table of files, if it is a TCP connection, as a number. */
 __u64 connection_of(__u64 files, __u32 descriptor)
 {
 	struct file *file = NULL;
-	struct inode *inode;
 	struct sock *sk;
-	__u16 family;
 
 	bpf_probe_read_kernel(&file, sizeof(file), (struct file **)files + descriptor);
 	if (!file)
 		return 0;
-	inode = BPF_CORE_READ(file, f_inode);
-	if ((BPF_CORE_READ(inode, i_mode) & S_IFMT) != S_IFSOCK)
-		return 0;
-	sk = BPF_CORE_READ(
-	    (struct socket_alloc *)((void *)inode -
-				    bpf_core_field_offset(struct socket_alloc, vfs_inode)),
-	    socket.sk);
-	family = BPF_CORE_READ(sk, __sk_common.skc_family);
-	if ((family != AF_INET && family != AF_INET6) ||
+	sk = socket_of(file);
+	if (!sk || !is_inet(BPF_CORE_READ(sk, __sk_common.skc_family)) ||
 	    BPF_CORE_READ(sk, sk_protocol) != IPPROTO_TCP ||
 	    !BPF_CORE_READ(sk, __sk_common.skc_dport))
 		return 0;

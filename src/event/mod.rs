@@ -13,9 +13,10 @@ pub use time::{Clock, date};
 
 use crate::probe::page_size;
 use crate::record::layout::{
-    AUDIT_UNSET, CAUSES, FAMILIES, Head, Losses, Network, ProcessExit, command_mark, path_note,
+    AUDIT_UNSET, CAUSES, FAMILIES, Head, Losses, Network, NetworkResult, ProcessExit, command_mark,
+    operation, path_note,
 };
-use crate::record::{Command, Disk, strings};
+use crate::record::{Command, Disk, LocalConnect, strings};
 
 /// The longest line that a record can become, in bytes: each byte of a full record as `\u00XX`
 /// and once more in base64, and as much again for what is the same in all lines.
@@ -329,29 +330,106 @@ impl Writer {
             object.bytes("path", "path_base64", disk.path);
             object.number("flags", disk.flags);
             object.number("return_code", disk.return_code);
-            if disk.path_notes & path_note::DELETED != 0 {
-                object.boolean("deleted", true);
-            }
-            if disk.path_notes & (path_note::CUT | path_note::RELATIVE) != 0 {
-                object.boolean("path_incomplete", true);
-            }
+            incomplete(object, disk.path_notes);
         });
     }
 
-    /// session.network
-    pub fn network(&mut self, subject: &mut Subject, network: &Network) {
+    /// session.network; returns the id of the event.
+    pub fn network(&mut self, subject: &mut Subject, network: &Network) -> Uuid {
         let head = &network.record;
         let name = ("session.network", "T4002I");
         self.line(subject, name, head.time, |object, _| {
             process(object, head);
-            object.string("src_addr", address(&network.source).host());
+            let source = address(&network.source);
             let destination = address(&network.destination);
+            let listens = network.operation == operation::LISTEN;
+            object.string("src_addr", source.host());
+            if !listens {
+                object.string("dst_addr", destination.host());
+                object.number("dst_port", destination.port());
+            }
+            object.number("version", source.version().min(destination.version()));
+            object.number("operation", network.operation);
+            object.number("action", 0);
+            if source.port() != 0 {
+                object.number("src_port", source.port());
+            }
+            protocol(object, network.protocol);
+        })
+    }
+
+    /// session.network_result of the connect with the id `begun`.
+    pub fn network_result(
+        &mut self,
+        subject: &mut Subject,
+        result: &NetworkResult,
+        begun: Option<&Uuid>,
+    ) {
+        let head = &result.record;
+        let name = ("session.network_result", "R4004I");
+        self.line(subject, name, head.time, |object, _| {
+            process(object, head);
+            let source = address(&result.source);
+            let destination = address(&result.destination);
+            object.string("src_addr", source.host());
+            if source.port() != 0 {
+                object.number("src_port", source.port());
+            }
             object.string("dst_addr", destination.host());
             object.number("dst_port", destination.port());
             object.number("version", destination.version());
-            object.number("operation", 0);
-            object.number("action", 0);
+            object.number("result", result.result);
+            object.number("duration_us", result.duration / 1000);
+            if let Some(begun) = begun {
+                object.string("network_uid", begun);
+            }
         });
+    }
+
+    /// session.local_connect
+    pub fn local_connect(&mut self, subject: &mut Subject, head: &Head, local: &LocalConnect<'_>) {
+        let name = ("session.local_connect", "R4005I");
+        self.line(subject, name, head.time, |object, _| {
+            process(object, head);
+            // As `ss` and /proc/net/unix show names that are in no file system.
+            match (local.is_abstract, local.path.split_first()) {
+                (true, Some((_, rest))) => {
+                    object.bytes("abstract", "abstract_base64", rest);
+                }
+                _ => object.bytes("path", "path_base64", local.path),
+            }
+            object.number("return_code", local.return_code);
+            incomplete(object, local.path_notes);
+        });
+    }
+}
+
+/// The name of a protocol, by the numbers of IANA; those that programs use by name.
+fn protocol(object: &mut Object<'_>, number: u32) {
+    let name = match number {
+        1 => "icmp",
+        6 => "tcp",
+        17 => "udp",
+        58 => "icmpv6",
+        132 => "sctp",
+        136 => "udplite",
+        255 => "raw",
+        262 => "mptcp",
+        _ => {
+            object.string("protocol", itoa::Buffer::new().format(number).as_bytes());
+            return;
+        }
+    };
+    object.string("protocol", name.as_bytes());
+}
+
+/// What is to be known of a path.
+fn incomplete(object: &mut Object<'_>, notes: u32) {
+    if notes & path_note::DELETED != 0 {
+        object.boolean("deleted", true);
+    }
+    if notes & (path_note::CUT | path_note::RELATIVE) != 0 {
+        object.boolean("path_incomplete", true);
     }
 }
 

@@ -45,7 +45,9 @@ const PROGRAMS: &[(&str, Hook)] = &[
         "disk_open",
         Hook::Syscalls(&["openat", "openat2", "open", "creat"]),
     ),
-    ("network_connect", Hook::Typed("inet_sock_set_state")),
+    ("network_state", Hook::Typed("inet_sock_set_state")),
+    ("network_connect", Hook::Syscalls(&["connect"])),
+    ("network_accept", Hook::Syscalls(&["accept4", "accept"])),
 ];
 
 /// System calls that younger architectures, such as arm64, do without.

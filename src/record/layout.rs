@@ -147,11 +147,34 @@ layout! {
         path_notes: u32,
     }
 
-    /// A connection was begun.
+    /// A connection was begun or accepted, or a socket listens.
     "network" Network {
         record: Head,
         source: Endpoint,
         destination: Endpoint,
+        connection: u64,
+        operation: u32,
+        protocol: u32,
+    }
+
+    /// What became of a TCP connect.
+    "network_result" NetworkResult {
+        record: Head,
+        source: Endpoint,
+        destination: Endpoint,
+        connection: u64,
+        duration: u64,
+        result: i32,
+        unused: u32,
+    }
+
+    /// A local socket was connected to; its name follows.
+    "local_connect" LocalConnect {
+        record: Head,
+        return_code: i32,
+        is_abstract: u32,
+        path_length: u32,
+        path_notes: u32,
     }
 
     /// The value of the map `sessions`.
@@ -217,7 +240,14 @@ pub const VARIABLES: usize = 16;
 pub const AUDIT_UNSET: u32 = u32::MAX;
 
 /// `enum family`.
-pub const FAMILIES: [&str; 5] = ["session", "command", "process_exit", "disk", "network"];
+pub const FAMILIES: [&str; 6] = [
+    "session",
+    "command",
+    "process_exit",
+    "disk",
+    "network",
+    "network_result",
+];
 /// `enum loss`.
 pub const CAUSES: [&str; 3] = ["ring_full", "slots_busy", "table_full"];
 /// Counts by family and cause.
@@ -234,6 +264,16 @@ pub mod kind {
     pub const NETWORK: u32 = 6;
     pub const ARGUMENTS: u32 = 7;
     pub const PROCESS_EXIT: u32 = 8;
+    pub const NETWORK_RESULT: u32 = 9;
+    pub const LOCAL_CONNECT: u32 = 10;
+}
+
+/// `enum operation`.
+pub mod operation {
+    #![allow(missing_docs)]
+    pub const CONNECT: u32 = 0;
+    pub const LISTEN: u32 = 2;
+    pub const ACCEPT: u32 = 3;
 }
 
 /// `enum command_mark`.

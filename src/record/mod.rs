@@ -3,8 +3,8 @@
 pub mod layout;
 
 use layout::{
-    Arguments, Endpoint, Environment, Head, Layout, Losses, Network, SessionEnd, SessionStart,
-    kind, read,
+    Arguments, Endpoint, Environment, Head, Layout, Losses, Network, NetworkResult, SessionEnd,
+    SessionStart, kind, read,
 };
 
 /// One record, borrowed from the ring it came by.
@@ -40,6 +40,18 @@ pub enum Body<'a> {
     ProcessExit(layout::ProcessExit),
     Disk(Disk<'a>),
     Network(Network),
+    NetworkResult(NetworkResult),
+    LocalConnect(LocalConnect<'a>),
+}
+
+/// A local socket that was connected to, or could not be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub struct LocalConnect<'a> {
+    pub return_code: i32,
+    pub is_abstract: bool,
+    pub path: &'a [u8],
+    pub path_notes: u32,
 }
 
 /// A file that was opened, or could not be.
@@ -146,6 +158,16 @@ pub fn decode(bytes: &[u8]) -> Result<Record<'_>, Malformed> {
             })
         }
         kind::NETWORK => Body::Network(split::<Network>(bytes)?.0),
+        kind::NETWORK_RESULT => Body::NetworkResult(split::<NetworkResult>(bytes)?.0),
+        kind::LOCAL_CONNECT => {
+            let (local, rest) = split::<layout::LocalConnect>(bytes)?;
+            Body::LocalConnect(LocalConnect {
+                return_code: local.return_code,
+                is_abstract: local.is_abstract != 0,
+                path: take(rest, local.path_length)?.0,
+                path_notes: local.path_notes,
+            })
+        }
         other => return Err(Malformed::Kind(other)),
     };
     Ok(Record { head, body })

@@ -54,6 +54,8 @@ pub struct Session {
     backlog: Vec<u8>,
     /// The event of the last command of each process.
     commands: HashMap<u32, Uuid>,
+    /// The event of each connect whose result is to come, by the kernel's name for it.
+    connects: HashMap<u64, Uuid>,
     /// Later parts of the arguments of a command that is to come, by process.
     arguments: HashMap<u32, Vec<u8>>,
     /// How often the kernel did not know this session any more.
@@ -75,6 +77,7 @@ impl Session {
             subject: None,
             backlog: Vec::new(),
             commands: HashMap::new(),
+            connects: HashMap::new(),
             arguments: HashMap::new(),
             missed: 0,
         }
@@ -216,7 +219,19 @@ impl Session {
                 3
             }
             Body::Network(network) => {
-                writer.network(subject, network);
+                let uid = writer.network(subject, network);
+                if network.connection != 0 {
+                    self.connects.insert(network.connection, uid);
+                }
+                4
+            }
+            Body::NetworkResult(result) => {
+                let begun = self.connects.remove(&result.connection);
+                writer.network_result(subject, result, begun.as_ref());
+                5
+            }
+            Body::LocalConnect(local) => {
+                writer.local_connect(subject, &record.head, local);
                 4
             }
             Body::Arguments { offset, bytes } => {

@@ -63,6 +63,8 @@ impl Table {
                     self.end(session, record.head.time, writer);
                 }
             }
+            // It came just after the end.
+            Body::NetworkResult(_) if !self.sessions.contains_key(&key) => {}
             Body::Environment(environment) => {
                 let session = self.session(&record.head, kernel, writer);
                 session.environment(environment, record.head.time, &writer.clock);
