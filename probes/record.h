@@ -266,7 +266,7 @@ enum reader {
 /* One page shared with the daemon. */
 struct control {
 	__u64 reader;
-	__u64 attached; /* set once every hook is, so that no session begins half recorded */
+	__u64 logins; /* set when logins are to be noticed: once every hook is attached */
 	__u64 losses; /* counts up with every loss, so that one look tells whether there was any */
 	__u64 sessions_full;  /* logins that found no room in the table of sessions */
 	__u64 processes_full; /* processes that found no room in the table of processes */

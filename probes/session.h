@@ -129,7 +129,7 @@ static __noinline int session_open(__u32 audit, struct task_struct *holder, __u3
 	struct control *control = shared();
 	long error;
 
-	if (!control || !control->attached)
+	if (!control || !control->logins)
 		return 0;
 	if (bpf_map_lookup_elem(&sessions, &key))
 		return 1;

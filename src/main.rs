@@ -119,7 +119,8 @@ fn run_daemon(path: &Path) -> Result<u8, Failure> {
     let cgroups = Cgroups::new(&config.cgroup_path, &config.root_path)
         .inspect_err(|error| eprintln!("recorderd: {error}; sessions get no cgroups of their own"))
         .ok();
-    let (recorder, waiter) = recorder(&config, &id, Table::new(cgroups))?;
+    let (mut recorder, waiter) = recorder(&config, &id, Table::new(cgroups))?;
+    recorder.probes().shared.notice_logins();
     let place = match &recorder.sink {
         Sink::File(log) => log.link().display().to_string(),
         _ => "standard output".into(),

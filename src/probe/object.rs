@@ -178,7 +178,6 @@ impl Probes {
             .set(0, wanted(environment), 0)
             .map_err(|e| ProbeError::new("map variables", e))?;
         let links = attach(&mut object, &btf)?;
-        shared.attached();
         let array = |_| ProbeError::new("rings", "not four");
         Ok(Self {
             links,

@@ -77,9 +77,10 @@ impl Shared {
         )
     }
 
-    /// Tells the probes that every hook is attached.
-    pub fn attached(&self) {
-        self.control(std::mem::offset_of!(Control, attached))
+    /// Has logins noticed from now on. Before that, sessions are only those that were put into the
+    /// kernel's table.
+    pub fn notice_logins(&self) {
+        self.control(std::mem::offset_of!(Control, logins))
             .store(1, Ordering::SeqCst);
     }
 

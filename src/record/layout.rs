@@ -214,7 +214,7 @@ layout! {
     /// The page of the map `control`.
     "control" Control {
         reader: u64,
-        attached: u64,
+        logins: u64,
         losses: u64,
         sessions_full: u64,
         processes_full: u64,
