@@ -95,6 +95,7 @@ fn begin(recorder: &mut Recorder, child: &Child, command: &[OsString]) -> Result
     let birth = Birth {
         time,
         uid,
+        pid,
         connection: (Endpoint::default(), Endpoint::default()),
     };
     let command = command

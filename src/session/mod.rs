@@ -33,6 +33,8 @@ pub struct Birth {
     pub time: u64,
     /// Whose, as far as the kernel knows.
     pub uid: u32,
+    /// The process that was seen first: of an unprivileged login, sshd's on the user's side.
+    pub pid: u32,
     /// Ends of the connection; version 0 where there is none.
     pub connection: (Endpoint, Endpoint),
 }
@@ -129,6 +131,7 @@ impl Session {
             self.write(record, writer);
             return;
         }
+        let pid = record.head.pid;
         self.backlog
             .extend_from_slice(&(bytes.len() as u32).to_ne_bytes());
         self.backlog.extend_from_slice(bytes);
@@ -138,8 +141,9 @@ impl Session {
                 true
             }
             Body::Network(_) => true,
-            // sshd removes this file with the session, so that it is soon too late to read it.
-            Body::Disk(disk) if identity::is_file(disk.path) => {
+            // sshd removes this file with the session, so that it is soon too late to read it. What
+            // another process opens, such as an sftp server's, is the user's choice.
+            Body::Disk(disk) if identity::is_file(disk.path) && pid == self.birth.pid => {
                 self.identify(disk.path, &writer.clock);
                 false
             }

@@ -88,6 +88,7 @@ impl Table {
         let birth = Birth {
             time: record.head.time,
             uid,
+            pid: record.head.pid,
             connection: (local, remote),
         };
         let session = Session::new(writer.id(), birth, login_name(uid));
@@ -106,6 +107,7 @@ impl Table {
             let birth = Birth {
                 time: entry.time,
                 uid: entry.uid,
+                pid: entry.pid,
                 connection: (entry.local, entry.remote),
             };
             Session::new(writer.id(), birth, login_name(entry.uid))
