@@ -45,7 +45,7 @@ static __noinline int environment_send(struct process *process)
 		length = 0;
 	environment->environment_length = length;
 	slot->length = sizeof(*environment) + length;
-	record_send(slot, &session_ring, FAMILY_SESSION);
+	record_send(slot, &session_ring, FAMILY_SESSION, 1);
 	return 0;
 }
 
@@ -140,7 +140,7 @@ __u64 arguments_part(__u64 session, __u64 start, __u64 offset, __u64 total)
 		return 0;
 	}
 	slot->length = sizeof(*arguments) + length;
-	return record_output(slot, &command_ring, FAMILY_COMMAND) ? 0 : length;
+	return record_output(slot, &command_ring, 0) ? 0 : length;
 }
 
 /* Sends all arguments but the first part, before the command itself; returns how far it came. */
@@ -259,7 +259,7 @@ int command_exec(__u64 *context)
 	} else {
 		command->argv_missing = total;
 	}
-	record_send(slot, &command_ring, FAMILY_COMMAND);
+	record_send(slot, &command_ring, FAMILY_COMMAND, 0);
 	return 0;
 }
 
@@ -328,6 +328,6 @@ int command_failed(struct syscall_exit *context)
 		if (!argument_append(slot->index, argv, i))
 			break;
 	}
-	record_send(slot, &command_ring, FAMILY_COMMAND);
+	record_send(slot, &command_ring, FAMILY_COMMAND, 0);
 	return 0;
 }

@@ -43,6 +43,25 @@ static __always_inline struct asked asked_by(__s64 number)
 	return asked;
 }
 
+/*
+ * Whether sshd is about to write there who logged in (`ExposeAuthInfo yes`). The login is complete
+ * then, and no program of the user runs yet that could write something else there.
+ */
+int is_identity(__u64 path)
+{
+	struct task_struct *task = (void *)bpf_get_current_task();
+	char beginning[13];
+
+	if (!is_sshd(task) || bpf_probe_read_user(beginning, sizeof(beginning), (void *)path))
+		return 0;
+#pragma unroll
+	for (__u32 i = 0; i < sizeof(beginning); i++) {
+		if (beginning[i] != "/tmp/sshauth."[i])
+			return 0;
+	}
+	return 1;
+}
+
 /* From where to walk: the opened file, or else the directory that the typed path counts from. */
 static __always_inline struct path *walk_from(long result, struct asked *asked)
 {
@@ -65,17 +84,24 @@ static __always_inline struct path *walk_from(long result, struct asked *asked)
 SEC("tracepoint/syscalls/sys_exit_openat")
 int disk_open(struct syscall_exit *context)
 {
-	struct process *process = recorded_user();
+	struct task_struct *task = (void *)bpf_get_current_task();
+	struct process *process = recorded_process();
 	long result = context->result;
 	struct asked asked;
 	struct path *from;
 	struct disk *disk;
 	struct slot *slot;
+	int identity;
 	__u64 at;
 
-	if (!process)
+	if (!process && (audit_session(task) == AUDIT_UNSET || !is_sshd(task)))
 		return 0;
 	asked = asked_by(context->number);
+	identity = is_identity(asked.path);
+	if (!process && identity)
+		process = broker_process();
+	if (!process || (process->role != ROLE_USER && !identity))
+		return 0;
 	slot = record_begin(process->session, FAMILY_DISK, KIND_DISK, sizeof(*disk));
 	if (!slot)
 		return 0;
@@ -91,7 +117,8 @@ int disk_open(struct syscall_exit *context)
 	}
 	if (result < 0 || !from) {
 		at = slot->length;
-		if (from && at < RECORD_MAX) {
+		/* The root directory ends in a slash already. */
+		if (from && slot->walk.position != WALK_MAX - 1 && at < RECORD_MAX) {
 			slot->record[at] = '/';
 			slot->length = at + 1;
 		}
@@ -100,6 +127,6 @@ int disk_open(struct syscall_exit *context)
 			disk->path_notes |= PATH_CUT;
 	}
 	disk->path_length = slot->length - sizeof(*disk);
-	record_send(slot, &disk_ring, FAMILY_DISK);
+	record_send(slot, &disk_ring, FAMILY_DISK, identity);
 	return 0;
 }

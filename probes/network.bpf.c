@@ -13,21 +13,12 @@ struct {
 } connects SEC(".maps");
 
 /*
- * The sshd process of a root login makes the connections of port forwarding itself. It is told
- * from the work of PAM by its socket, which does not block.
+ * The sshd process of a root login makes the connections of port forwarding itself. They are told
+ * from the work of PAM by their sockets, which do not block.
  */
-static __noinline int broker_join(struct sock *sk)
+static __always_inline int is_forwarding(struct sock *sk)
 {
-	struct task_struct *task = (void *)bpf_get_current_task();
-	struct task_struct *parent = BPF_CORE_READ(task, real_parent);
-	__u32 audit = audit_session(task);
-
-	if (audit == AUDIT_UNSET || audit_session(parent) == audit || !is_sshd(task) ||
-	    BPF_CORE_READ(task, loginuid.val) != 0 || BPF_CORE_READ(task, cred, uid.val) != 0 ||
-	    !(BPF_CORE_READ(sk, sk_socket, file, f_flags) & O_NONBLOCK) ||
-	    !session_open(audit, task, 0))
-		return 0;
-	return process_join(audit, BPF_CORE_READ(task, tgid), ROLE_BROKER);
+	return BPF_CORE_READ(sk, sk_socket, file, f_flags) & O_NONBLOCK;
 }
 
 static __always_inline void network_send(struct process *process, struct sock *sk, __u32 operation,
@@ -58,7 +49,7 @@ static __always_inline void network_send(struct process *process, struct sock *s
 		else
 			network->connection = key;
 	}
-	record_send(slot, &network_ring, FAMILY_NETWORK);
+	record_send(slot, &network_ring, FAMILY_NETWORK, 0);
 }
 
 /* The result comes by interrupt: whose it is, only the entry tells. */
@@ -91,7 +82,7 @@ static __noinline int result_send(struct sock *sk, int state)
 			error = BPF_CORE_READ(sk, sk_err);
 			/* Closed without an error: the program has given up. */
 			result->result = state == TCP_ESTABLISHED ? 0 : error ? -error : -ECANCELED;
-			record_send(slot, &network_ring, FAMILY_NETWORK_RESULT);
+			record_send(slot, &network_ring, FAMILY_NETWORK_RESULT, 0);
 		}
 	}
 	bpf_map_delete_elem(&connects, &key);
@@ -103,7 +94,6 @@ int network_state(__u64 *context)
 {
 	struct sock *sk = (void *)context[0];
 	int before = context[1], state = context[2];
-	__u32 pid = bpf_get_current_pid_tgid() >> 32;
 	struct process *process;
 
 	if (BPF_CORE_READ(sk, sk_protocol) != IPPROTO_TCP)
@@ -113,8 +103,8 @@ int network_state(__u64 *context)
 	if (state != TCP_SYN_SENT && state != TCP_LISTEN)
 		return 0;
 	process = recorded_process();
-	if (!process && broker_join(sk))
-		process = bpf_map_lookup_elem(&processes, &pid);
+	if (!process && is_forwarding(sk))
+		process = broker_process();
 	if (process)
 		network_send(process, sk,
 			     state == TCP_LISTEN ? OPERATION_LISTEN : OPERATION_CONNECT,
@@ -160,7 +150,7 @@ static __always_inline void local_send(struct process *process, struct sock *sk,
 			slot->length = sizeof(*local) + length;
 	}
 	local->path_length = slot->length - sizeof(*local);
-	record_send(slot, &network_ring, FAMILY_NETWORK);
+	record_send(slot, &network_ring, FAMILY_NETWORK, 0);
 }
 
 SEC("tracepoint/syscalls/sys_exit_connect")

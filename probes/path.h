@@ -21,6 +21,7 @@ int walk_step(__u32 index)
 	struct walk *walk;
 	__u64 position;
 	__u64 length;
+	char first = 0;
 
 	if (!slot)
 		return 0;
@@ -38,7 +39,10 @@ int walk_step(__u32 index)
 		return 1;
 	}
 	parent = BPF_CORE_READ(dentry, d_parent);
-	if (!parent || parent == dentry)
+	/* What is its own parent is in no folder: a memfd, which has a name, or a lost root: a
+	 * slash. */
+	bpf_probe_read_kernel(&first, sizeof(first), BPF_CORE_READ(dentry, d_name.name));
+	if (!parent || (parent == dentry && first == '/'))
 		return 0;
 	position = walk->position;
 	length = BPF_CORE_READ(dentry, d_name.len) & (NAME_LENGTH - 1);
@@ -54,7 +58,7 @@ int walk_step(__u32 index)
 			      BPF_CORE_READ(dentry, d_name.name));
 	walk->position = position;
 	walk->dentry = parent;
-	return 1;
+	return parent != dentry;
 }
 
 /* Leaves the path of a struct path at slot->path[slot->walk.position], up to WALK_MAX. */
@@ -78,11 +82,11 @@ int walk_path(__u32 index, __u64 address)
 		walk->notes = PATH_RELATIVE;
 		return 0;
 	}
-	if (!BPF_CORE_READ(dentry, d_hash.pprev) && BPF_CORE_READ(dentry, d_parent) != dentry)
-		walk->notes = PATH_DELETED;
 	walk->dentry = dentry;
 	walk->mount = (void *)vfsmount - bpf_core_field_offset(struct mount, mnt);
 	walk->mount_root = BPF_CORE_READ(vfsmount, mnt_root);
+	if (!BPF_CORE_READ(dentry, d_hash.pprev) && dentry != walk->mount_root)
+		walk->notes = PATH_DELETED;
 	for (step = 0; step < WALK_STEPS; step++) {
 		if (!walk_step(index))
 			break;

@@ -154,16 +154,16 @@ static __always_inline void slot_release(struct slot *slot)
 
 /*
  * Whether this record has to wake the daemon: for the first after a quiet spell, then only when
- * its ring is half full, because a wake-up for each costs more than all the rest. The birth of a
- * session is told at once: what sshd says of it is soon gone.
+ * its ring is half full, because a wake-up for each costs more than all the rest. What is urgent is
+ * told at once: what sshd says of a login is soon gone.
  */
-static __always_inline __u64 wakeup(void *ring, __u32 family)
+static __always_inline __u64 wakeup(void *ring, int urgent)
 {
 	struct control *control = shared();
 
 	if (!control || control->reader == READER_WOKEN)
 		return BPF_RB_NO_WAKEUP;
-	if (family != FAMILY_SESSION && control->reader == READER_TIMED &&
+	if (!urgent && control->reader == READER_TIMED &&
 	    bpf_ringbuf_query(ring, BPF_RB_AVAIL_DATA) <
 		bpf_ringbuf_query(ring, BPF_RB_RING_SIZE) / 2)
 		return BPF_RB_NO_WAKEUP;
@@ -172,7 +172,7 @@ static __always_inline __u64 wakeup(void *ring, __u32 family)
 }
 
 /* Sends the record and gives the slot back; returns an error if the ring is full. */
-static __always_inline long record_output(struct slot *slot, void *ring, __u32 family)
+static __always_inline long record_output(struct slot *slot, void *ring, int urgent)
 {
 	struct record *record = (struct record *)slot->record;
 	__u64 length = slot->length;
@@ -181,17 +181,17 @@ static __always_inline long record_output(struct slot *slot, void *ring, __u32 f
 	if (length < sizeof(*record) || length > RECORD_MAX)
 		length = sizeof(*record);
 	record->length = length;
-	error = bpf_ringbuf_output(ring, record, length, wakeup(ring, family));
+	error = bpf_ringbuf_output(ring, record, length, wakeup(ring, urgent));
 	slot_release(slot);
 	return error;
 }
 
 /* The same for what is an event of its own: that it is lost is counted. */
-static __always_inline void record_send(struct slot *slot, void *ring, __u32 family)
+static __always_inline void record_send(struct slot *slot, void *ring, __u32 family, int urgent)
 {
 	__u64 session = ((struct record *)slot->record)->session;
 
-	if (record_output(slot, ring, family))
+	if (record_output(slot, ring, urgent))
 		lose(session, family, LOSS_RING_FULL);
 }
 

@@ -53,7 +53,7 @@ int session_exit(__u64 *context)
 			exit->exit_code = BPF_CORE_READ(signal, group_exit_code);
 			if (!exit->exit_code)
 				exit->exit_code = BPF_CORE_READ(task, exit_code);
-			record_send(slot, &command_ring, FAMILY_PROCESS_EXIT);
+			record_send(slot, &command_ring, FAMILY_PROCESS_EXIT, 0);
 		}
 	}
 	session = bpf_map_lookup_elem(&sessions, &key);
@@ -66,7 +66,7 @@ int session_exit(__u64 *context)
 	if (slot) {
 		end = (struct session_end *)slot->record;
 		__builtin_memcpy(end->lost, session->lost, sizeof(end->lost));
-		record_send(slot, &session_ring, FAMILY_SESSION);
+		record_send(slot, &session_ring, FAMILY_SESSION, 1);
 	}
 	bpf_map_delete_elem(&sessions, &key);
 	return 0;

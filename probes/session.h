@@ -58,7 +58,10 @@ static __always_inline int is_inet(__u16 family)
 	return family == AF_INET || family == AF_INET6;
 }
 
-/* The socket behind the descriptor in a table of files, if it is a TCP connection, as a number. */
+/*
+ * The socket behind the descriptor in a table of files, as a number, if it is a TCP connection; one
+ * that is just being begun is not.
+ */
 __u64 connection_of(__u64 files, __u32 descriptor)
 {
 	struct file *file = NULL;
@@ -70,7 +73,7 @@ __u64 connection_of(__u64 files, __u32 descriptor)
 	sk = socket_of(file);
 	if (!sk || !is_inet(BPF_CORE_READ(sk, __sk_common.skc_family)) ||
 	    BPF_CORE_READ(sk, sk_protocol) != IPPROTO_TCP ||
-	    !BPF_CORE_READ(sk, __sk_common.skc_dport))
+	    !BPF_CORE_READ(sk, __sk_common.skc_dport) || !BPF_CORE_READ(sk, __sk_common.skc_num))
 		return 0;
 	return (__u64)sk;
 }
@@ -154,7 +157,7 @@ static __noinline int session_open(__u32 audit, struct task_struct *holder, __u3
 	start->remote = session.remote;
 	start->uid = uid;
 	start->connection_pid = session.connection_pid;
-	record_send(slot, &session_ring, FAMILY_SESSION);
+	record_send(slot, &session_ring, FAMILY_SESSION, 1);
 	return 1;
 }
 
@@ -202,6 +205,28 @@ static __always_inline struct process *recorded_process(void)
 	if (audit == AUDIT_UNSET || !login_role(task, audit))
 		return NULL;
 	return bpf_map_lookup_elem(&processes, &pid);
+}
+
+/* The sshd process of a root login, when it acts for the user. */
+static __noinline int broker_join(void)
+{
+	struct task_struct *task = (void *)bpf_get_current_task();
+	struct task_struct *parent = BPF_CORE_READ(task, real_parent);
+	__u32 audit = audit_session(task);
+
+	if (audit == AUDIT_UNSET || audit_session(parent) == audit || !is_sshd(task) ||
+	    BPF_CORE_READ(task, loginuid.val) != 0 || BPF_CORE_READ(task, cred, uid.val) != 0 ||
+	    !session_open(audit, task, 0))
+		return 0;
+	return process_join(audit, BPF_CORE_READ(task, tgid), ROLE_BROKER);
+}
+
+/* Its session entry, or nothing if it is something else. */
+static __always_inline struct process *broker_process(void)
+{
+	__u32 pid = bpf_get_current_pid_tgid() >> 32;
+
+	return broker_join() ? bpf_map_lookup_elem(&processes, &pid) : NULL;
 }
 
 /* The same for what only the user's own processes do. */

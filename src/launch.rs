@@ -36,7 +36,13 @@ pub fn run(
     command: &[OsString],
     quiet: bool,
 ) -> Result<i32, String> {
-    let program = find(&command[0])?;
+    let program = match find(&command[0]) {
+        Ok(program) => program,
+        Err(error) => {
+            eprintln!("recorderd: {error}");
+            return Ok(NOT_FOUND);
+        }
+    };
     let child = spawn(&program, command, quiet).map_err(|e| format!("fork: {e}"))?;
     begin(&mut recorder, &child, command)?;
     let pid = child.pid;

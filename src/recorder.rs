@@ -29,7 +29,8 @@ pub struct Recorder {
 /// When to look at the rings again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Next {
-    /// At once: the record that woke the daemon was too young to be handed on.
+    /// At once: the record that woke the daemon was too young to be handed on, or a session
+    /// has just begun.
     Now,
     /// Soon: records keep coming.
     Soon,
@@ -95,7 +96,7 @@ impl Recorder {
         let reconciling = self.reconcile();
         let waiting = self.table.tick(boot_time(), &mut self.writer);
         flush(&mut self.writer, &mut self.sink);
-        if woken && !self.order.is_empty() {
+        if (woken && !self.order.is_empty()) || self.table.has_newborn() {
             return Next::Now;
         }
         if count > 0 || !self.order.is_empty() || reconciling {
@@ -145,7 +146,7 @@ impl Recorder {
     /// Stops the hooks, and takes what is left in the rings to the sink.
     pub fn finish(&mut self) {
         self.probes.detach();
-        while self.round(false) == Next::Soon {
+        while matches!(self.round(false), Next::Now | Next::Soon) {
             std::thread::sleep(std::time::Duration::from_millis(2));
         }
         self.table.open_all(&mut self.writer);

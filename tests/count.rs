@@ -1,4 +1,160 @@
+//! Every event is in the log, or in the count of what was lost: never more, never less.
+
 mod common;
-fn main() -> std::process::ExitCode {
-    common::main(&[])
+
+use std::fs;
+use std::process::ExitCode;
+
+use common::{Host, ONE, Outcome, of_kind};
+use recorderd::record::layout::{Command, ProcessExit};
+use serde_json::Value;
+
+fn main() -> ExitCode {
+    common::main(&[
+        ("one command", one_command),
+        ("a hundred commands", a_hundred_commands),
+        ("five thousand commands", five_thousand_commands),
+        ("twenty thousand opens", twenty_thousand_opens),
+        (
+            "commands in the smallest ring",
+            commands_in_the_smallest_ring,
+        ),
+        ("opens in the smallest ring", opens_in_the_smallest_ring),
+        ("20,000 plain commands fit 8 MiB", plain_commands_are_small),
+        (
+            "a stopped daemon loses nothing",
+            a_stopped_daemon_loses_nothing,
+        ),
+    ])
+}
+
+/// The smallest rings that there are.
+const SMALLEST: &str = "command_buffer_size: 1\ndisk_buffer_size: 1\nnetwork_buffer_size: 1";
+
+/// A script that runs so many commands, the shell that runs it included.
+fn commands(count: usize) -> String {
+    format!("for ((i = 1; i < {count}; i++)); do /bin/true; done; exit")
+}
+
+/// Written events and lost ones of a family, each as session.end tells them, which has to agree
+/// with the lines before it.
+fn totals(lines: &[Value], family: &str) -> (u64, u64) {
+    let end = lines.last().unwrap();
+    let written = of_kind(lines, &format!("session.{family}")).len() as u64;
+    assert_eq!(end["events"][family], written, "{end}");
+    let lost = of_kind(lines, "session.lost");
+    let of_family = lost.iter().filter(|line| line["family"] == family);
+    let lost = of_family.map(|line| line["count"].as_u64().unwrap()).sum();
+    assert_eq!(end["losses"][family], lost, "{end}");
+    (written, lost)
+}
+
+/// Runs a script as a session of its own, and returns its lines.
+fn session(host: &Host, index: usize, script: &str) -> Vec<Value> {
+    host.ssh(ONE, script);
+    host.sessions(index + 1).remove(index)
+}
+
+fn counted(count: usize) -> Outcome {
+    let host = Host::start();
+    let lines = session(&host, 0, &commands(count));
+    for family in ["command", "process_exit"] {
+        assert_eq!(totals(&lines, family), (count as u64, 0), "{family}");
+    }
+    Ok(())
+}
+
+/// `ssh host exit`: the shell alone.
+fn one_command() -> Outcome {
+    counted(1)
+}
+
+/// Each is there once.
+fn a_hundred_commands() -> Outcome {
+    counted(100)
+}
+
+/// Each is there once, however fast they come.
+fn five_thousand_commands() -> Outcome {
+    counted(5000)
+}
+
+/// A script that opens a file so many times, in one process.
+fn opens(host: &Host, count: usize) -> (String, String) {
+    let path = host.folder.path().join("opened");
+    fs::write(&path, "").unwrap();
+    let path = path.display().to_string();
+    let script = format!("for ((i = 0; i < {count}; i++)); do : <{path}; done; exit");
+    (script, path)
+}
+
+/// Each is there once.
+fn twenty_thousand_opens() -> Outcome {
+    let host = Host::start();
+    let (script, path) = opens(&host, 20_000);
+    let lines = session(&host, 0, &script);
+    let opened = of_kind(&lines, "session.disk");
+    let opened = opened.iter().filter(|line| line["path"] == path.as_str());
+    assert_eq!((opened.count(), totals(&lines, "disk").1), (20_000, 0));
+    Ok(())
+}
+
+/// Runs commands as a session of its own while the daemon reads nothing.
+fn unread_session(host: &Host, count: usize) -> Vec<Value> {
+    host.daemon.signal(libc::SIGSTOP);
+    host.ssh(ONE, &commands(count));
+    host.daemon.signal(libc::SIGCONT);
+    host.sessions(1).remove(0)
+}
+
+/// What finds no room is counted.
+fn commands_in_the_smallest_ring() -> Outcome {
+    let lines = unread_session(&Host::with("", SMALLEST), 500);
+    for family in ["command", "process_exit"] {
+        let (written, lost) = totals(&lines, family);
+        assert!(written > 0 && lost > 0, "{family}: {written} and {lost}");
+        assert_eq!(written + lost, 500, "{family}");
+    }
+    Ok(())
+}
+
+/// The same while the daemon reads as fast as it can.
+fn opens_in_the_smallest_ring() -> Outcome {
+    let host = Host::with("", SMALLEST);
+    // The login opens files as well: as many in a session that opens none of its own.
+    let all = |lines: &[Value]| {
+        let (written, lost) = totals(lines, "disk");
+        written + lost
+    };
+    let of_login = all(&session(&host, 0, &opens(&host, 0).0));
+    let lines = session(&host, 1, &opens(&host, 20_000).0);
+    assert_eq!(all(&lines), of_login + 20_000);
+    assert!(totals(&lines, "disk").1 > 0, "the ring has not overflowed");
+    Ok(())
+}
+
+/// A command with two arguments of usual length, and the exit of its process, with what the ring
+/// adds to each.
+fn plain_commands_are_small() -> Outcome {
+    const HEADER: usize = 8;
+    let strings = [
+        "/usr/bin/ls",
+        "/usr/bin/ls",
+        "/home/alice",
+        "ls\0-l\0/etc\0",
+    ];
+    let command = size_of::<Command>() + strings.concat().len();
+    let in_ring = |bytes: usize| (HEADER + bytes).next_multiple_of(8);
+    let bytes = in_ring(command) + in_ring(size_of::<ProcessExit>());
+    assert!(20_000 * bytes <= 8 << 20, "{bytes} bytes");
+    Ok(())
+}
+
+/// The same for real: an eighth of them, in an eighth of the room, while nobody reads.
+fn a_stopped_daemon_loses_nothing() -> Outcome {
+    let lines = unread_session(&Host::with("", "command_buffer_size: 256"), 2500);
+    for family in ["command", "process_exit"] {
+        assert_eq!(totals(&lines, family), (2500, 0), "{family}");
+    }
+    Ok(())
 }

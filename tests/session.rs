@@ -2,12 +2,29 @@
 
 mod common;
 
-use std::process::ExitCode;
+use std::fs::{self, File, OpenOptions};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::os::fd::{FromRawFd, OwnedFd};
+use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::{Command, ExitCode};
+use std::sync::{Arc, Mutex};
 
-use common::{Host, ONE, Outcome, command, disk, expected, plain, plains};
+use common::{
+    Host, ONE, Outcome, Process, TWO, command, disk, end, patiently, plain, plains, printed, start,
+};
 
 fn main() -> ExitCode {
-    common::main(&[("a remote command", remote_command)])
+    common::main(&[
+        ("a remote command", remote_command),
+        ("a login with a terminal", terminal),
+        ("two logins at once", two_logins),
+        ("nothing from outside of a session", outside),
+        ("what outlives the client", outliving),
+        ("a login of root", root),
+    ])
 }
 
 /// `ssh host command`
@@ -15,15 +32,8 @@ fn remote_command() -> Outcome {
     let host = Host::start();
     host.ssh(ONE, "cat /etc/hostname");
     let lines = host.sessions(1).remove(0);
-    assert_eq!(
-        plain(&lines[0]),
-        expected(
-            "session.start",
-            "T2000I",
-            ONE,
-            r#""addr.local":"127.0.0.1:<port>","addr.remote":"127.0.0.1:<port>","initial_command":["cat /etc/hostname"],"session_recording":"node""#
-        )
-    );
+    let asked = r#""initial_command":["cat /etc/hostname"],"#;
+    assert_eq!(plain(&lines[0]), start(ONE, asked));
     assert_eq!(
         plains(&lines, "session.command"),
         [
@@ -36,5 +46,252 @@ fn remote_command() -> Outcome {
         opened.contains(&disk(ONE, "cat", "/etc/hostname", 0, 0)),
         "{opened:#?}"
     );
+    let last = lines.last().unwrap();
+    assert_eq!(plain(last), end(ONE, false, asked, &lines));
+    Ok(())
+}
+
+/// A terminal to log in from, and what is to be seen on it.
+struct Terminal {
+    keyboard: File,
+    screen: Arc<Mutex<String>>,
+}
+
+impl Terminal {
+    /// Also gives the side that a program has as its terminal.
+    fn new(columns: u16, rows: u16) -> (Self, OwnedFd) {
+        let (mut ours, mut theirs) = (-1, -1);
+        let size = libc::winsize {
+            ws_col: columns,
+            ws_row: rows,
+            ws_xpixel: 0,
+            ws_ypixel: 0,
+        };
+        let (name, settings) = (std::ptr::null_mut(), std::ptr::null());
+        // SAFETY: makes two descriptors, and reads the size.
+        let made = unsafe { libc::openpty(&mut ours, &mut theirs, name, settings, &size) };
+        assert_eq!(made, 0);
+        // SAFETY: they are ours alone.
+        let (ours, theirs) = unsafe { (File::from_raw_fd(ours), OwnedFd::from_raw_fd(theirs)) };
+        let screen = Arc::new(Mutex::new(String::new()));
+        let (mut output, into) = (ours.try_clone().unwrap(), screen.clone());
+        std::thread::spawn(move || {
+            let mut bytes = [0; 4096];
+            // It fails once the other side is closed.
+            while let Ok(count @ 1..) = output.read(&mut bytes) {
+                let text = String::from_utf8_lossy(&bytes[..count]).into_owned();
+                into.lock().unwrap().push_str(&text);
+            }
+        });
+        let keyboard = ours;
+        (Self { keyboard, screen }, theirs)
+    }
+
+    /// Types a line, and waits until `answer` is to be seen.
+    fn types(&mut self, line: &str, answer: &str) {
+        writeln!(self.keyboard, "{line}").unwrap();
+        patiently(answer, || {
+            self.screen.lock().unwrap().contains(answer).then_some(())
+        });
+    }
+}
+
+/// `ssh host`, and then what is typed
+fn terminal() -> Outcome {
+    let host = Host::start();
+    let (mut terminal, theirs) = Terminal::new(97, 31);
+    let mut ssh = host.client("ssh");
+    ssh.args(["-tt", &format!("{ONE}@127.0.0.1")])
+        .stdin(theirs.try_clone()?)
+        .stdout(theirs);
+    // SAFETY: the child makes its standard input its controlling terminal.
+    unsafe {
+        ssh.pre_exec(|| {
+            libc::setsid();
+            libc::ioctl(0, libc::TIOCSCTTY, 0);
+            Ok(())
+        });
+    }
+    let mut client = Process::spawn(&mut ssh);
+    // The line as it is echoed does not hold the answer.
+    terminal.types("/bin/echo ready-$((1 + 1))", "ready-2");
+    terminal.types("/bin/stty size", "31 97");
+    terminal.types("exit", "logout");
+    client.child.wait()?;
+    let lines = host.sessions(1).remove(0);
+    assert_eq!(plain(&lines[0]), start(ONE, r#""size":"97:31","#));
+    let commands = plains(&lines, "session.command");
+    assert_eq!(commands[0], command(ONE, "bash", "/bin/bash", &[]));
+    let typed = [
+        command(ONE, "echo", "/bin/echo", &["ready-2"]),
+        command(ONE, "stty", "/bin/stty", &["size"]),
+    ];
+    let found = commands.windows(2).any(|pair| pair == typed);
+    assert!(found, "{commands:#?}");
+    assert_eq!(plain(lines.last().unwrap()), end(ONE, true, "", &lines));
+    Ok(())
+}
+
+/// Two accounts that take turns
+fn two_logins() -> Outcome {
+    const SCRIPT: &str = "while read tag; do /bin/echo $tag; done";
+    let host = Host::start();
+    let users = [ONE, TWO];
+    let mut logins = users.map(|user| host.login(user, SCRIPT));
+    let mut answers = logins
+        .each_mut()
+        .map(|login| BufReader::new(login.child.stdout.take().unwrap()).lines());
+    let tag = |user: &str, turn: usize| format!("{user}-{turn}");
+    for turn in 0..100 {
+        for (login, user) in logins.iter().zip(users) {
+            let mut input = login.child.stdin.as_ref().unwrap();
+            writeln!(input, "{}", tag(user, turn))?;
+        }
+        for (answers, user) in answers.iter_mut().zip(users) {
+            assert_eq!(answers.next().unwrap()?, tag(user, turn));
+        }
+    }
+    for login in &mut logins {
+        drop(login.child.stdin.take());
+        login.child.wait()?;
+    }
+    let mut sessions = host.sessions(2);
+    sessions.sort_by_key(|lines| lines[0]["login"].to_string());
+    for (lines, user) in sessions.iter().zip(users) {
+        let mut expected = vec![command(user, "bash", "/bin/bash", &["-c", SCRIPT])];
+        expected
+            .extend((0..100).map(|turn| command(user, "echo", "/bin/echo", &[&tag(user, turn)])));
+        assert_eq!(plains(lines, "session.command"), expected);
+        for line in lines {
+            assert_eq!(line["login"], user, "{line}");
+            assert_eq!(line["sid"], lines[0]["sid"]);
+        }
+    }
+    Ok(())
+}
+
+/// What is done outside of a session while there is one
+fn outside() -> Outcome {
+    const SCRIPT: &str = "/bin/true before; read; /bin/true after";
+    let host = Host::start();
+    let folder = host.folder.shared();
+    let mut login = host.login(ONE, SCRIPT);
+    patiently("the session to be on record", || {
+        let log = host.log();
+        let begun = |line: &&serde_json::Value| line["argv"] == serde_json::json!(["before"]);
+        log.iter().find(begun).map(|_| ())
+    });
+    let mark = format!("outside-{}", std::process::id());
+    let listener = TcpListener::bind("127.0.0.1:0")?;
+    let _connection = TcpStream::connect(listener.local_addr()?)?;
+    Command::new("/bin/true").arg(&mark).status()?;
+    let uid = printed(Command::new("id").args(["-u", ONE]))
+        .trim()
+        .parse()?;
+    Command::new("/bin/true").arg(&mark).uid(uid).status()?;
+    Command::new(format!("/nonexistent/{mark}"))
+        .status()
+        .unwrap_err();
+    fs::write(folder.join(&mark), "")?;
+    File::open(folder.join(&mark).join("missing")).unwrap_err();
+    drop(login.child.stdin.take());
+    login.child.wait()?;
+    let lines = host.sessions(1).remove(0);
+    assert_eq!(
+        plains(&lines, "session.command"),
+        [
+            command(ONE, "bash", "/bin/bash", &["-c", SCRIPT]),
+            command(ONE, "true", "/bin/true", &["before"]),
+            command(ONE, "true", "/bin/true", &["after"]),
+        ]
+    );
+    let port = listener.local_addr()?.port();
+    for line in host.log() {
+        assert!(!line.to_string().contains(&mark), "{line}");
+        assert_ne!(line["dst_port"], port, "{line}");
+        assert_ne!(line["pid"], std::process::id(), "{line}");
+    }
+    Ok(())
+}
+
+/// A pipe with a name.
+fn pipe(path: &Path) {
+    let made = Command::new("mkfifo")
+        .args(["-m", "644"])
+        .arg(path)
+        .status();
+    assert!(made.unwrap().success());
+}
+
+/// Processes that leave the login by each of the usual ways, and go on after it
+fn outliving() -> Outcome {
+    let host = Host::start();
+    let folder = host.folder.shared();
+    let waits = |name: &str| {
+        let pipe = folder.join(name);
+        format!("read word < {}; /bin/true {name} $word; :", pipe.display())
+    };
+    let names = ["nohup", "setsid", "twice"];
+    let [nohup, setsid, twice] = names.map(|name| {
+        pipe(&folder.join(name));
+        waits(name)
+    });
+    let script = format!(
+        "exec </dev/null >/dev/null 2>&1
+         nohup /bin/sh -c '{nohup}' &
+         setsid /bin/sh -c '{setsid}' &
+         ( ( /bin/sh -c '{twice}' & ) & )"
+    );
+    host.ssh(ONE, &script);
+    // The client is gone; now they may go on.
+    for name in names {
+        let mut pipe = patiently(&format!("{name} to listen"), || {
+            let mut open = OpenOptions::new();
+            open.write(true).custom_flags(libc::O_NONBLOCK);
+            open.open(folder.join(name)).ok()
+        });
+        writeln!(pipe, "late")?;
+    }
+    let lines = host.sessions(1).remove(0);
+    let mut expected = vec![
+        command(ONE, "bash", "/bin/bash", &["-c", &script]),
+        command(ONE, "nohup", "/usr/bin/nohup", &["/bin/sh", "-c", &nohup]),
+        command(
+            ONE,
+            "setsid",
+            "/usr/bin/setsid",
+            &["/bin/sh", "-c", &setsid],
+        ),
+    ];
+    for script in [&nohup, &setsid, &twice] {
+        expected.push(command(ONE, "sh", "/bin/sh", &["-c", script]));
+    }
+    for name in names {
+        expected.push(command(ONE, "true", "/bin/true", &[name, "late"]));
+    }
+    expected.sort();
+    let mut commands = plains(&lines, "session.command");
+    commands.sort();
+    assert_eq!(commands, expected);
+    Ok(())
+}
+
+/// `ssh root@host command`: nothing of what PAM does for the login is in its session
+fn root() -> Outcome {
+    // Without a home, so that no startup file of root's adds to it.
+    let host = Host::with("SetEnv HOME=/nonexistent", "");
+    host.ssh("root", "/bin/true");
+    let lines = host.sessions(1).remove(0);
+    let asked = r#""initial_command":["/bin/true"],"#;
+    assert_eq!(plain(&lines[0]), start("root", asked));
+    assert_eq!(
+        plains(&lines, "session.command"),
+        [
+            command("root", "bash", "/bin/bash", &["-c", "/bin/true"]),
+            command("root", "true", "/bin/true", &[]),
+        ]
+    );
+    let last = lines.last().unwrap();
+    assert_eq!(plain(last), end("root", false, asked, &lines));
     Ok(())
 }

@@ -230,7 +230,8 @@ impl Writer {
                 });
                 object.object("losses", |object| {
                     for (family, causes) in FAMILIES.iter().zip(end.losses) {
-                        object.number(family, causes.iter().sum::<u64>());
+                        let count = causes.iter().copied().fold(0, u64::saturating_add);
+                        object.number(family, count);
                     }
                 });
             },
@@ -315,7 +316,8 @@ impl Writer {
             }
             object.number("duration_us", exit.duration / 1000);
             object.number("cpu_us", exit.cpu_time / 1000);
-            object.number("max_memory_kb", exit.max_memory * page_size() as u64 / 1024);
+            let memory = exit.max_memory.saturating_mul(page_size() as u64);
+            object.number("max_memory_kb", memory / 1024);
             if let Some(command) = command {
                 object.string("command_uid", command);
             }

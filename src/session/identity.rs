@@ -9,6 +9,9 @@ use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use base64::engine::{Engine, general_purpose::STANDARD, general_purpose::STANDARD_NO_PAD};
 use sha2::{Digest, Sha256};
 
+use crate::event::Clock;
+use crate::probe::boot_time;
+
 /// sshd's own limit of what it writes is far below. Bytes.
 const LIMIT: u64 = 64 * 1024;
 
@@ -28,15 +31,15 @@ pub fn variable<'a>(environment: &'a [u8], name: &str) -> Option<&'a [u8]> {
 pub struct Identity {
     /// The key id of the certificate, or the fingerprint of the key.
     pub name: String,
-    /// When the file that says so was last changed, in nanoseconds since 1970-01-01.
-    changed: u64,
+    /// After this, what was read cannot have been written, in nanoseconds since 1970-01-01.
+    written: u64,
 }
 
 impl Identity {
     /// Whether nobody but sshd can have written it. The file is the user's, who can change it as
     /// soon as a program of theirs runs; `ran` is when the first did.
     pub fn is_of_sshd(&self, ran: u64) -> bool {
-        self.changed + TICK < ran
+        self.written < ran
     }
 }
 
@@ -47,25 +50,28 @@ pub fn is_file(path: &[u8]) -> bool {
 }
 
 /// Reads who logged in as `uid` from the file at `path`, if that was written after the session was
-/// born, in nanoseconds since 1970-01-01.
-pub fn read(path: &[u8], uid: u32, born: u64) -> Option<Identity> {
+/// born, in nanoseconds since boot.
+pub fn read(path: &[u8], uid: u32, born: u64, clock: &Clock) -> Option<Identity> {
     if !is_file(path) {
         return None;
     }
-    let file = OpenOptions::new()
+    let mut file = OpenOptions::new()
         .read(true)
         .custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK)
         .open(OsStr::from_bytes(path))
         .ok()?;
+    let mut text = String::new();
+    file.by_ref().take(LIMIT).read_to_string(&mut text).ok()?;
+    let name = from_info(&text)?;
+    // Only now, so that they are not older than the text.
+    let now = clock.real(boot_time());
     let metadata = file.metadata().ok()?;
-    let changed = metadata.ctime() as u64 * 1_000_000_000 + metadata.ctime_nsec() as u64;
-    if !metadata.is_file() || metadata.uid() != uid || changed + TICK < born {
+    let changed = metadata.ctime() as u64 * 1_000_000_000 + metadata.ctime_nsec() as u64 + TICK;
+    if !metadata.is_file() || metadata.uid() != uid || changed < clock.real(born) {
         return None;
     }
-    let mut text = String::new();
-    file.take(LIMIT).read_to_string(&mut text).ok()?;
-    let name = from_info(&text)?;
-    Some(Identity { name, changed })
+    let written = changed.min(now);
+    Some(Identity { name, written })
 }
 
 /// The identity in such a file, a line per method that succeeded: the key id of a certificate,

@@ -24,6 +24,9 @@ const PATIENCE: u64 = 3_000_000_000;
 /// Where the first later part of the arguments begins: ARGV_FIRST of probes/command.bpf.c.
 const ARGV_FIRST: u32 = 8192;
 
+/// How long sshd takes at most to write the identity once it has made the file. Nanoseconds.
+const WRITING: u64 = 100_000_000;
+
 /// Records of a session that wait for its start take at most this much memory. Bytes.
 const BACKLOG: usize = 1 << 20;
 
@@ -46,6 +49,10 @@ pub struct Session {
     /// `None` where the host does not know the uid.
     login: Option<String>,
     identity: Option<Identity>,
+    /// Where sshd writes it.
+    identity_path: Option<Vec<u8>>,
+    /// When the first program ran, by the time of day.
+    ran: Option<u64>,
     terminal: Option<(u16, u16)>,
     initial_command: Vec<Vec<u8>>,
     events: [u64; FAMILIES.len()],
@@ -72,6 +79,8 @@ impl Session {
             birth,
             login,
             identity: None,
+            identity_path: None,
+            ran: None,
             terminal: None,
             initial_command: Vec::new(),
             events: Default::default(),
@@ -88,7 +97,7 @@ impl Session {
     /// When to stop waiting for what session.start still lacks; `None` once it is written.
     pub fn deadline(&self) -> Option<u64> {
         match self.subject {
-            None => Some(self.birth.time + PATIENCE),
+            None => Some(self.birth.time.saturating_add(PATIENCE)),
             Some(_) => None,
         }
     }
@@ -102,11 +111,13 @@ impl Session {
 
     /// Reads from the environment of the first program what sshd says of the login.
     fn environment(&mut self, environment: &[u8], ran: u64, clock: &Clock) {
+        let ran = clock.real(ran);
+        self.ran = Some(ran);
+        self.identity.take_if(|identity| !identity.is_of_sshd(ran));
         if let Some(path) = identity::variable(environment, "SSH_USER_AUTH") {
-            self.identify(path, clock);
+            self.identity_path = Some(path.to_vec());
+            self.identify(clock);
         }
-        self.identity
-            .take_if(|identity| !identity.is_of_sshd(clock.real(ran)));
         if self.login.is_none()
             && let Some(name) = identity::variable(environment, "LOGNAME")
         {
@@ -114,14 +125,20 @@ impl Session {
         }
     }
 
-    fn identify(&mut self, path: &[u8], clock: &Clock) {
-        if self.identity.is_none() {
-            // For root, whose login has no process of its own, sshd writes it before the birth.
-            let born = match self.birth.uid {
-                0 => 0,
-                _ => clock.real(self.birth.time),
-            };
-            self.identity = identity::read(path, self.birth.uid, born);
+    /// Whether sshd is about to write the identity, or has just done so.
+    pub fn is_identifying(&self, now: u64) -> bool {
+        self.subject.is_none()
+            && self.identity.is_none()
+            && self.identity_path.is_some()
+            && now < self.birth.time + WRITING
+    }
+
+    /// Reads the identity, if it is not known yet.
+    pub fn identify(&mut self, clock: &Clock) {
+        if let (None, Some(path)) = (&self.identity, &self.identity_path) {
+            let birth = &self.birth;
+            self.identity = identity::read(path, birth.uid, birth.time, clock)
+                .filter(|identity| self.ran.is_none_or(|ran| identity.is_of_sshd(ran)));
         }
     }
 
@@ -144,7 +161,8 @@ impl Session {
             // sshd removes this file with the session, so that it is soon too late to read it. What
             // another process opens, such as an sftp server's, is the user's choice.
             Body::Disk(disk) if identity::is_file(disk.path) && pid == self.birth.pid => {
-                self.identify(disk.path, &writer.clock);
+                self.identity_path = Some(disk.path.to_vec());
+                self.identify(&writer.clock);
                 false
             }
             _ => self.backlog.len() > BACKLOG,
@@ -204,7 +222,9 @@ impl Session {
         let pid = record.head.pid;
         let family = match &record.body {
             Body::Command(command) => {
-                let later = self.arguments.remove(&pid);
+                // Behind a shorter first part there is none: this is of a command that was lost.
+                let is_cut = command.argv.len() == ARGV_FIRST as usize;
+                let later = self.arguments.remove(&pid).filter(|_| is_cut);
                 let all = later.map(|later| [command.argv, &later].concat());
                 let argv = all.as_deref().unwrap_or(command.argv);
                 let uid = writer.command(subject, &record.head, command, argv);

@@ -18,9 +18,21 @@ pub trait Kernel {
 pub struct Table {
     sessions: HashMap<u64, Session>,
     cgroups: Option<Cgroups>,
+    newborn: Vec<Newborn>,
     /// Bytes that no probe of this build sends.
     pub malformed: u64,
 }
+
+/// A session that has yet to be moved into its cgroup. That takes the kernel many milliseconds, so
+/// what can't wait comes first.
+struct Newborn {
+    key: u64,
+    time: u64,
+    pids: [u32; 2],
+}
+
+/// How long after its birth a session is moved at the earliest. Nanoseconds.
+const REST: u64 = 1_000_000;
 
 /// A session that the kernel does not know is over, if the record of its end does not come in this
 /// many rounds: it was lost.
@@ -92,7 +104,11 @@ impl Table {
             connection: (local, remote),
         };
         let session = Session::new(writer.id(), birth, login_name(uid));
-        self.adopt(&session.sid, &[connection_pid, record.head.pid]);
+        self.newborn.push(Newborn {
+            key: record.head.session,
+            time: record.head.time,
+            pids: [connection_pid, record.head.pid],
+        });
         self.sessions.insert(record.head.session, session);
     }
 
@@ -114,12 +130,27 @@ impl Table {
         })
     }
 
-    fn adopt(&self, sid: &Uuid, pids: &[u32]) {
-        if let Some(cgroups) = &self.cgroups
-            && let Err(error) = cgroups.adopt(text(sid), pids)
-        {
-            eprintln!("recorderd: {error}; the session is recorded all the same");
-        }
+    fn adopt(&mut self, now: u64) {
+        let Self {
+            sessions,
+            cgroups,
+            newborn,
+            ..
+        } = self;
+        newborn.retain(|newborn| {
+            let Some(session) = sessions.get(&newborn.key) else {
+                return false;
+            };
+            if now < newborn.time + REST || session.is_identifying(now) {
+                return true;
+            }
+            if let Some(cgroups) = cgroups
+                && let Err(error) = cgroups.adopt(text(&session.sid), &newborn.pids)
+            {
+                eprintln!("recorderd: {error}; the session is recorded all the same");
+            }
+            false
+        });
     }
 
     fn end(&mut self, session: Session, time: u64, writer: &mut Writer) {
@@ -130,6 +161,11 @@ impl Table {
         }
     }
 
+    /// Whether a session has just begun, with an identity to be read and a cgroup to be made.
+    pub fn has_newborn(&self) -> bool {
+        !self.newborn.is_empty()
+    }
+
     /// Writes the start of sessions that have waited long enough for what it lacks, and tries
     /// again to remove cgroups. Tells whether there is reason to come back soon.
     pub fn tick(&mut self, now: u64, writer: &mut Writer) -> bool {
@@ -137,10 +173,14 @@ impl Table {
         for session in self.sessions.values_mut() {
             match session.deadline() {
                 Some(deadline) if deadline <= now => session.open(writer),
-                Some(_) => again = true,
+                Some(_) => {
+                    session.identify(&writer.clock);
+                    again = true;
+                }
                 None => {}
             }
         }
+        self.adopt(now);
         again
     }
 

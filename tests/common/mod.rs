@@ -2,12 +2,13 @@
 
 #![allow(dead_code)]
 
+pub mod golden;
 pub mod schema;
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read};
 use std::net::TcpListener;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitCode, Stdio};
@@ -21,16 +22,22 @@ use serde_json::Value;
 /// What a test returns.
 pub type Outcome = Result<(), Failed>;
 
+/// What a test is called, and what it does.
+pub type Test = (&'static str, fn() -> Outcome);
+
 /// Accounts of the tests, made by tests/setup.
 pub const ONE: &str = "recorded-one";
 pub const TWO: &str = "recorded-two";
+
+/// For what a shell can't do.
+pub const PYTHON: &str = "/usr/bin/python3";
 
 /// How long anything that happens at once may take on a loaded machine.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Runs the tests of a file one after the other: each has the kernel's hooks to itself. Without
 /// root they count as ignored.
-pub fn main(tests: &[(&'static str, fn() -> Outcome)]) -> ExitCode {
+pub fn main(tests: &[Test]) -> ExitCode {
     let mut arguments = Arguments::from_args();
     arguments.test_threads = Some(1);
     let root = is_root();
@@ -60,10 +67,13 @@ pub struct Folder(PathBuf);
 
 impl Folder {
     pub fn new() -> Self {
+        Self::within(&std::env::temp_dir())
+    }
+
+    pub fn within(folder: &Path) -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
-        let path =
-            std::env::temp_dir().join(format!("recorderd-test-{}-{count}", std::process::id()));
+        let path = folder.join(format!("recorderd-test-{}-{count}", std::process::id()));
         fs::create_dir_all(&path).unwrap();
         fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
         Self(path)
@@ -71,6 +81,14 @@ impl Folder {
 
     pub fn path(&self) -> &Path {
         &self.0
+    }
+
+    /// A folder in it in which every account may write.
+    pub fn shared(&self) -> PathBuf {
+        let shared = self.0.join("shared");
+        fs::create_dir(&shared).unwrap();
+        fs::set_permissions(&shared, fs::Permissions::from_mode(0o777)).unwrap();
+        shared.canonicalize().unwrap()
     }
 }
 
@@ -114,7 +132,7 @@ impl Process {
 
     /// Waits for a line on standard error that begins so.
     pub fn wait_for(&mut self, beginning: &str) -> String {
-        let found = patiently(&format!("a line `{beginning}...` on stderr"), || {
+        patiently(&format!("a line `{beginning}...` on stderr"), || {
             let errors = self.errors();
             let found = errors.iter().find(|line| line.starts_with(beginning));
             if found.is_none() {
@@ -122,8 +140,7 @@ impl Process {
                 assert!(ended.is_none(), "ended early, {ended:?}: {errors:#?}");
             }
             found.cloned()
-        });
-        found
+        })
     }
 
     pub fn signal(&self, signal: i32) {
@@ -134,6 +151,8 @@ impl Process {
     /// Asks it to stop, and returns its exit code.
     pub fn stop(&mut self) -> Option<i32> {
         self.signal(libc::SIGTERM);
+        // A test may have stopped it.
+        self.signal(libc::SIGCONT);
         self.child.wait().unwrap().code()
     }
 }
@@ -175,6 +194,11 @@ impl Host {
     pub fn with(sshd_config: &str, config: &str) -> Self {
         let folder = Folder::new();
         let daemon = start_daemon(folder.path(), config);
+        Self::serve(folder, daemon, sshd_config)
+    }
+
+    /// With a daemon that keeps its log in `folder`.
+    pub fn serve(folder: Folder, daemon: Process, sshd_config: &str) -> Self {
         let (sshd, port) = start_sshd(folder.path(), sshd_config);
         Self {
             folder,
@@ -215,6 +239,17 @@ impl Host {
             .unwrap();
         assert!(output.status.success(), "ssh {command}: {output:?}");
         String::from_utf8(output.stdout).unwrap()
+    }
+
+    /// Starts a command over ssh, to talk with it over its standard input and output.
+    pub fn login(&self, user: &str, command: &str) -> Process {
+        Process::spawn(
+            self.client("ssh")
+                .arg(format!("{user}@127.0.0.1"))
+                .arg(command)
+                .stdin(Stdio::piped())
+                .stdout(Stdio::piped()),
+        )
     }
 
     /// The whole log so far, each line held against the schema.
@@ -278,13 +313,7 @@ impl Host {
 
 /// Starts a daemon that writes to `folder`, and waits until it is ready.
 pub fn start_daemon(folder: &Path, config: &str) -> Process {
-    let path = folder.join("config.yaml");
-    let text = format!(
-        "data_dir: {}\ncgroup_path: {}\n{config}\n",
-        folder.display(),
-        cgroup().display()
-    );
-    fs::write(&path, text).unwrap();
+    let path = write_config(folder, config);
     let mut daemon = Process::spawn(
         Command::new(binary())
             .arg("--config")
@@ -295,8 +324,20 @@ pub fn start_daemon(folder: &Path, config: &str) -> Process {
     daemon
 }
 
+/// Writes a config of the own form that keeps to `folder`, and returns its path.
+pub fn write_config(folder: &Path, config: &str) -> PathBuf {
+    let path = folder.join("config.yaml");
+    let text = format!(
+        "data_dir: {}\ncgroup_path: {}\n{config}\n",
+        folder.display(),
+        cgroup().display()
+    );
+    fs::write(&path, text).unwrap();
+    path
+}
+
 /// Where cgroup2 is mounted already, so that tests mount nothing on the host.
-fn cgroup() -> PathBuf {
+pub fn cgroup() -> PathBuf {
     let mounts = fs::read_to_string("/proc/self/mounts").unwrap();
     mounts
         .lines()
@@ -321,6 +362,11 @@ fn start_sshd(folder: &Path, more: &str) -> (Process, u16) {
         .unwrap()
         .port();
     let folder = folder.display();
+    // sshd refuses a second line for a subsystem.
+    let subsystem = match more.contains("Subsystem sftp") {
+        true => "",
+        false => "Subsystem sftp /usr/lib/openssh/sftp-server",
+    };
     // What comes first counts, so a test's lines come before the usual ones.
     let config = format!(
         "{more}\n\
@@ -332,7 +378,7 @@ fn start_sshd(folder: &Path, more: &str) -> (Process, u16) {
          UsePAM yes\n\
          PermitRootLogin yes\n\
          PidFile none\n\
-         Subsystem sftp /usr/lib/openssh/sftp-server\n"
+         {subsystem}\n"
     );
     fs::write(format!("{folder}/sshd_config"), config).unwrap();
     let mut sshd = Process::spawn(
@@ -364,9 +410,13 @@ pub fn of_kind<'a>(lines: &'a [Value], event: &str) -> Vec<&'a Value> {
 }
 
 /// The line as text, with what differs from run to run replaced by its name in brackets, after it
-/// was checked: ids, times, process ids, ports. Everything else is compared as it is.
+/// was checked: ids, times, process ids, ports. What a command tells of its file and its process is
+/// checked against the host and left out. Everything else is compared as it is.
 pub fn plain(line: &Value) -> String {
     let mut line = line.clone();
+    if line["event"] == "session.command" {
+        check_command(&mut line);
+    }
     let object = line.as_object_mut().unwrap();
     for (key, value) in object.iter_mut() {
         let text = value.as_str().unwrap_or_default();
@@ -397,6 +447,62 @@ pub fn plain(line: &Value) -> String {
     line.to_string()
 }
 
+/// Holds what a command tells beyond its path and arguments against what the host says, and takes it
+/// out of the line.
+fn check_command(line: &mut Value) {
+    let path = line["path"].as_str().unwrap().to_owned();
+    let mut take = |key: &str| line.as_object_mut().unwrap().shift_remove(key);
+    let interpreter = take("interpreter");
+    let argv0 = take("argv0").unwrap();
+    let name = path.rsplit('/').next().unwrap();
+    assert!(
+        [path.as_str(), name, &format!("-{name}")].contains(&argv0.as_str().unwrap())
+            || interpreter.as_ref() == Some(&argv0),
+        "{argv0} of {path}"
+    );
+    let exe = take("exe");
+    let device = take("exe_device");
+    let inode = take("exe_inode");
+    if take("exe_base64").is_none()
+        && let Some(exe) = &exe
+    {
+        let exe = Path::new(exe.as_str().unwrap());
+        let file = fs::metadata(exe).unwrap();
+        assert_eq!(inode.unwrap(), file.ino());
+        assert_eq!(device.unwrap(), device_number(file.dev()));
+        if Path::new(&path).is_absolute() && interpreter.is_none() {
+            assert_eq!(exe, fs::canonicalize(&path).unwrap());
+        }
+    }
+    let cwd = take("cwd").unwrap();
+    assert!(Path::new(cwd.as_str().unwrap()).is_dir(), "{cwd}");
+    if let Some(tty) = take("tty") {
+        assert!(tty.as_str().unwrap().starts_with("pts/"), "{tty}");
+    }
+    let ids = take("ids").unwrap();
+    let (uid, gid) = account(line["login"].as_str().unwrap());
+    assert_eq!(
+        ids,
+        serde_json::json!({"uid": uid, "gid": gid, "euid": uid, "egid": gid})
+    );
+}
+
+/// A device as the events have it.
+pub fn device_number(device: u64) -> String {
+    format!("{}:{}", libc::major(device), libc::minor(device))
+}
+
+/// The uid and gid of an account.
+pub fn account(login: &str) -> (u32, u32) {
+    let accounts = fs::read_to_string("/etc/passwd").unwrap();
+    let fields: Vec<&str> = accounts
+        .lines()
+        .map(|line| line.split(':').collect::<Vec<_>>())
+        .find(|fields| fields[0] == login)
+        .unwrap();
+    (fields[2].parse().unwrap(), fields[3].parse().unwrap())
+}
+
 /// The text that `plain` gives a line of a family: what stands in every line, then `rest`.
 pub fn expected(event: &str, code: &str, login: &str, rest: &str) -> String {
     format!(
@@ -404,15 +510,61 @@ pub fn expected(event: &str, code: &str, login: &str, rest: &str) -> String {
     )
 }
 
+/// The session.start of a login over ssh, as `plain` gives it; `more` stands in it for what only
+/// some have, with a comma at its end.
+pub fn start(login: &str, more: &str) -> String {
+    expected(
+        "session.start",
+        "T2000I",
+        login,
+        &format!(
+            r#""addr.local":"127.0.0.1:<port>","addr.remote":"127.0.0.1:<port>",{more}"session_recording":"node""#
+        ),
+    )
+}
+
+/// The session.end of `lines`, as `plain` gives it, where nothing was lost.
+pub fn end(login: &str, interactive: bool, more: &str, lines: &[Value]) -> String {
+    let [commands, exits, disks, networks, locals, results] = [
+        "session.command",
+        "session.process_exit",
+        "session.disk",
+        "session.network",
+        "session.local_connect",
+        "session.network_result",
+    ]
+    .map(|event| of_kind(lines, event).len());
+    let networks = networks + locals;
+    expected(
+        "session.end",
+        "T2004I",
+        login,
+        &format!(
+            r#""enhanced_recording":true,"interactive":{interactive},"participants":["{login}"],"session_start":"<session_start>","session_stop":"<session_stop>",{more}"events":{{"command":{commands},"process_exit":{exits},"disk":{disks},"network":{networks},"network_result":{results}}},"losses":{{"session":0,"command":0,"process_exit":0,"disk":0,"network":0,"network_result":0}}"#
+        ),
+    )
+}
+
 /// A session.command of a login over ssh, as `plain` gives it.
 pub fn command(login: &str, program: &str, path: &str, argv: &[&str]) -> String {
+    failed_command(login, program, path, argv, 0)
+}
+
+/// The same of one that could not be run.
+pub fn failed_command(
+    login: &str,
+    program: &str,
+    path: &str,
+    argv: &[&str],
+    return_code: i32,
+) -> String {
     let argv = serde_json::to_string(argv).unwrap();
     expected(
         "session.command",
         "T4000I",
         login,
         &format!(
-            r#""pid":"<pid>","cgroup_id":"<cgroup_id>","program":"{program}","audit_session_id":"<audit_session_id>","ppid":"<ppid>","path":"{path}","argv":{argv},"return_code":0"#
+            r#""pid":"<pid>","cgroup_id":"<cgroup_id>","program":"{program}","audit_session_id":"<audit_session_id>","ppid":"<ppid>","path":"{path}","argv":{argv},"return_code":{return_code}"#
         ),
     )
 }
@@ -436,7 +588,7 @@ pub fn network(login: &str, program: &str, address: &str, port: u16, version: u8
         "T4002I",
         login,
         &format!(
-            r#""pid":"<pid>","cgroup_id":"<cgroup_id>","program":"{program}","audit_session_id":"<audit_session_id>","src_addr":"{address}","dst_addr":"{address}","dst_port":{port},"version":{version},"operation":0,"action":0"#
+            r#""pid":"<pid>","cgroup_id":"<cgroup_id>","program":"{program}","audit_session_id":"<audit_session_id>","src_addr":"{address}","dst_addr":"{address}","dst_port":{port},"version":{version},"operation":0,"action":0,"protocol":"tcp""#
         ),
     )
 }
@@ -444,4 +596,26 @@ pub fn network(login: &str, program: &str, address: &str, port: u16, version: u8
 /// The lines of one kind, as `plain` gives them.
 pub fn plains(lines: &[Value], event: &str) -> Vec<String> {
     of_kind(lines, event).into_iter().map(plain).collect()
+}
+
+/// What was opened in a folder, as `plain` gives it.
+pub fn opened_in(folder: &Path, lines: &[Value]) -> Vec<String> {
+    let folder = format!("{}/", folder.display());
+    of_kind(lines, "session.disk")
+        .into_iter()
+        .filter(|line| line["path"].as_str().unwrap().starts_with(&folder))
+        .map(plain)
+        .collect()
+}
+
+/// A line that `plain` gives, of a login whose identity is known.
+pub fn known_as(identity: &str, login: &str, line: &str) -> String {
+    line.replace(
+        &format!(r#""user":"{login}""#),
+        &format!(r#""user":"{identity}""#),
+    )
+    .replace(
+        &format!(r#""participants":["{login}"]"#),
+        &format!(r#""participants":["{identity}"]"#),
+    )
 }

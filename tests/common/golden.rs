@@ -1,0 +1,56 @@
+//! Records from the files in tests/golden, and a writer that writes the same each time.
+
+use std::path::PathBuf;
+
+use recorderd::event::{Clock, Host, HostNames, Ids, Writer};
+use recorderd::record::layout::SessionEntry;
+use recorderd::session::Kernel;
+
+/// A kernel that knows no session.
+pub struct NoKernel;
+
+impl Kernel for NoKernel {
+    fn session(&self, _: u64) -> Option<SessionEntry> {
+        None
+    }
+}
+
+/// A file in tests/golden.
+pub fn path(name: &str) -> PathBuf {
+    [env!("CARGO_MANIFEST_DIR"), "tests", "golden", name]
+        .iter()
+        .collect()
+}
+
+/// The records of a file: one in hex on each line, beside comments that begin with `#`.
+pub fn records(name: &str) -> Vec<Vec<u8>> {
+    let text = std::fs::read_to_string(path(name)).unwrap();
+    text.lines()
+        .filter(|line| !line.starts_with('#'))
+        .map(|line| {
+            let byte = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16);
+            let bytes = line.as_bytes().chunks(2).map(byte);
+            bytes.collect::<Result<_, _>>().expect("hex")
+        })
+        .collect()
+}
+
+/// A writer for which the ids count up, and the host was booted at 2023-07-04 16:42:20 UTC.
+pub fn writer() -> Writer {
+    let host = Host::new(&HostNames {
+        cluster: "purple",
+        id: "531dc1de-c2c9-49bd-a0e3-4f4f3a523f5f",
+        hostname: "web-1",
+        labels: &[("role".into(), "leader".into())],
+    });
+    let count_up = |pool: &mut [u8]| {
+        for (index, id) in pool.chunks_mut(16).enumerate() {
+            id.fill(index as u8);
+        }
+    };
+    Writer::new(
+        host,
+        Ids::with(count_up),
+        Clock::fixed(1_688_488_940_000_000_000),
+    )
+}

@@ -1,0 +1,204 @@
+//! session.disk names the file that the kernel opened, however it was asked for.
+
+mod common;
+
+use std::ffi::OsStr;
+use std::fs;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::process::ExitCode;
+
+use base64::engine::{Engine, general_purpose::STANDARD};
+use common::{Host, ONE, Outcome, PYTHON, disk, of_kind, opened_in};
+use libc::{O_APPEND, O_CLOEXEC, O_CREAT, O_RDWR, O_TRUNC, O_WRONLY};
+
+fn main() -> ExitCode {
+    common::main(&[
+        ("every way to a file", ways),
+        ("every way to open", flags),
+        ("a file that can't be opened", failed),
+        ("names that are not text", bytes),
+        ("a file that is gone", gone),
+        ("files that threads open", threads),
+    ])
+}
+
+/// Relative to the folder, through links, by a descriptor: the path is the file's own
+fn ways() -> Outcome {
+    let host = Host::start();
+    let folder = host.folder.shared();
+    fs::create_dir(folder.join("below"))?;
+    fs::write(folder.join("file"), "")?;
+    symlink("../file", folder.join("below/link"))?;
+    symlink("below", folder.join("there"))?;
+    let here = folder.display();
+    let script = format!(
+        r#"
+        : < {here}/file
+        : < {here}//below/.././file
+        cd {here}; : < file
+        cd below; : < ../file; : < link
+        cd ../there; : < link; : < /proc/self/cwd/link; : < /proc/self/root{here}/file
+        {PYTHON} -Ic 'import os; os.open("../file", 0, dir_fd=os.open(".", os.O_PATH))'
+        "#
+    );
+    host.ssh(ONE, &script);
+    let lines = host.sessions(1).remove(0);
+    let [file, below] = ["file", "below"].map(|name| format!("{here}/{name}"));
+    let mut opened = vec![disk(ONE, "bash", &file, 0, 0); 8];
+    opened.push(disk(ONE, "python3", &below, libc::O_PATH | O_CLOEXEC, 0));
+    opened.push(disk(ONE, "python3", &file, O_CLOEXEC, 0));
+    assert_eq!(opened_in(&folder, &lines), opened);
+    Ok(())
+}
+
+/// The flags that the program gave
+fn flags() -> Outcome {
+    let host = Host::start();
+    let folder = host.folder.shared();
+    let file = folder.join("file").display().to_string();
+    host.ssh(
+        ONE,
+        &format!(": > {file}; : >> {file}; : <> {file}; : < {file}"),
+    );
+    let lines = host.sessions(1).remove(0);
+    let flags = [
+        O_WRONLY | O_CREAT | O_TRUNC,
+        O_WRONLY | O_CREAT | O_APPEND,
+        O_RDWR | O_CREAT,
+        0,
+    ];
+    assert_eq!(
+        opened_in(&folder, &lines),
+        flags.map(|flags| disk(ONE, "bash", &file, flags, 0))
+    );
+    Ok(())
+}
+
+/// No such file, and one that is not for this account
+fn failed() -> Outcome {
+    let host = Host::start();
+    let folder = host.folder.shared();
+    let secret = folder.join("secret");
+    fs::write(&secret, "")?;
+    fs::set_permissions(&secret, fs::Permissions::from_mode(0o600))?;
+    let here = folder.display();
+    let script = format!(
+        r#"
+        : < {here}/absent; : < {here}/secret
+        cd {here}; : < absent; : < secret
+        cd /; : < {relative}/absent
+        {PYTHON} -Ic '
+import os
+here = os.open("{here}", os.O_RDONLY)
+try:
+    os.open("absent", os.O_RDONLY, dir_fd=here)
+except FileNotFoundError:
+    pass
+'"#,
+        relative = &folder.to_str().unwrap()[1..]
+    );
+    host.ssh(ONE, &script);
+    let lines = host.sessions(1).remove(0);
+    let absent = format!("{here}/absent");
+    let secret = format!("{here}/secret");
+    assert_eq!(
+        opened_in(&folder, &lines),
+        [
+            disk(ONE, "bash", &absent, 0, -libc::ENOENT),
+            disk(ONE, "bash", &secret, 0, -libc::EACCES),
+            disk(ONE, "bash", &absent, 0, -libc::ENOENT),
+            disk(ONE, "bash", &secret, 0, -libc::EACCES),
+            disk(ONE, "bash", &absent, 0, -libc::ENOENT),
+            disk(ONE, "python3", &absent, O_CLOEXEC, -libc::ENOENT),
+        ]
+    );
+    Ok(())
+}
+
+/// Names that are not UTF-8, and names that JSON has to escape
+fn bytes() -> Outcome {
+    let host = Host::start();
+    let folder = host.folder.shared();
+    let here = folder.display();
+    let names: [&[u8]; 2] = [b"not\xffutf8", b"\"\n\\\x1b"];
+    for name in names {
+        fs::write(folder.join(OsStr::from_bytes(name)), "")?;
+    }
+    let script = format!(": < {here}/$'not\\xffutf8'; : < {here}/$'\\x22\\n\\\\\\x1b'");
+    host.ssh(ONE, &script);
+    let lines = host.sessions(1).remove(0);
+    let whole = [folder.as_os_str().as_bytes(), b"/", names[0]].concat();
+    let twin = format!(
+        r#""path":"{here}/not{}utf8","path_base64":"{}""#,
+        '\u{fffd}',
+        STANDARD.encode(whole)
+    );
+    assert_eq!(
+        opened_in(&folder, &lines),
+        [
+            disk(ONE, "bash", "<path>", 0, 0).replace(r#""path":"<path>""#, &twin),
+            disk(ONE, "bash", &format!(r#"{here}/\"\n\\\u001b"#), 0, 0),
+        ]
+    );
+    Ok(())
+}
+
+/// A file that has no name any more keeps the one it had
+fn gone() -> Outcome {
+    let host = Host::start();
+    let folder = host.folder.shared();
+    let file = folder.join("file").display().to_string();
+    host.ssh(
+        ONE,
+        &format!("exec 5<>{file}; rm {file}; : < /proc/self/fd/5"),
+    );
+    let lines = host.sessions(1).remove(0);
+    let opened = disk(ONE, "bash", &file, 0, 0);
+    assert_eq!(
+        opened_in(&folder, &lines),
+        [
+            disk(ONE, "bash", &file, O_RDWR | O_CREAT, 0),
+            opened.replace(r#""return_code":0"#, r#""return_code":0,"deleted":true"#),
+        ]
+    );
+    Ok(())
+}
+
+/// Each of many threads, all as the one process that they are
+fn threads() -> Outcome {
+    let host = Host::start();
+    let folder = host.folder.shared();
+    let here = folder.display();
+    let script = format!(
+        r#"{PYTHON} -Ic '
+import os, threading
+def work(number):
+    for file in range(10):
+        os.open(f"{here}/{{number}}-{{file}}", os.O_CREAT)
+for thread in [threading.Thread(target=work, args=(number,)) for number in range(8)]:
+    thread.start()
+'"#
+    );
+    host.ssh(ONE, &script);
+    let lines = host.sessions(1).remove(0);
+    let mut expected = Vec::new();
+    for number in 0..8 {
+        for file in 0..10 {
+            let path = format!("{here}/{number}-{file}");
+            expected.push(disk(ONE, "python3", &path, O_CREAT | O_CLOEXEC, 0));
+        }
+    }
+    expected.sort();
+    let mut opened = opened_in(&folder, &lines);
+    opened.sort();
+    assert_eq!(opened, expected);
+    let python = of_kind(&lines, "session.command")[1]["pid"].clone();
+    for line in of_kind(&lines, "session.disk") {
+        assert!(
+            line["program"] != "python3" || line["pid"] == python,
+            "{line}"
+        );
+    }
+    Ok(())
+}

@@ -1,0 +1,866 @@
+//! From records to lines: tests/golden/NAME.hex has the records, NAME.json the lines that they
+//! must give, byte for byte.
+//!
+//! After a change of the events, `BLESS=1 cargo test --test golden` writes the lines anew, to be
+//! read over. After a change of the records, `cargo test --test golden -- --ignored` writes the
+//! records anew, from the cases below.
+
+mod common;
+
+use std::fs;
+
+use common::golden::{NoKernel, path, records, writer};
+use common::schema;
+use recorderd::record::layout::{
+    AUDIT_UNSET, Arguments, Command, Disk, Endpoint, Environment, Head, Layout, LocalConnect,
+    Losses, Network, NetworkResult, ProcessExit, SessionEnd, SessionStart, command_mark, kind,
+    operation, path_note,
+};
+use recorderd::session::Table;
+
+/// No account has it, so that the login is the number on every host.
+const UID: u32 = 4_000_000_000;
+
+/// Stands in the lines for the version, which changes with each release.
+const VERSION: &str = "@VERSION@";
+
+/// What a record is, and its bytes.
+type Described = (&'static str, Vec<u8>);
+
+/// The name of a case's files, and what builds its records.
+type Case = (&'static str, fn() -> Vec<Described>);
+
+const CASES: &[Case] = &[
+    ("command", command_case),
+    ("hostile", hostile_case),
+    ("exe", exe_case),
+    ("arguments", arguments_case),
+    ("exit", exit_case),
+    ("disk", disk_case),
+    ("network", network_case),
+    ("local", local_case),
+    ("terminal", terminal_case),
+    ("initial_command", initial_command_case),
+    ("environment", environment_case),
+    ("nothing_done", nothing_done_case),
+    ("lost", lost_case),
+    ("start_lost", start_lost_case),
+    ("network_first", network_first_case),
+    ("backlog", backlog_case),
+    ("two_sessions", two_sessions_case),
+    ("malformed", malformed_case),
+];
+
+/// A head at so many milliseconds since boot; `record` fills in the length.
+fn head(kind: u32, time: u64) -> Head {
+    Head {
+        time: time * 1_000_000,
+        session: 7,
+        cgroup_id: 2360,
+        kind,
+        pid: 5007,
+        audit_session_id: 7,
+        program: program(b"curl"),
+        length: 0,
+    }
+}
+
+fn program(name: &[u8]) -> [u8; 16] {
+    let mut program = [0; 16];
+    program[..name.len()].copy_from_slice(name);
+    program
+}
+
+/// The bytes that a probe sends: a structure, and the strings behind it.
+fn record(fixed: impl Layout, strings: &[u8]) -> Vec<u8> {
+    // SAFETY: a `Layout` has no padding, so each of its bytes has a value.
+    let fixed =
+        unsafe { std::slice::from_raw_parts((&raw const fixed).cast::<u8>(), size_of_val(&fixed)) };
+    let mut bytes = [fixed, strings].concat();
+    let length = bytes.len() as u32;
+    let at = std::mem::offset_of!(Head, length);
+    bytes[at..at + 4].copy_from_slice(&length.to_ne_bytes());
+    bytes
+}
+
+fn v4(address: [u8; 4], port: u16) -> Endpoint {
+    let mut endpoint = Endpoint {
+        port,
+        version: 4,
+        ..Endpoint::default()
+    };
+    endpoint.address[..4].copy_from_slice(&address);
+    endpoint
+}
+
+fn v6(address: &str, port: u16) -> Endpoint {
+    Endpoint {
+        address: address.parse::<std::net::Ipv6Addr>().unwrap().octets(),
+        port,
+        version: 6,
+        ..Endpoint::default()
+    }
+}
+
+fn start() -> Described {
+    let start = SessionStart {
+        record: head(kind::SESSION_START, 1000),
+        local: v4([192, 0, 2, 1], 22),
+        remote: v4([198, 51, 100, 7], 50_000),
+        uid: UID,
+        connection_pid: 4000,
+    };
+    ("the session starts", record(start, b""))
+}
+
+fn end(lost: Losses) -> Described {
+    let record_head = head(kind::SESSION_END, 9000);
+    let end = SessionEnd {
+        record: record_head,
+        lost,
+    };
+    ("the session ends", record(end, b""))
+}
+
+/// The strings of a command, and what else differs.
+struct Run<'a> {
+    path: &'a [u8],
+    exe: &'a [u8],
+    cwd: &'a [u8],
+    interpreter: &'a [u8],
+    environment: &'a [u8],
+    /// As in memory: argv[0] included, a zero byte behind each.
+    argv: &'a [u8],
+    fixed: Command,
+}
+
+/// A command at so many milliseconds since boot.
+fn run(time: u64, path: &[u8], argv: &[u8], change: impl FnOnce(&mut Run)) -> Vec<u8> {
+    let mut run = Run {
+        path,
+        exe: path,
+        cwd: b"/home/alice",
+        interpreter: b"",
+        environment: b"",
+        argv,
+        fixed: Command {
+            record: head(kind::COMMAND, time),
+            inode: 1234,
+            device: 254 << 20 | 1,
+            parent_pid: 4985,
+            uid: UID,
+            gid: 100,
+            euid: UID,
+            egid: 100,
+            ..Command::default()
+        },
+    };
+    change(&mut run);
+    let texts = [
+        run.path,
+        run.exe,
+        run.cwd,
+        run.interpreter,
+        run.environment,
+        run.argv,
+    ];
+    run.fixed.lengths = texts.map(|text| text.len() as u32);
+    record(run.fixed, &texts.concat())
+}
+
+/// Of pts/3.
+fn in_terminal(run: &mut Run, columns: u16, rows: u16) {
+    run.fixed.terminal = 136 << 20 | 3;
+    (run.fixed.columns, run.fixed.rows) = (columns, rows);
+}
+
+/// A command that the kernel refused.
+fn refused(time: u64, path: &[u8], argv: &[u8], error: i32) -> Vec<u8> {
+    run(time, path, argv, |run| {
+        run.exe = b"";
+        run.fixed.return_code = -error;
+    })
+}
+
+fn exited(time: u64, change: impl FnOnce(&mut ProcessExit)) -> Vec<u8> {
+    let mut exit = ProcessExit {
+        record: head(kind::PROCESS_EXIT, time),
+        duration: 1_234_567_890,
+        cpu_time: 2_999,
+        max_memory: 0,
+        ..ProcessExit::default()
+    };
+    change(&mut exit);
+    record(exit, b"")
+}
+
+fn opened(time: u64, path: &[u8], change: impl FnOnce(&mut Disk)) -> Vec<u8> {
+    let mut disk = Disk {
+        record: head(kind::DISK, time),
+        path_length: path.len() as u32,
+        ..Disk::default()
+    };
+    change(&mut disk);
+    record(disk, path)
+}
+
+fn network(time: u64, operation: u32, ends: [Endpoint; 2], protocol: u32) -> Vec<u8> {
+    let [source, destination] = ends;
+    let network = Network {
+        record: head(kind::NETWORK, time),
+        source,
+        destination,
+        connection: time,
+        operation,
+        protocol,
+    };
+    record(network, b"")
+}
+
+const TCP: u32 = 6;
+
+fn connected(time: u64, source: Endpoint, destination: Endpoint) -> Vec<u8> {
+    network(time, operation::CONNECT, [source, destination], TCP)
+}
+
+/// What became of the connect at the time `begun`.
+fn result(time: u64, begun: u64, ends: [Endpoint; 2], result: i32) -> Vec<u8> {
+    let [source, destination] = ends;
+    let of = NetworkResult {
+        record: head(kind::NETWORK_RESULT, time),
+        source,
+        destination,
+        connection: begun,
+        duration: (time - begun) * 1_000_000 + 999,
+        result,
+        unused: 0,
+    };
+    record(of, b"")
+}
+
+fn local(time: u64, name: &[u8], change: impl FnOnce(&mut LocalConnect)) -> Vec<u8> {
+    let mut local = LocalConnect {
+        record: head(kind::LOCAL_CONNECT, time),
+        path_length: name.len() as u32,
+        ..LocalConnect::default()
+    };
+    change(&mut local);
+    record(local, name)
+}
+
+fn command_case() -> Vec<Described> {
+    let argv = b"curl\0https://wttr.in\0";
+    vec![
+        start(),
+        ("a shell", run(1500, b"/bin/bash", b"-bash\0", |_| {})),
+        ("a program", run(2540, b"/usr/bin/curl", argv, |_| {})),
+        (
+            "a program that is not there",
+            refused(3000, b"/usr/local/bin/curl", argv, libc::ENOENT),
+        ),
+        end(Losses::default()),
+    ]
+}
+
+fn hostile_case() -> Vec<Described> {
+    let path = b"/tmp/\"quoted\"\\\n\r\t\x1b[2J\x00\x7f";
+    let controls: Vec<u8> = (1..=0x20).chain([0x7f, b'"', b'\\', b'/', 0]).collect();
+    let utf8 = "ls\0\u{e9}\u{2028}\u{fffd}\u{1f980}\u{202e}\0".as_bytes();
+    vec![
+        start(),
+        (
+            "control characters and quotes",
+            run(1500, path, b"\n\0", |_| {}),
+        ),
+        (
+            "each control character in an argument",
+            run(1501, b"/a", &[b"a\0", controls.as_slice()].concat(), |_| {}),
+        ),
+        ("not ASCII", run(1502, b"/bin/ls", utf8, |_| {})),
+        (
+            "not UTF-8, in the program's name as well",
+            run(
+                1503,
+                b"/tmp/\xff\xfe",
+                b"x\0\xc3\x28\0ok\0\xed\xa0\x80\0",
+                |c| {
+                    c.fixed.record.program = *b"\xf0\x9f\xa6456789abcde\xff\0";
+                },
+            ),
+        ),
+        (
+            "empty arguments",
+            run(1504, b"/bin/echo", b"echo\0\0\0x\0\0", |_| {}),
+        ),
+        ("no argv[0]", run(1505, b"/bin/true", b"", |_| {})),
+        ("an empty argv[0]", run(1506, b"/bin/true", b"\0", |_| {})),
+        ("no path", refused(1507, b"", b"sh\0", libc::EFAULT)),
+        (
+            "arguments that did not fit, the last one cut inside a character",
+            run(1508, b"/bin/echo", b"echo\0abc\xc3", |c| {
+                c.fixed.argv_missing = 100_000
+            }),
+        ),
+        (
+            "the largest numbers",
+            run(1509, b"/bin/true", b"true\0", |c| {
+                let fixed = &mut c.fixed;
+                fixed.record.cgroup_id = u64::MAX;
+                fixed.record.pid = u32::MAX;
+                fixed.record.audit_session_id = u32::MAX - 1;
+                fixed.record.program = *b"0123456789abcdef";
+                (fixed.inode, fixed.device) = (u64::MAX, u32::MAX);
+                (fixed.parent_pid, fixed.terminal) = (u32::MAX, u32::MAX);
+                (fixed.uid, fixed.gid) = (u32::MAX, u32::MAX);
+                (fixed.euid, fixed.egid) = (u32::MAX, u32::MAX);
+                fixed.return_code = -4095;
+                fixed.argv_missing = u32::MAX;
+            }),
+        ),
+        end(Losses::default()),
+    ]
+}
+
+fn disk_case() -> Vec<Described> {
+    vec![
+        start(),
+        ("a shell", run(1500, b"/bin/sh", b"sh\0", |_| {})),
+        ("for reading", opened(1501, b"/etc/hostname", |_| {})),
+        (
+            "for writing: O_WRONLY|O_CREAT|O_TRUNC|O_CLOEXEC",
+            opened(1502, b"/tmp/new", |d| d.flags = 0o2001101),
+        ),
+        (
+            "not allowed",
+            opened(1503, b"/etc/shadow", |d| d.return_code = -13),
+        ),
+        (
+            "deleted",
+            opened(1504, b"/tmp/gone", |d| d.path_notes = path_note::DELETED),
+        ),
+        (
+            "deeper than can be walked",
+            opened(1505, b"/deep/down", |d| d.path_notes = path_note::CUT),
+        ),
+        (
+            "relative to what could not be read",
+            opened(1506, b"name", |d| {
+                d.path_notes = path_note::RELATIVE | path_note::DELETED;
+            }),
+        ),
+        ("not UTF-8", opened(1507, b"/tmp/caf\xe9", |_| {})),
+        ("no path", opened(1508, b"", |d| d.return_code = -14)),
+        (
+            "by a process without an audit session",
+            opened(1509, b"/", |d| {
+                d.record.audit_session_id = AUDIT_UNSET;
+                d.flags = u32::MAX;
+            }),
+        ),
+        end(Losses::default()),
+    ]
+}
+
+fn exe_case() -> Vec<Described> {
+    let shebang = b"python3\0-u\0./tool\0";
+    vec![
+        start(),
+        ("a shell", run(1500, b"/bin/sh", b"sh\0", |_| {})),
+        (
+            "a link to a setuid file",
+            run(1501, b"/bin/link", b"link\0", |c| {
+                c.exe = b"/usr/bin/sudo";
+                c.fixed.marks = command_mark::PRIVILEGED;
+                (c.fixed.euid, c.fixed.egid) = (0, 0);
+            }),
+        ),
+        (
+            "a script, in a folder that is not UTF-8",
+            run(1502, b"./tool", shebang, |c| {
+                c.exe = b"/usr/bin/python3.11";
+                c.cwd = b"/srv/caf\xe9";
+                c.interpreter = b"/usr/bin/python3";
+            }),
+        ),
+        (
+            "in memory only",
+            run(1503, b"/proc/self/fd/3", b"x\0", |c| {
+                c.exe = b"/memfd:x";
+                c.fixed.marks = command_mark::EXE_DELETED;
+            }),
+        ),
+        (
+            "deleted, and deeper than can be walked",
+            run(1504, b"./gone", b"gone\0", |c| {
+                c.exe = b"/deep/gone";
+                c.fixed.marks = command_mark::EXE_DELETED | command_mark::PATH_INCOMPLETE;
+            }),
+        ),
+        (
+            "with variables, of which there are more",
+            run(1505, b"/bin/ls", b"ls\0", |c| {
+                c.environment = b"LD_PRELOAD=/tmp/\"x\".so\0LD_AUDIT=\0LD_LIBRARY_PATH=a=\xff\0";
+                c.fixed.marks = command_mark::ENVIRONMENT_PARTIAL;
+            }),
+        ),
+        end(Losses::default()),
+    ]
+}
+
+fn arguments_case() -> Vec<Described> {
+    let part = |time, offset, bytes: &[u8]| {
+        let arguments = Arguments {
+            record: head(kind::ARGUMENTS, time),
+            offset,
+            arguments_length: bytes.len() as u32,
+        };
+        record(arguments, bytes)
+    };
+    // The block is cut anywhere, here inside a character.
+    let first = [b"echo\0", &[b'x'; 8192 - 6][..], b"\xc3"].concat();
+    vec![
+        start(),
+        ("a shell", run(1500, b"/bin/sh", b"sh\0", |_| {})),
+        ("of a command that was lost", part(1501, 8192, b"lost\0")),
+        ("the second part", part(1502, 8192, b"\xa9\0second\0th")),
+        ("the third part", part(1503, 8203, b"ird\0")),
+        ("the command", run(1504, b"/bin/echo", &first, |_| {})),
+        (
+            "a part of another one that was lost",
+            part(1505, 8192, b"lost\0"),
+        ),
+        (
+            "a command without further parts",
+            run(1506, b"/bin/echo", b"echo\0short\0", |_| {}),
+        ),
+        end(Losses::default()),
+    ]
+}
+
+fn exit_case() -> Vec<Described> {
+    vec![
+        start(),
+        ("a shell", run(1500, b"/bin/sh", b"sh\0", |_| {})),
+        ("it ends well", exited(1600, |_| {})),
+        (
+            "another one, whose command was lost, does not",
+            exited(1601, |e| e.exit_code = 255 << 8),
+        ),
+        ("another one", run(1602, b"/bin/cat", b"cat\0", |_| {})),
+        (
+            "another exec of the same process",
+            run(1603, b"/bin/tac", b"tac\0", |_| {}),
+        ),
+        ("is ended by SIGTERM", exited(1604, |e| e.exit_code = 15)),
+        (
+            "another one by SIGSEGV, with a core dump",
+            exited(1605, |e| {
+                e.exit_code = 11 | 0x80;
+                (e.duration, e.cpu_time, e.max_memory) = (u64::MAX, u64::MAX, 0);
+            }),
+        ),
+        end(Losses::default()),
+    ]
+}
+
+fn network_case() -> Vec<Described> {
+    let mapped = |last, port| v6(&format!("::ffff:203.0.113.{last}"), port);
+    let ends = [v4([172, 31, 34, 128], 40_000), v4([5, 9, 243, 187], 443)];
+    let [source, destination] = ends;
+    vec![
+        start(),
+        ("a shell", run(1500, b"/bin/sh", b"sh\0", |_| {})),
+        ("version 4", connected(1501, source, destination)),
+        ("it is connected", result(1502, 1501, ends, 0)),
+        (
+            "version 6",
+            connected(
+                1503,
+                v6("2001:db8::1", 40_001),
+                v6("2001:db8:0:1::2", 65_535),
+            ),
+        ),
+        (
+            "version 4 over a socket of version 6",
+            connected(1504, mapped(1, 40_002), mapped(2, 80)),
+        ),
+        (
+            "refused",
+            result(
+                1505,
+                1504,
+                [mapped(1, 40_002), mapped(2, 80)],
+                -libc::ECONNREFUSED,
+            ),
+        ),
+        (
+            "a result whose connect was lost",
+            result(1506, 1505, ends, -libc::ETIMEDOUT),
+        ),
+        (
+            "no address yet",
+            connected(1507, v6("::", 0), v6("::1", 22)),
+        ),
+        (
+            "listens",
+            network(1508, operation::LISTEN, [v6("::", 8080), v6("::", 0)], TCP),
+        ),
+        (
+            "accepts version 4 over a socket of version 6",
+            network(
+                1509,
+                operation::ACCEPT,
+                [mapped(1, 8080), mapped(9, 50_000)],
+                TCP,
+            ),
+        ),
+        ("UDP", network(1510, operation::CONNECT, ends, 17)),
+        (
+            "a protocol without a name",
+            network(1511, operation::CONNECT, ends, 253),
+        ),
+        end(Losses::default()),
+    ]
+}
+
+fn local_case() -> Vec<Described> {
+    vec![
+        start(),
+        ("a shell", run(1500, b"/bin/sh", b"sh\0", |_| {})),
+        ("a path", local(1501, b"/run/docker.sock", |_| {})),
+        (
+            "not there",
+            local(1502, b"./sock\xff", |l| l.return_code = -libc::ENOENT),
+        ),
+        (
+            "an abstract name",
+            local(1503, b"\0bus \0\xfe", |l| l.is_abstract = 1),
+        ),
+        ("an empty one", local(1504, b"", |l| l.is_abstract = 1)),
+        (
+            "deleted, and deeper than can be walked",
+            local(1505, b"/deep/sock", |l| {
+                l.path_notes = path_note::DELETED | path_note::CUT;
+            }),
+        ),
+        end(Losses::default()),
+    ]
+}
+
+fn terminal_case() -> Vec<Described> {
+    let interactive = |c: &mut Run| in_terminal(c, 80, 25);
+    vec![
+        start(),
+        (
+            "a login shell",
+            run(1500, b"/bin/bash", b"-bash\0", interactive),
+        ),
+        (
+            "a command in it, after the window has grown",
+            run(1600, b"/usr/bin/top", b"top\0-u\0root\0", |c| {
+                in_terminal(c, 65_535, 65_535);
+            }),
+        ),
+        end(Losses::default()),
+    ]
+}
+
+fn initial_command_case() -> Vec<Described> {
+    let argv = b"bash\0-c\0cat '/etc/caf\xe9'\0";
+    vec![
+        start(),
+        (
+            "a shell with a command",
+            run(1500, b"/bin/bash", argv, |_| {}),
+        ),
+        (
+            "a later one is not the initial command",
+            run(1600, b"/bin/sh", b"sh\0-c\0true\0", |_| {}),
+        ),
+        end(Losses::default()),
+    ]
+}
+
+fn environment_case() -> Vec<Described> {
+    let text = b"USER=bob\0LOGNAME=alice\0SSH_USER_AUTH=/nowhere\0EMPTY=\0cut";
+    let environment = Environment {
+        record: head(kind::ENVIRONMENT, 1499),
+        environment_length: text.len() as u32,
+        unused: 0,
+    };
+    vec![
+        start(),
+        (
+            "the environment names the login, which the host does not know",
+            record(environment, text),
+        ),
+        ("a shell", run(1500, b"/bin/sh", b"sh\0", |_| {})),
+        end(Losses::default()),
+    ]
+}
+
+fn nothing_done_case() -> Vec<Described> {
+    let start = SessionStart {
+        record: head(kind::SESSION_START, 1000),
+        local: v6("2001:db8::22", 22),
+        remote: v6("::ffff:198.51.100.7", 50_000),
+        uid: 0,
+        connection_pid: 4000,
+    };
+    let second = ("again, of which nothing is known", end(Losses::default()).1);
+    vec![
+        ("root logs in", record(start, b"")),
+        end(Losses::default()),
+        second,
+    ]
+}
+
+fn lost_case() -> Vec<Described> {
+    let lost = [
+        [0, 0, 1],
+        [2, 3, 4],
+        [5, 0, 0],
+        [1 << 40, 0, 0],
+        [0, 6, 0],
+        [0, 0, 7],
+    ];
+    vec![
+        start(),
+        ("a shell", run(1500, b"/bin/sh", b"sh\0", |_| {})),
+        end(lost),
+    ]
+}
+
+fn start_lost_case() -> Vec<Described> {
+    vec![
+        ("a shell", run(1500, b"/bin/sh", b"sh\0", |_| {})),
+        end([[1, 0, 0], [0; 3], [0; 3], [0; 3], [0; 3], [0; 3]]),
+    ]
+}
+
+fn network_first_case() -> Vec<Described> {
+    vec![
+        start(),
+        (
+            "a port is forwarded, and no program is run",
+            connected(1501, v4([127, 0, 0, 1], 40_000), v4([127, 0, 0, 1], 80)),
+        ),
+        end(Losses::default()),
+    ]
+}
+
+fn backlog_case() -> Vec<Described> {
+    vec![
+        start(),
+        ("before the shell", opened(1100, b"/etc/passwd", |_| {})),
+        (
+            "a shell that is not there",
+            refused(1200, b"/bin/zsh", b"-zsh\0", libc::ENOENT),
+        ),
+        (
+            "a shell that is, and tells the terminal",
+            run(1300, b"/bin/sh", b"-sh\0", |c| {
+                in_terminal(c, 132, 43);
+            }),
+        ),
+        ("after it", opened(1400, b"/etc/profile", |_| {})),
+        end(Losses::default()),
+    ]
+}
+
+fn two_sessions_case() -> Vec<Described> {
+    let of_other = |(_, mut bytes): Described| {
+        let at = std::mem::offset_of!(Head, session);
+        bytes[at] = 8;
+        ("in the other session", bytes)
+    };
+    vec![
+        start(),
+        of_other(start()),
+        of_other(("", run(1500, b"/bin/sh", b"sh\0", |_| {}))),
+        ("a shell", run(1600, b"/bin/bash", b"bash\0", |_| {})),
+        of_other(("", opened(1700, b"/tmp/other", |_| {}))),
+        ("a file", opened(1700, b"/tmp/one", |_| {})),
+        of_other(end(Losses::default())),
+        end(Losses::default()),
+    ]
+}
+
+fn malformed_case() -> Vec<Described> {
+    let whole = opened(1501, b"/tmp/file", |_| {});
+    vec![
+        start(),
+        ("a shell", run(1500, b"/bin/sh", b"sh\0", |_| {})),
+        ("cut", whole[..whole.len() - 1].to_vec()),
+        (
+            "a path longer than the record",
+            opened(1502, b"/tmp/file", |d| d.path_length += 1),
+        ),
+        (
+            "a kind that there is not",
+            opened(1503, b"/tmp/file", |d| d.record.kind = 99),
+        ),
+        end(Losses::default()),
+    ]
+}
+
+/// The lines of records.
+fn lines(records: &[Vec<u8>]) -> String {
+    let mut table = Table::default();
+    let mut writer = writer();
+    for record in records {
+        table.take(record, &NoKernel, &mut writer);
+    }
+    let version = format!(r#""server_version":"{}""#, env!("CARGO_PKG_VERSION"));
+    let text = std::str::from_utf8(writer.lines()).expect("lines are UTF-8");
+    text.replace(&version, &format!(r#""server_version":"{VERSION}""#))
+}
+
+/// Byte for byte; and each line is as the schema says.
+#[test]
+fn each_input_gives_its_lines() {
+    for (name, _) in CASES {
+        let written = lines(&records(&format!("{name}.hex")));
+        for line in written.lines() {
+            schema::check(line);
+        }
+        let file = path(&format!("{name}.json"));
+        if std::env::var_os("BLESS").is_some() {
+            fs::write(&file, &written).unwrap();
+        }
+        assert_eq!(written, fs::read_to_string(&file).unwrap(), "{name}");
+    }
+}
+
+/// No file without a case, and no record that is out of date.
+#[test]
+fn the_inputs_are_what_the_cases_say() {
+    for (name, case) in CASES {
+        let file = records(&format!("{name}.hex"));
+        let built: Vec<_> = case().into_iter().map(|(_, bytes)| bytes).collect();
+        assert!(file == built, "{name}.hex: see the top of this file");
+    }
+    let files = fs::read_dir(path("")).unwrap().count();
+    assert_eq!(files, 2 * CASES.len());
+}
+
+/// What is no record becomes no event, and is counted.
+#[test]
+fn what_no_probe_sends_is_counted() {
+    let mut table = Table::default();
+    for record in records("malformed.hex") {
+        table.take(&record, &NoKernel, &mut writer());
+    }
+    assert_eq!(table.malformed, 3);
+}
+
+/// A session that opens files for ever, and runs nothing, is not kept in memory for ever.
+#[test]
+fn what_waits_for_the_start_is_bounded() {
+    let (mut table, mut writer) = (Table::default(), writer());
+    table.take(&start().1, &NoKernel, &mut writer);
+    let mut waiting = 0;
+    while writer.lines().is_empty() {
+        let record = opened(1100, &[b'x'; 4096], |_| {});
+        waiting += record.len();
+        assert!(waiting < 2 << 20);
+        table.take(&record, &NoKernel, &mut writer);
+    }
+    assert!(
+        writer
+            .lines()
+            .starts_with(b"{\"ei\":0,\"event\":\"session.start\"")
+    );
+    assert!(writer.lines().len() > waiting);
+}
+
+/// Bounded xorshift, so that a failure repeats.
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, limit: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        (self.0 % limit as u64) as usize
+    }
+
+    /// Flips, cuts, stretches, or writes a number over what may be a length.
+    fn damage(&mut self, bytes: &mut Vec<u8>) {
+        let at = self.below(bytes.len());
+        match self.below(5) {
+            0 => bytes[at] ^= 1 << self.below(8),
+            1 => bytes[at] = self.below(256) as u8,
+            2 => bytes.truncate(at.max(1)),
+            3 => bytes.extend_from_within(at..),
+            _ => {
+                let word = at.min(bytes.len().saturating_sub(4)) & !3;
+                let near = (bytes.len() + 4).saturating_sub(self.below(9)) as u32;
+                let values = [0, 1, near, 0x7fff_ffff, u32::MAX];
+                let value = values[self.below(values.len())].to_ne_bytes();
+                let end = bytes.len().min(word + 4);
+                bytes[word..end].copy_from_slice(&value[..end - word]);
+            }
+        }
+    }
+}
+
+/// Whether the kernel can have sent what stands in the line; the schema knows these limits too.
+fn can_be(line: &serde_json::Value) -> bool {
+    let codes = ["return_code", "result"].map(|key| line[key].as_i64().unwrap_or(0));
+    let paths = ["exe", "abstract"].map(|key| line[key].as_str().unwrap_or("/"));
+    line["pid"] != 0
+        && codes.iter().all(|code| (-4095..=0).contains(code))
+        && paths.iter().all(|path| path.starts_with('/'))
+        && [0, 2, 3].contains(&line["operation"].as_u64().unwrap_or(0))
+}
+
+/// Damaged records never panic, and every line they give is a line of JSON.
+#[test]
+fn damaged_records_give_whole_lines_or_none() {
+    const RECORDS: usize = 200_000;
+    let inputs = CASES
+        .iter()
+        .map(|(name, _)| records(&format!("{name}.hex")));
+    let inputs: Vec<_> = inputs.collect();
+    let (mut random, mut writer) = (Random(0x9e37_79b9_7f4a_7c15), writer());
+    let (mut taken, mut malformed, mut lines) = (0, 0, 0);
+    while taken < RECORDS {
+        let mut table = Table::default();
+        for mut record in inputs[random.below(inputs.len())].clone() {
+            for _ in 0..random.below(4) {
+                random.damage(&mut record);
+            }
+            table.take(&record, &NoKernel, &mut writer);
+            taken += 1;
+        }
+        table.tick(0, &mut writer);
+        table.end_all(0, &mut writer);
+        malformed += table.malformed;
+        let text = std::str::from_utf8(writer.lines()).expect("lines are UTF-8");
+        assert!(text.is_empty() || text.ends_with('\n'));
+        for line in text.lines() {
+            lines += 1;
+            let value: serde_json::Value = serde_json::from_str(line).expect(line);
+            if lines % 50 == 0 && can_be(&value) {
+                schema::check(line);
+            }
+        }
+        writer.clear();
+    }
+    assert!(malformed > 10_000 && lines > 100_000, "{malformed} {lines}");
+}
+
+/// Writes the records of every case, in hex, each below a comment.
+#[test]
+#[ignore = "writes tests/golden/*.hex anew"]
+fn write_the_inputs() {
+    for (name, case) in CASES {
+        let mut text = String::new();
+        for (about, bytes) in case() {
+            let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+            text.push_str(&format!("# {about}\n{hex}\n"));
+        }
+        fs::write(path(&format!("{name}.hex")), text).unwrap();
+    }
+}
