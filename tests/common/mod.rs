@@ -454,6 +454,7 @@ fn check_command(line: &mut Value) {
     let mut take = |key: &str| line.as_object_mut().unwrap().shift_remove(key);
     let interpreter = take("interpreter");
     let argv0 = take("argv0").unwrap();
+    take("argv0_base64");
     let name = path.rsplit('/').next().unwrap();
     assert!(
         [path.as_str(), name, &format!("-{name}")].contains(&argv0.as_str().unwrap())
