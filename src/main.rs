@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use recorderd::config::{Config, Output};
 use recorderd::daemon::{self, Waiter};
 use recorderd::event::{Clock, Host, HostNames, Ids, Writer};
-use recorderd::probe::{Probes, RingSizes, preflight};
+use recorderd::probe::{Probes, RingSizes, preflight, preflight_logins};
 use recorderd::recorder::Recorder;
 use recorderd::session::{Cgroups, Table};
 use recorderd::sink::{Log, Sink};
@@ -115,6 +115,7 @@ fn run_daemon(path: &Path) -> Result<u8, Failure> {
         return Ok(0);
     }
     preflight().map_err(cannot)?;
+    preflight_logins().map_err(cannot)?;
     let id = host::id(&config.data_dir).map_err(cannot)?;
     let cgroups = Cgroups::new(&config.cgroup_path, &config.root_path)
         .inspect_err(|error| eprintln!("recorderd: {error}; sessions get no cgroups of their own"))

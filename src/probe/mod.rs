@@ -9,6 +9,6 @@ mod tracepoint;
 
 pub use object::{ProbeError, Probes, RingSizes};
 pub use order::Order;
-pub use preflight::preflight;
+pub use preflight::{preflight, preflight_logins};
 pub use ring::{Ring, page_size};
 pub use shared::{Shared, boot_time, real_time};

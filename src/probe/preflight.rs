@@ -45,6 +45,21 @@ pub fn preflight() -> Result<(), String> {
     Ok(())
 }
 
+/// Tells what is missing for noticing logins on this host.
+///
+/// # Errors
+/// One line that names what is missing and what helps.
+pub fn preflight_logins() -> Result<(), String> {
+    if !fs::exists("/proc/self/sessionid").unwrap_or(false) {
+        return Err(
+            "audit: this kernel gives logins no audit session ids, so none can be told; use a \
+             kernel built with CONFIG_AUDITSYSCALL=y"
+                .into(),
+        );
+    }
+    Ok(())
+}
+
 fn version(release: &str) -> Option<(u32, u32)> {
     let mut parts = release.split(|c: char| !c.is_ascii_digit());
     Some((parts.next()?.parse().ok()?, parts.next()?.parse().ok()?))
