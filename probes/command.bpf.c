@@ -89,7 +89,8 @@ __u64 variable_append(__u32 index, __u64 from)
 		return 0;
 	command = (struct command *)slot->record;
 	at = slot->length;
-	if (at > RECORD_MAX - PATH_LENGTH) {
+	/* The arguments must find room behind it. */
+	if (at > RECORD_MAX - ARGV_FIRST - PATH_LENGTH) {
 		command->marks |= COMMAND_ENVIRONMENT_PARTIAL;
 		return 0;
 	}

@@ -21,8 +21,9 @@ static __always_inline int is_forwarding(struct sock *sk)
 	return BPF_CORE_READ(sk, sk_socket, file, f_flags) & O_NONBLOCK;
 }
 
-static __always_inline void network_send(struct process *process, struct sock *sk, __u32 operation,
-					 __u32 protocol)
+/* Not inlined: the kernel allows 512 bytes of stack for the longest chain of calls. */
+static __noinline int network_send(struct process *process, struct sock *sk, __u32 operation,
+				   __u32 protocol)
 {
 	struct connecting connecting = {};
 	struct network *network;
@@ -31,7 +32,7 @@ static __always_inline void network_send(struct process *process, struct sock *s
 
 	slot = record_begin(process->session, FAMILY_NETWORK, KIND_NETWORK, sizeof(*network));
 	if (!slot)
-		return;
+		return 0;
 	network = (struct network *)slot->record;
 	endpoints(sk, &network->source, &network->destination);
 	network->operation = operation;
@@ -50,6 +51,7 @@ static __always_inline void network_send(struct process *process, struct sock *s
 			network->connection = key;
 	}
 	record_send(slot, &network_ring, FAMILY_NETWORK, 0);
+	return 0;
 }
 
 /* The result comes by interrupt: whose it is, only the entry tells. */
@@ -95,20 +97,25 @@ int network_state(__u64 *context)
 	struct sock *sk = (void *)context[0];
 	int before = context[1], state = context[2];
 	struct process *process;
+	__u64 key = (__u64)sk;
 
 	if (BPF_CORE_READ(sk, sk_protocol) != IPPROTO_TCP)
 		return 0;
-	if (before == TCP_SYN_SENT)
+	/* Two ends that connect to each other at once meet in between. */
+	if (before == TCP_SYN_RECV || (before == TCP_SYN_SENT && state != TCP_SYN_RECV))
 		return result_send(sk, state);
 	if (state != TCP_SYN_SENT && state != TCP_LISTEN)
 		return 0;
 	process = recorded_process();
 	if (!process && is_forwarding(sk))
 		process = broker_process();
-	if (process)
-		network_send(process, sk,
-			     state == TCP_LISTEN ? OPERATION_LISTEN : OPERATION_CONNECT,
-			     IPPROTO_TCP);
+	if (!process || (process->role == ROLE_BROKER && !is_forwarding(sk))) {
+		/* The socket may have been of a session before, and its result have been missed. */
+		bpf_map_delete_elem(&connects, &key);
+		return 0;
+	}
+	network_send(process, sk, state == TCP_LISTEN ? OPERATION_LISTEN : OPERATION_CONNECT,
+		     IPPROTO_TCP);
 	return 0;
 }
 

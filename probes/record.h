@@ -10,7 +10,7 @@
 #define ADDRESS_LENGTH 16
 
 /* The largest record, in bytes: its strings are cut, and the cut counted, at this size. */
-#define RECORD_MAX 32768
+#define RECORD_MAX 40960
 
 /* The audit session id of a process that never logged in (the kernel's AUDIT_SID_UNSET). */
 #define AUDIT_UNSET 0xffffffffU

@@ -175,13 +175,19 @@ static __always_inline __u64 wakeup(void *ring, int urgent)
 static __always_inline long record_output(struct slot *slot, void *ring, int urgent)
 {
 	struct record *record = (struct record *)slot->record;
+	struct control *control = shared();
 	__u64 length = slot->length;
+	__u64 flags;
 	long error;
 
 	if (length < sizeof(*record) || length > RECORD_MAX)
 		length = sizeof(*record);
 	record->length = length;
-	error = bpf_ringbuf_output(ring, record, length, wakeup(ring, urgent));
+	flags = wakeup(ring, urgent);
+	error = bpf_ringbuf_output(ring, record, length, flags);
+	/* Nothing was woken: the next record has to try again. */
+	if (error && control && flags == BPF_RB_FORCE_WAKEUP)
+		control->reader = READER_ASLEEP;
 	slot_release(slot);
 	return error;
 }

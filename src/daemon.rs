@@ -13,6 +13,8 @@ use crate::recorder::{Next, Recorder};
 const NOW: Duration = Duration::from_millis(2);
 /// How long events may gather before they are taken to the log.
 const SOON: Duration = Duration::from_millis(50);
+/// How often to look without being woken: a loss wakes nobody.
+const IDLE: Duration = Duration::from_secs(5);
 /// How long what waits for its time may wait longer.
 const LATER: Duration = Duration::from_millis(250);
 
@@ -56,7 +58,7 @@ impl Waiter {
             Next::Now => NOW.as_millis() as i32,
             Next::Soon => SOON.as_millis() as i32,
             Next::Later => LATER.as_millis() as i32,
-            Next::Woken => -1,
+            Next::Woken => IDLE.as_millis() as i32,
         };
         let mut events = [libc::epoll_event { events: 0, u64: 0 }; 8];
         // SAFETY: the kernel writes at most as many events as there is room for.
@@ -104,7 +106,7 @@ pub fn run(mut recorder: Recorder, waiter: &Waiter) {
             Some(Signal::Stop(_)) => break,
             Some(Signal::Reopen) => {
                 if let Err(error) = recorder.sink.reopen() {
-                    eprintln!("recorderd: the log can't be opened again: {error}");
+                    crate::report!("recorderd: the log can't be opened again: {error}");
                 }
             }
             Some(Signal::Child) | None => {}
@@ -127,7 +129,7 @@ pub fn notify(state: &str) {
     let sent = address
         .and_then(|address| UnixDatagram::unbound()?.send_to_addr(state.as_bytes(), &address));
     if let Err(error) = sent {
-        eprintln!("recorderd: NOTIFY_SOCKET: {}: {error}", path.display());
+        crate::report!("recorderd: NOTIFY_SOCKET: {}: {error}", path.display());
     }
 }
 

@@ -39,7 +39,7 @@ pub fn run(
     let program = match find(&command[0]) {
         Ok(program) => program,
         Err(error) => {
-            eprintln!("recorderd: {error}");
+            crate::report!("recorderd: {error}");
             return Ok(NOT_FOUND);
         }
     };
@@ -167,7 +167,7 @@ fn spawn(program: &Path, command: &[OsString], quiet: bool) -> io::Result<Child>
                 if wait.read_exact(&mut [0]).is_ok() {
                     libc::execv(path.as_ptr(), argv.as_ptr());
                     let error = io::Error::last_os_error();
-                    eprintln!("recorderd: {}: can't be run: {error}", program.display());
+                    crate::report!("recorderd: {}: can't be run: {error}", program.display());
                 }
                 libc::_exit(NOT_FOUND)
             }

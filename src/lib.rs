@@ -4,6 +4,16 @@
 
 #![warn(missing_docs)]
 
+/// Writes a line to standard error. That it can't be written must not end the daemon, as it would
+/// with `eprintln`.
+#[macro_export]
+macro_rules! report {
+    ($($text:tt)*) => {{
+        use std::io::Write;
+        let _ = writeln!(std::io::stderr(), $($text)*);
+    }};
+}
+
 pub mod config;
 pub mod daemon;
 pub mod event;

@@ -59,7 +59,7 @@ fn main() -> ExitCode {
         Ok(code) => ExitCode::from(code),
         Err((code, lines)) => {
             for line in lines {
-                eprintln!("recorderd: {line}");
+                recorderd::report!("recorderd: {line}");
             }
             ExitCode::from(code)
         }
@@ -96,7 +96,7 @@ fn task() -> Result<Task, lexopt::Error> {
 fn load(path: &Path) -> Result<Config, Failure> {
     let loaded = Config::load(path).map_err(|errors| (USAGE, errors))?;
     for notice in loaded.notices {
-        eprintln!("recorderd: {notice}");
+        recorderd::report!("recorderd: {notice}");
     }
     Ok(loaded.config)
 }
@@ -108,7 +108,7 @@ fn cannot(error: impl ToString) -> Failure {
 fn run_daemon(path: &Path) -> Result<u8, Failure> {
     let config = load(path)?;
     if !config.enabled {
-        eprintln!(
+        recorderd::report!(
             "recorderd: {}: recording is switched off (enabled: false), so there is nothing to do",
             path.display()
         );
@@ -118,7 +118,9 @@ fn run_daemon(path: &Path) -> Result<u8, Failure> {
     preflight_logins().map_err(cannot)?;
     let id = host::id(&config.data_dir).map_err(cannot)?;
     let cgroups = Cgroups::new(&config.cgroup_path, &config.root_path)
-        .inspect_err(|error| eprintln!("recorderd: {error}; sessions get no cgroups of their own"))
+        .inspect_err(|error| {
+            recorderd::report!("recorderd: {error}; sessions get no cgroups of their own")
+        })
         .ok();
     let (mut recorder, waiter) = recorder(&config, &id, Table::new(cgroups))?;
     recorder.probes().shared.notice_logins();
@@ -126,7 +128,7 @@ fn run_daemon(path: &Path) -> Result<u8, Failure> {
         Sink::File(log) => log.link().display().to_string(),
         _ => "standard output".into(),
     };
-    eprintln!("ready: recording SSH sessions to {place}");
+    recorderd::report!("ready: recording SSH sessions to {place}");
     daemon::notify("READY=1");
     daemon::run(recorder, &waiter);
     Ok(0)

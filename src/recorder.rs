@@ -125,7 +125,7 @@ impl Recorder {
         }
         let full = self.probes.shared.full();
         if full != self.full {
-            eprintln!(
+            crate::report!(
                 "recorderd: {} logins and {} processes found no room in the kernel's tables and are \
                  not recorded",
                 full.0 - self.full.0,
@@ -134,7 +134,7 @@ impl Recorder {
             self.full = full;
         }
         if self.table.malformed != self.malformed {
-            eprintln!(
+            crate::report!(
                 "recorderd: {} records could not be read; the probes are not of this build",
                 self.table.malformed - self.malformed
             );
@@ -165,7 +165,7 @@ fn flush(writer: &mut Writer, sink: &mut Sink) {
     let day = writer.clock.today();
     if let Err(error) = sink.write(writer.lines(), day) {
         let (year, month, day) = date(day);
-        eprintln!("recorderd: log of {year:04}-{month:02}-{day:02}: {error}");
+        crate::report!("recorderd: log of {year:04}-{month:02}-{day:02}: {error}");
     }
     writer.clear();
 }

@@ -16,7 +16,7 @@ use crate::record::layout::{CAUSES, FAMILIES, Losses};
 
 /// The longest line that a record can become, in bytes: each byte of a full record as `\u00XX`
 /// and once more in base64, and as much again for what is the same in all lines.
-pub const LINE_MAX: usize = 160 * 1024;
+pub const LINE_MAX: usize = 320 * 1024;
 
 /// What every line of this host has in common, as JSON members.
 pub struct Host {
@@ -136,7 +136,7 @@ impl Writer {
     /// Lines are gathered up to this many bytes.
     pub const BATCH: usize = 64 * 1024;
 
-    /// A writer with an empty buffer, large enough never to grow.
+    /// A writer with an empty buffer, which only arguments of more than one record make grow.
     pub fn new(host: Host, ids: Ids, clock: Clock) -> Self {
         Self {
             host,
@@ -159,6 +159,7 @@ impl Writer {
     /// Forgets the lines.
     pub fn clear(&mut self) {
         self.out.clear();
+        self.out.shrink_to(Self::BATCH + LINE_MAX);
     }
 
     fn line(

@@ -231,7 +231,7 @@ layout! {
 /// Length of a program's name as the kernel keeps it (TASK_COMM_LEN), in bytes.
 pub const PROGRAM_LENGTH: usize = 16;
 /// The largest record, in bytes.
-pub const RECORD_MAX: usize = 32768;
+pub const RECORD_MAX: usize = 40960;
 /// How many strings follow a command: TEXT_COUNT.
 pub const TEXTS: usize = 6;
 /// How many environment variables can be asked for.

@@ -10,6 +10,10 @@ use std::path::{Path, PathBuf};
 /// From linux/magic.h: CGROUP2_SUPER_MAGIC.
 const CGROUP2_MAGIC: i64 = 0x6367_7270;
 
+/// How many processes of a session are moved. A move takes long, and whoever forks faster than that
+/// must not hold up the daemon.
+const MOST: usize = 64;
+
 /// The folder in which the cgroups of sessions are made.
 pub struct Cgroups {
     base: PathBuf,
@@ -50,7 +54,10 @@ impl Cgroups {
         fs::create_dir_all(&cgroup).map_err(|e| format!("cgroup: {}: {e}", cgroup.display()))?;
         let list = cgroup.join("cgroup.procs");
         let mut left = pids.to_vec();
-        while let Some(pid) = left.pop() {
+        for _ in 0..MOST {
+            let Some(pid) = left.pop() else {
+                break;
+            };
             match fs::write(&list, pid.to_string()) {
                 Ok(()) => left.extend(children(pid)),
                 Err(e) if e.raw_os_error() == Some(libc::ESRCH) => {}

@@ -130,7 +130,7 @@ impl Session {
         self.subject.is_none()
             && self.identity.is_none()
             && self.identity_path.is_some()
-            && now < self.birth.time + WRITING
+            && now < self.birth.time.saturating_add(WRITING)
     }
 
     /// Reads the identity, if it is not known yet.
@@ -235,6 +235,7 @@ impl Session {
             }
             Body::ProcessExit(exit) => {
                 let command = self.commands.remove(&pid);
+                self.arguments.remove(&pid);
                 writer.process_exit(subject, exit, command.as_ref());
                 2
             }

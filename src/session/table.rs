@@ -103,13 +103,15 @@ impl Table {
             pid: record.head.pid,
             connection: (local, remote),
         };
-        let session = Session::new(writer.id(), birth, login_name(uid));
         self.newborn.push(Newborn {
             key: record.head.session,
             time: record.head.time,
             pids: [connection_pid, record.head.pid],
         });
-        self.sessions.insert(record.head.session, session);
+        // A record of another CPU can be older than that of the birth.
+        self.sessions
+            .entry(record.head.session)
+            .or_insert_with(|| Session::new(writer.id(), birth, login_name(uid)));
     }
 
     /// The session of a record; made from what the kernel knows, if its start was lost.
@@ -147,7 +149,7 @@ impl Table {
             if let Some(cgroups) = cgroups
                 && let Err(error) = cgroups.adopt(text(&session.sid), &newborn.pids)
             {
-                eprintln!("recorderd: {error}; the session is recorded all the same");
+                crate::report!("recorderd: {error}; the session is recorded all the same");
             }
             false
         });

@@ -51,11 +51,13 @@ impl Log {
     /// them; the error says how many are not.
     pub fn write(&mut self, lines: &[u8], day: u64) -> io::Result<()> {
         if self.kept.is_empty() {
-            if day > self.day {
-                self.rotate(day)?;
-            }
+            // Where there can be no new file, the old one goes on.
+            let rotated = match day > self.day {
+                true => self.rotate(day),
+                false => Ok(()),
+            };
             let written = append(&mut self.file, lines);
-            return self.keep(&lines[written.0..], written.1);
+            return self.keep(&lines[written.0..], written.1).and(rotated);
         }
         let written = append(&mut self.file, &self.kept);
         self.kept.drain(..written.0);
