@@ -1,12 +1,13 @@
 //! The command line of recorderd.
 
 use std::ffi::OsString;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use recorderd::config::{Config, Output};
 use recorderd::daemon::{self, Waiter};
-use recorderd::event::{Clock, Host, HostNames, Ids, Writer};
+use recorderd::event::{Clock, Host, HostNames, Ids, SCHEMA, Writer};
 use recorderd::probe::{Probes, RingSizes, preflight, preflight_logins};
 use recorderd::recorder::Recorder;
 use recorderd::session::{Cgroups, Table};
@@ -19,6 +20,7 @@ recorderd records every SSH session on this host, from the kernel, as JSON lines
 Usage:
   recorderd --config FILE                       record all SSH logins, in the foreground
   recorderd record [--config FILE] -- COMMAND   record one command as a session of its own
+  recorderd schema                              print the JSON Schema of the events
   recorderd --help | --version
 
 Without a config, `record` writes events to standard output, and the command's own output goes to
@@ -37,6 +39,7 @@ type Failure = (u8, Vec<String>);
 enum Task {
     Help,
     Version,
+    Schema,
     Daemon(PathBuf),
     Record(Option<PathBuf>, Vec<OsString>),
 }
@@ -51,6 +54,7 @@ fn main() -> ExitCode {
             println!("recorderd {}", env!("CARGO_PKG_VERSION"));
             Ok(0)
         }
+        Ok(Task::Schema) => schema(),
         Ok(Task::Daemon(config)) => run_daemon(&config),
         Ok(Task::Record(config, command)) => record(config.as_deref(), &command),
         Err(error) => Err((USAGE, vec![format!("{error}; see recorderd --help")])),
@@ -77,6 +81,12 @@ fn task() -> Result<Task, lexopt::Error> {
             Short('V') | Long("version") => return Ok(Task::Version),
             Short('c') | Long("config") => config = Some(PathBuf::from(parser.value()?)),
             Value(word) if !recording && word == "record" => recording = true,
+            Value(word) if !recording && word == "schema" => {
+                return match parser.next()? {
+                    None => Ok(Task::Schema),
+                    Some(more) => Err(more.unexpected()),
+                };
+            }
             Value(word) if recording => {
                 let mut command = vec![word];
                 command.extend(parser.raw_args()?);
@@ -91,6 +101,13 @@ fn task() -> Result<Task, lexopt::Error> {
     config
         .map(Task::Daemon)
         .ok_or_else(|| "no config is given; use --config FILE".into())
+}
+
+/// Standard output may be closed early, as by `head`.
+fn schema() -> Result<u8, Failure> {
+    let written = std::io::stdout().write_all(SCHEMA.as_bytes());
+    written.map_err(|e| cannot(format!("schema: standard output: {e}")))?;
+    Ok(0)
 }
 
 fn load(path: &Path) -> Result<Config, Failure> {

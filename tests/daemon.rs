@@ -23,6 +23,7 @@ use serde_json::{Value, json};
 fn main() -> ExitCode {
     common::main(&[
         ("help and version", help_and_version),
+        ("the schema of the events", schema_of_the_events),
         ("wrong command lines", wrong_command_lines),
         ("wrong configs", wrong_configs),
         ("switched off", switched_off),
@@ -89,12 +90,20 @@ fn help_and_version() -> Outcome {
     Ok(())
 }
 
+/// The binary has with it what the documentation has.
+fn schema_of_the_events() -> Outcome {
+    let schema = include_str!("../docs/events.schema.json");
+    assert_eq!(parts(&recorderd(&["schema"])), (Some(0), schema, ""));
+    Ok(())
+}
+
 /// Each is answered with one line.
 fn wrong_command_lines() -> Outcome {
     for (arguments, error) in [
         (&[][..], "no config is given; use --config FILE"),
         (&["--nonsense"], "invalid option '--nonsense'"),
         (&["nonsense"], "unexpected argument \"nonsense\""),
+        (&["schema", "all"], "unexpected argument \"all\""),
         (&["--config"], "missing argument for option '--config'"),
         (
             &["record"],

@@ -14,6 +14,9 @@ pub use time::{Clock, date};
 
 use crate::record::layout::{CAUSES, FAMILIES, Losses};
 
+/// The JSON Schema of every line.
+pub const SCHEMA: &str = include_str!("../../docs/events.schema.json");
+
 /// The longest line that a record can become, in bytes: each byte of a full record as `\u00XX`
 /// and once more in base64, and as much again for what is the same in all lines.
 pub const LINE_MAX: usize = 320 * 1024;
