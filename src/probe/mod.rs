@@ -1,7 +1,9 @@
 //! The probes: loaded into the kernel, attached to their hooks, and read from their rings.
 
+mod attach;
 mod object;
 mod order;
+pub mod plan;
 mod preflight;
 mod ring;
 mod shared;

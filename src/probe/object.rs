@@ -1,18 +1,15 @@
 //! The compiled object: loaded with the config's sizes, and attached.
 
-use std::ffi::CString;
 use std::fmt;
-use std::io;
-use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, RawFd};
 
 use aya::maps::{Array, HashMap, Map, MapData};
-use aya::programs::Program;
-use aya::programs::tp_btf::BtfTracePointLink;
 use aya::{Btf, Ebpf, EbpfLoader};
 
+use super::attach::{Attached, Attacher};
+use super::plan::PLANS;
 use super::ring::{Ring, page_size};
 use super::shared::Shared;
-use super::tracepoint::{self, Tracefs};
 use crate::record::layout::{ProcessEntry, SessionEntry, Variables};
 
 static OBJECT: &[u8] = aya::include_bytes_aligned!("../../probes/recorderd.bpf.o");
@@ -26,32 +23,6 @@ const SESSION_RING: usize = 2 << 20;
 
 /// SLOTS_PER_CPU of probes/ring.h.
 const SLOTS_PER_CPU: usize = 4;
-
-/// Where a program is attached.
-enum Hook {
-    /// A tracepoint with typed arguments.
-    Typed(&'static str),
-    /// The exits of these system calls.
-    Syscalls(&'static [&'static str]),
-}
-
-/// Every program, and its hooks.
-const PROGRAMS: &[(&str, Hook)] = &[
-    ("session_fork", Hook::Typed("sched_process_fork")),
-    ("session_exit", Hook::Typed("sched_process_exit")),
-    ("command_exec", Hook::Typed("sched_process_exec")),
-    ("command_failed", Hook::Syscalls(&["execve", "execveat"])),
-    (
-        "disk_open",
-        Hook::Syscalls(&["openat", "openat2", "open", "creat"]),
-    ),
-    ("network_state", Hook::Typed("inet_sock_set_state")),
-    ("network_connect", Hook::Syscalls(&["connect"])),
-    ("network_accept", Hook::Syscalls(&["accept4", "accept"])),
-];
-
-/// System calls that younger architectures, such as arm64, do without.
-const OLD_SYSCALLS: &[&str] = &["open", "creat"];
 
 /// Sizes of the rings, in bytes: powers of two, and multiples of a page.
 #[derive(Clone, Copy, Debug)]
@@ -84,7 +55,7 @@ pub struct ProbeError {
 }
 
 impl ProbeError {
-    fn new(what: impl Into<String>, why: impl fmt::Display) -> Self {
+    pub(super) fn new(what: impl Into<String>, why: impl fmt::Display) -> Self {
         Self {
             what: what.into(),
             why: why.to_string(),
@@ -100,7 +71,7 @@ impl fmt::Display for ProbeError {
 
 /// The attached probes. They are detached when this is dropped.
 pub struct Probes {
-    links: Links,
+    attached: Vec<Attached>,
     /// The rings, in the order of the families.
     pub rings: [Ring; 4],
     /// Control page and slots.
@@ -110,12 +81,6 @@ pub struct Probes {
     /// The kernel's table of processes.
     pub processes: HashMap<MapData, u32, ProcessEntry>,
     ring_maps: [MapData; 4],
-}
-
-#[derive(Default)]
-struct Links {
-    typed: Vec<BtfTracePointLink>,
-    syscalls: Vec<OwnedFd>,
 }
 
 impl Probes {
@@ -177,10 +142,14 @@ impl Probes {
         variables
             .set(0, wanted(environment), 0)
             .map_err(|e| ProbeError::new("map variables", e))?;
-        let links = attach(&mut object, &btf)?;
+        let mut attacher = Attacher::new(&mut object, &btf)?;
+        let attached = PLANS
+            .iter()
+            .map(|plan| attacher.attach(plan))
+            .collect::<Result<_, _>>()?;
         let array = |_| ProbeError::new("rings", "not four");
         Ok(Self {
-            links,
+            attached,
             rings: rings.try_into().map_err(|_| array(()))?,
             shared,
             sessions,
@@ -198,47 +167,8 @@ impl Probes {
 
     /// Detaches every hook; what is in the rings stays readable.
     pub fn detach(&mut self) {
-        self.links = Links::default();
+        self.attached.clear();
     }
-}
-
-fn attach(object: &mut Ebpf, btf: &Btf) -> Result<Links, ProbeError> {
-    let tracefs = Tracefs::open().map_err(|e| ProbeError::new("tracefs", e))?;
-    let mut links = Links::default();
-    for (name, hook) in PROGRAMS {
-        let program = object
-            .program_mut(name)
-            .ok_or_else(|| ProbeError::new(*name, "not in the object"))?;
-        let error = |e: &dyn std::error::Error| ProbeError::new(format!("probe {name}"), chain(e));
-        match (program, hook) {
-            (Program::BtfTracePoint(program), Hook::Typed(tracepoint)) => {
-                program.load(tracepoint, btf).map_err(|e| error(&e))?;
-                let id = program.attach().map_err(|e| error(&e))?;
-                links
-                    .typed
-                    .push(program.take_link(id).map_err(|e| error(&e))?);
-            }
-            (Program::TracePoint(program), Hook::Syscalls(calls)) => {
-                program.load().map_err(|e| error(&e))?;
-                let fd = program.fd().map_err(|e| error(&e))?;
-                for call in *calls {
-                    let path = CString::new(format!("events/syscalls/sys_exit_{call}/id"))
-                        .map_err(|e| error(&e))?;
-                    match tracefs.id(&path) {
-                        Ok(id) => links
-                            .syscalls
-                            .push(tracepoint::attach(fd.as_fd(), id).map_err(|e| error(&e))?),
-                        Err(e)
-                            if e.kind() == io::ErrorKind::NotFound
-                                && OLD_SYSCALLS.contains(call) => {}
-                        Err(e) => return Err(error(&e)),
-                    }
-                }
-            }
-            _ => return Err(ProbeError::new(*name, "of another type in the object")),
-        }
-    }
-    Ok(links)
 }
 
 /// The names as the probes compare them.
@@ -262,7 +192,7 @@ fn take(object: &mut Ebpf, name: &str) -> Result<MapData, ProbeError> {
 }
 
 /// An error with all that caused it, in one line.
-fn chain(error: &dyn std::error::Error) -> String {
+pub fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(error) = source {

@@ -1,0 +1,138 @@
+//! Puts the programs of a plan at their hooks, as far as this kernel has them.
+
+use std::ffi::CString;
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+
+use aya::programs::tp_btf::BtfTracePointLink;
+use aya::programs::{BtfTracePoint, Program, ProgramError, TracePoint};
+use aya::{Btf, BtfError, Ebpf};
+
+use super::object::{ProbeError, chain};
+use super::plan::{Hook, Place, Plan};
+use super::tracepoint::{self, Tracefs};
+
+/// A plan at work, until it is dropped.
+#[derive(Default)]
+pub struct Attached {
+    tracepoints: Vec<BtfTracePointLink>,
+    exits: Vec<OwnedFd>,
+    /// The programs, and the places at which they are.
+    pub taken: Vec<(&'static str, &'static str)>,
+    /// The same of those that this kernel lacks.
+    pub lacking: Vec<(&'static str, &'static str)>,
+}
+
+/// Loads and attaches programs of one object.
+pub struct Attacher<'a> {
+    object: &'a mut Ebpf,
+    btf: &'a Btf,
+    tracefs: Tracefs,
+}
+
+impl<'a> Attacher<'a> {
+    /// For the programs of `object`, on the kernel that `btf` describes.
+    ///
+    /// # Errors
+    /// A kernel without tracefs, or whose lockdown forbids it.
+    pub fn new(object: &'a mut Ebpf, btf: &'a Btf) -> Result<Self, ProbeError> {
+        Ok(Self {
+            object,
+            btf,
+            tracefs: Tracefs::open().map_err(|e| ProbeError::new("tracefs", e))?,
+        })
+    }
+
+    /// Attaches every hook of `plan` that this kernel has.
+    ///
+    /// # Errors
+    /// The program that the kernel refused, or the place that it lacks.
+    pub fn attach(&mut self, plan: &Plan) -> Result<Attached, ProbeError> {
+        let mut attached = Attached::default();
+        for hook in plan.hooks {
+            let name = hook.program;
+            let program = self
+                .object
+                .program_mut(name)
+                .ok_or_else(|| ProbeError::new(name, "not in the object"))?;
+            match (program, hook.place) {
+                (Program::BtfTracePoint(program), Place::Tracepoint(names)) => {
+                    attached.tracepoint(hook, program, names, self.btf)?;
+                }
+                (Program::TracePoint(program), Place::Exits(calls)) => {
+                    attached.exits(hook, program, calls, &self.tracefs)?;
+                }
+                _ => return Err(ProbeError::new(name, "of another type in the object")),
+            }
+        }
+        Ok(attached)
+    }
+}
+
+impl Attached {
+    fn tracepoint(
+        &mut self,
+        hook: &Hook,
+        program: &mut BtfTracePoint,
+        names: &[&'static str],
+        btf: &Btf,
+    ) -> Result<(), ProbeError> {
+        for name in names {
+            let error = |e: ProgramError| refused(hook, name, &e);
+            match program.load(name, btf) {
+                Err(ProgramError::Btf(BtfError::UnknownBtfTypeName { .. })) => continue,
+                loaded => loaded.map_err(error)?,
+            }
+            let id = program.attach().map_err(error)?;
+            self.tracepoints.push(program.take_link(id).map_err(error)?);
+            self.taken.push((hook.program, name));
+            return Ok(());
+        }
+        self.lack(hook, names[0])
+    }
+
+    fn exits(
+        &mut self,
+        hook: &Hook,
+        program: &mut TracePoint,
+        calls: &[&'static str],
+        tracefs: &Tracefs,
+    ) -> Result<(), ProbeError> {
+        for call in calls {
+            let error = |e: &dyn std::error::Error| refused(hook, call, e);
+            match program.load() {
+                Err(ProgramError::AlreadyLoaded) => {}
+                loaded => loaded.map_err(|e| error(&e))?,
+            }
+            let fd = program.fd().map_err(|e| error(&e))?;
+            let path = CString::new(format!("events/syscalls/sys_exit_{call}/id"))
+                .map_err(|e| error(&e))?;
+            match tracefs.id(&path) {
+                Err(e) if e.kind() == io::ErrorKind::NotFound => self.lack(hook, call)?,
+                id => {
+                    let id = id.map_err(|e| error(&e))?;
+                    let link = tracepoint::attach(fd.as_fd(), id).map_err(|e| error(&e))?;
+                    self.exits.push(link);
+                    self.taken.push((hook.program, call));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn lack(&mut self, hook: &Hook, place: &'static str) -> Result<(), ProbeError> {
+        if !hook.optional {
+            return Err(refused(
+                hook,
+                place,
+                &io::Error::other("no such place in this kernel"),
+            ));
+        }
+        self.lacking.push((hook.program, place));
+        Ok(())
+    }
+}
+
+fn refused(hook: &Hook, place: &str, error: &dyn std::error::Error) -> ProbeError {
+    ProbeError::new(format!("probe {} at {place}", hook.program), chain(error))
+}

@@ -1,0 +1,122 @@
+//! Which programs serve which family of events, and at which hooks: all of it, as data.
+
+use std::fmt;
+
+/// What is recorded together, or not at all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Family {
+    /// Who belongs to a session, and its end. Without it nothing else is told.
+    Session,
+    /// session.command
+    Command,
+    /// session.disk
+    Disk,
+    /// session.network, session.network_result and session.local_connect
+    Network,
+}
+
+impl fmt::Display for Family {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Session => "session",
+            Self::Command => "command",
+            Self::Disk => "disk",
+            Self::Network => "network",
+        })
+    }
+}
+
+/// Where a program is attached.
+#[derive(Clone, Copy, Debug)]
+pub enum Place {
+    /// A tracepoint with typed arguments, by the names it has had: the first that this kernel has.
+    Tracepoint(&'static [&'static str]),
+    /// The exit of each of these system calls.
+    Exits(&'static [&'static str]),
+}
+
+/// A program and its place.
+#[derive(Clone, Copy, Debug)]
+pub struct Hook {
+    /// Its name in the object. It may be in several hooks, of the same kind.
+    pub program: &'static str,
+    /// Where it is attached.
+    pub place: Place,
+    /// Whether a kernel without this place lacks what would have to be seen there, too.
+    pub optional: bool,
+}
+
+const fn tracepoint(program: &'static str, names: &'static [&'static str]) -> Hook {
+    Hook {
+        program,
+        place: Place::Tracepoint(names),
+        optional: false,
+    }
+}
+
+const fn exits(program: &'static str, calls: &'static [&'static str]) -> Hook {
+    Hook {
+        program,
+        place: Place::Exits(calls),
+        optional: false,
+    }
+}
+
+const fn optional(hook: Hook) -> Hook {
+    Hook {
+        optional: true,
+        ..hook
+    }
+}
+
+/// One way to see a family.
+#[derive(Clone, Copy, Debug)]
+pub struct Plan {
+    /// What it sees.
+    pub family: Family,
+    /// All hooks that are needed for it.
+    pub hooks: &'static [Hook],
+    /// What happens on the host, belongs to the family, and is not seen.
+    pub unseen: &'static [&'static str],
+}
+
+/// Every plan, in the order in which they are attached. An architecture as young as arm64 has no
+/// `open` beside `openat`, so such places are optional.
+pub const PLANS: &[Plan] = &[
+    Plan {
+        family: Family::Session,
+        hooks: &[
+            tracepoint("session_fork", &["sched_process_fork"]),
+            tracepoint("session_exit", &["sched_process_exit"]),
+        ],
+        unseen: &[],
+    },
+    Plan {
+        family: Family::Command,
+        hooks: &[
+            tracepoint("command_exec", &["sched_process_exec"]),
+            exits("command_failed", &["execve", "execveat"]),
+        ],
+        unseen: &["failed execs of 32-bit programs"],
+    },
+    Plan {
+        family: Family::Disk,
+        hooks: &[
+            exits("disk_open", &["openat", "openat2"]),
+            optional(exits("disk_open", &["open", "creat"])),
+        ],
+        unseen: &["opens by io_uring", "opens by 32-bit programs"],
+    },
+    Plan {
+        family: Family::Network,
+        hooks: &[
+            tracepoint("network_state", &["inet_sock_set_state"]),
+            exits("network_connect", &["connect"]),
+            exits("network_accept", &["accept4", "accept"]),
+        ],
+        unseen: &[
+            "local connects and accepts by io_uring",
+            "local connects and accepts by 32-bit programs",
+        ],
+    },
+];
