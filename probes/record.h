@@ -212,7 +212,7 @@ struct session {
 	__u32 pid;
 	__u32 environment_sent;
 	__u32 connection_pid;
-	__u32 unused;
+	__u32 ended; /* set before its session_end is sent; the daemon removes the entry */
 	struct endpoint local;
 	struct endpoint remote;
 	__u64 lost[FAMILY_COUNT][LOSS_COUNT];

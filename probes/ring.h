@@ -79,6 +79,14 @@ struct {
 	__type(value, struct process);
 } processes SEC(".maps");
 
+/* Logins that found no room in the table of sessions, to count each once. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 4096);
+	__type(key, __u64);
+	__type(value, __u32);
+} refused SEC(".maps");
+
 static __always_inline struct control *shared(void)
 {
 	__u32 zero = 0;

@@ -63,11 +63,12 @@ int session_exit(__u64 *context)
 	if (*(volatile __u64 *)&session->processes)
 		return 0;
 	slot = record_begin(key, FAMILY_SESSION, KIND_SESSION_END, sizeof(*end));
+	/* The daemon removes the entry: it is how it learns of an end whose record is lost. */
+	session->ended = 1;
 	if (slot) {
 		end = (struct session_end *)slot->record;
 		__builtin_memcpy(end->lost, session->lost, sizeof(end->lost));
 		record_send(slot, &session_ring, FAMILY_SESSION, 1);
 	}
-	bpf_map_delete_elem(&sessions, &key);
 	return 0;
 }

@@ -146,7 +146,9 @@ static __noinline int session_open(__u32 audit, struct task_struct *holder, __u3
 	if (error == -17 /* EEXIST */)
 		return 1;
 	if (error) {
-		__sync_fetch_and_add(&control->sessions_full, 1);
+		/* It is one login, however much it does. */
+		if (!bpf_map_update_elem(&refused, &key, &uid, BPF_NOEXIST))
+			__sync_fetch_and_add(&control->sessions_full, 1);
 		return 0;
 	}
 	slot = record_begin(key, FAMILY_SESSION, KIND_SESSION_START, sizeof(*start));

@@ -23,8 +23,12 @@ pub struct Recorder {
     losses: u64,
     full: (u64, u64),
     malformed: u64,
+    reconciled: u64,
     reconciling: bool,
 }
+
+/// How long to gather losses before they are written. Nanoseconds.
+const APART: u64 = 100_000_000;
 
 /// When to look at the rings again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,6 +64,7 @@ impl Recorder {
             losses: 0,
             full: (0, 0),
             malformed: 0,
+            reconciled: 0,
             reconciling: false,
         }
     }
@@ -93,6 +98,9 @@ impl Recorder {
                 flush(writer, sink);
             }
         });
+        for key in table.over() {
+            forget(&mut probes.sessions, key);
+        }
         let reconciling = self.reconcile();
         let waiting = self.table.tick(boot_time(), &mut self.writer);
         flush(&mut self.writer, &mut self.sink);
@@ -114,14 +122,23 @@ impl Recorder {
 
     /// Writes down what was lost since the last round.
     fn reconcile(&mut self) -> bool {
+        let now = boot_time();
         let losses = self.probes.shared.losses();
-        if losses != self.losses || self.reconciling {
+        if losses == self.losses && !self.reconciling {
+            self.table.checked(now);
+        } else if now >= self.reconciled + APART {
             self.losses = losses;
+            self.reconciled = now;
             self.reconciling = self.table.reconcile(
-                boot_time(),
+                (now, self.order.settled()),
                 &Tables(&self.probes.sessions),
                 &mut self.writer,
             );
+            for key in self.table.over() {
+                forget(&mut self.probes.sessions, key);
+            }
+        } else {
+            self.reconciling = true;
         }
         let full = self.probes.shared.full();
         if full != self.full {
@@ -157,6 +174,15 @@ impl Recorder {
     pub fn end_all(&mut self) {
         self.table.end_all(boot_time(), &mut self.writer);
         flush(&mut self.writer, &mut self.sink);
+    }
+}
+
+/// Removes the kernel's entry for a session that is over.
+fn forget(sessions: &mut HashMap<MapData, u64, SessionEntry>, key: u64) {
+    let is_over = |entry: SessionEntry| entry.processes == 0;
+    if sessions.get(&key, 0).is_ok_and(is_over) {
+        // Nothing else removes it.
+        let _ = sessions.remove(&key);
     }
 }
 

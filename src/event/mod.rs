@@ -12,7 +12,7 @@ pub use id::{Ids, Uuid};
 pub use json::Object;
 pub use time::{Clock, date};
 
-use crate::record::layout::{CAUSES, FAMILIES, Losses};
+use crate::record::layout::{FAMILIES, Losses};
 
 /// The JSON Schema of every line.
 pub const SCHEMA: &str = include_str!("../../docs/events.schema.json");
@@ -106,6 +106,20 @@ pub struct Start<'a> {
     pub terminal: Option<(u16, u16)>,
     /// The command that was asked for, where there is one.
     pub initial_command: &'a [Vec<u8>],
+}
+
+/// Events that did not reach the log.
+pub struct Lost<'a> {
+    /// Not before this: nanoseconds since boot.
+    pub from: u64,
+    /// Not after this: nanoseconds since boot.
+    pub to: u64,
+    /// One of [`FAMILIES`].
+    pub family: &'a str,
+    /// Why.
+    pub cause: &'a str,
+    /// How many.
+    pub count: u64,
 }
 
 /// How a session ended, and what it was.
@@ -238,18 +252,15 @@ impl Writer {
         );
     }
 
-    /// session.lost: `count` events of a family did not reach the log.
-    pub fn lost(
-        &mut self,
-        subject: &mut Subject,
-        time: u64,
-        (family, cause): (usize, usize),
-        count: u64,
-    ) {
-        self.line(subject, ("session.lost", "R2001W"), time, |object, _| {
-            object.string("family", FAMILIES[family].as_bytes());
-            object.string("cause", CAUSES[cause].as_bytes());
-            object.number("count", count);
+    /// session.lost
+    pub fn lost(&mut self, subject: &mut Subject, lost: &Lost<'_>) {
+        let name = ("session.lost", "R2001W");
+        self.line(subject, name, lost.to, |object, clock| {
+            object.string("family", lost.family.as_bytes());
+            object.string("cause", lost.cause.as_bytes());
+            object.number("count", lost.count);
+            object.string("from", &clock.text(lost.from));
+            object.string("to", &clock.text(lost.to));
         });
     }
 }

@@ -17,6 +17,7 @@ struct Waiting {
 /// The records that have been seen and not yet handed on.
 pub struct Order {
     waiting: Vec<Waiting>,
+    settled: u64,
 }
 
 impl Order {
@@ -26,7 +27,13 @@ impl Order {
         let most = rings.iter().map(|ring| ring.size() / smallest).sum();
         Self {
             waiting: Vec::with_capacity(most),
+            settled: 0,
         }
+    }
+
+    /// Every record up to this time has been handed on. Nanoseconds since boot.
+    pub fn settled(&self) -> u64 {
+        self.settled
     }
 
     /// Whether records are left that were too young to be handed on.
@@ -55,6 +62,7 @@ impl Order {
             let of_ring = self.waiting.iter().filter(|entry| entry.ring == index);
             ring.release(of_ring.map(|entry| entry.position).min());
         }
+        self.settled = settled;
         ready
     }
 

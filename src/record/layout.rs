@@ -186,7 +186,7 @@ layout! {
         pid: u32,
         environment_sent: u32,
         connection_pid: u32,
-        unused: u32,
+        ended: u32,
         local: Endpoint,
         remote: Endpoint,
         lost: Losses,

@@ -13,8 +13,8 @@ use identity::Identity;
 
 use std::collections::HashMap;
 
-use crate::event::{Clock, End, Start, Subject, Uuid, Writer, address};
-use crate::record::layout::{Endpoint, FAMILIES, Losses};
+use crate::event::{Clock, End, Lost, Start, Subject, Uuid, Writer, address};
+use crate::record::layout::{CAUSES, Endpoint, FAMILIES, Losses};
 use crate::record::{Body, Command, Record, strings};
 
 /// How long session.start waits for the first program or connection, which tell the terminal, the
@@ -67,8 +67,8 @@ pub struct Session {
     connects: HashMap<u64, Uuid>,
     /// Later parts of the arguments of a command that is to come, by process.
     arguments: HashMap<u32, Vec<u8>>,
-    /// How often the kernel did not know this session any more.
-    missed: u8,
+    /// Since when the kernel has no process of it any more. Nanoseconds since boot.
+    gone: Option<u64>,
 }
 
 impl Session {
@@ -90,7 +90,7 @@ impl Session {
             commands: HashMap::new(),
             connects: HashMap::new(),
             arguments: HashMap::new(),
-            missed: 0,
+            gone: None,
         }
     }
 
@@ -278,8 +278,9 @@ impl Session {
         later.extend_from_slice(bytes);
     }
 
-    /// Writes session.lost for what the kernel has counted beyond what is written already.
-    pub fn lose(&mut self, total: &Losses, time: u64, writer: &mut Writer) {
+    /// Writes session.lost for what the kernel has counted beyond what is written already, between
+    /// two times in nanoseconds since boot.
+    pub fn lose(&mut self, total: &Losses, (from, to): (u64, u64), writer: &mut Writer) {
         if self.lost == *total {
             return;
         }
@@ -287,11 +288,19 @@ impl Session {
         let Some(subject) = &mut self.subject else {
             return;
         };
+        let from = from.max(self.birth.time).min(to);
         for (family, causes) in total.iter().enumerate() {
             for (cause, count) in causes.iter().enumerate() {
                 let count = count.saturating_sub(self.lost[family][cause]);
                 if count > 0 {
-                    writer.lost(subject, time, (family, cause), count);
+                    let lost = Lost {
+                        from,
+                        to,
+                        family: FAMILIES[family],
+                        cause: CAUSES[cause],
+                        count,
+                    };
+                    writer.lost(subject, &lost);
                 }
             }
         }

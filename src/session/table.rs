@@ -19,6 +19,12 @@ pub struct Table {
     sessions: HashMap<u64, Session>,
     cgroups: Option<Cgroups>,
     newborn: Vec<Newborn>,
+    /// Sessions that have yet to write their start.
+    unopened: Vec<u64>,
+    /// Sessions that are over, and of which the kernel still has its entry.
+    over: Vec<u64>,
+    /// Before this, nothing was lost that is not written yet. Nanoseconds since boot.
+    checked: u64,
     /// Bytes that no probe of this build sends.
     pub malformed: u64,
 }
@@ -33,10 +39,6 @@ struct Newborn {
 
 /// How long after its birth a session is moved at the earliest. Nanoseconds.
 const REST: u64 = 1_000_000;
-
-/// A session that the kernel does not know is over, if the record of its end does not come in this
-/// many rounds: it was lost.
-const ROUNDS: u8 = 3;
 
 impl Table {
     /// A table that moves sessions into cgroups, where there are any.
@@ -58,6 +60,7 @@ impl Table {
         let mut session = Session::new(writer.id(), birth, login);
         session.initial_command = command;
         self.sessions.insert(key, session);
+        self.unopened.push(key);
     }
 
     /// Takes one record from the rings, and writes what follows from it.
@@ -71,9 +74,10 @@ impl Table {
             Body::SessionStart { .. } => self.begin(&record, writer),
             Body::SessionEnd { lost } => {
                 if let Some(mut session) = self.sessions.remove(&key) {
-                    session.lose(&lost, record.head.time, writer);
+                    session.lose(&lost, (self.checked, record.head.time), writer);
                     self.end(session, record.head.time, writer);
                 }
+                self.over.push(key);
             }
             // It came just after the end.
             Body::NetworkResult(_) if !self.sessions.contains_key(&key) => {}
@@ -108,15 +112,23 @@ impl Table {
             time: record.head.time,
             pids: [connection_pid, record.head.pid],
         });
+        let Self {
+            sessions, unopened, ..
+        } = self;
         // A record of another CPU can be older than that of the birth.
-        self.sessions
-            .entry(record.head.session)
-            .or_insert_with(|| Session::new(writer.id(), birth, login_name(uid)));
+        sessions.entry(record.head.session).or_insert_with(|| {
+            unopened.push(record.head.session);
+            Session::new(writer.id(), birth, login_name(uid))
+        });
     }
 
     /// The session of a record; made from what the kernel knows, if its start was lost.
     fn session(&mut self, head: &Head, kernel: &impl Kernel, writer: &mut Writer) -> &mut Session {
-        self.sessions.entry(head.session).or_insert_with(|| {
+        let Self {
+            sessions, unopened, ..
+        } = self;
+        sessions.entry(head.session).or_insert_with(|| {
+            unopened.push(head.session);
             let entry = kernel.session(head.session).unwrap_or(SessionEntry {
                 time: head.time,
                 uid: u32::MAX,
@@ -171,43 +183,72 @@ impl Table {
     /// Writes the start of sessions that have waited long enough for what it lacks, and tries
     /// again to remove cgroups. Tells whether there is reason to come back soon.
     pub fn tick(&mut self, now: u64, writer: &mut Writer) -> bool {
-        let mut again = self.cgroups.as_mut().is_some_and(Cgroups::sweep);
-        for session in self.sessions.values_mut() {
+        let again = self.cgroups.as_mut().is_some_and(Cgroups::sweep);
+        let Self {
+            sessions, unopened, ..
+        } = self;
+        unopened.retain(|key| {
+            let Some(session) = sessions.get_mut(key) else {
+                return false;
+            };
             match session.deadline() {
-                Some(deadline) if deadline <= now => session.open(writer),
+                Some(deadline) if deadline <= now => {
+                    session.open(writer);
+                    false
+                }
                 Some(_) => {
                     session.identify(&writer.clock);
-                    again = true;
+                    true
                 }
-                None => {}
+                None => false,
             }
-        }
+        });
+        let again = again || !unopened.is_empty();
         self.adopt(now);
         again
     }
 
+    /// Tells that until `time`, in nanoseconds since boot, nothing was lost that is not written.
+    pub fn checked(&mut self, time: u64) {
+        self.checked = time;
+    }
+
+    /// The keys of sessions that have ended since the last call.
+    pub fn over(&mut self) -> impl Iterator<Item = u64> {
+        self.over.drain(..)
+    }
+
     /// After something was lost: writes what each session lost, and ends those whose end was lost.
-    /// Tells whether to call it again in the next round.
-    pub fn reconcile(&mut self, now: u64, kernel: &impl Kernel, writer: &mut Writer) -> bool {
-        let mut over = Vec::new();
+    /// All records before the time `settled` have been taken. Tells whether to call it again in the
+    /// next round.
+    pub fn reconcile(
+        &mut self,
+        (now, settled): (u64, u64),
+        kernel: &impl Kernel,
+        writer: &mut Writer,
+    ) -> bool {
+        let since = self.checked;
+        let before = self.over.len();
         let mut again = false;
         for (key, session) in &mut self.sessions {
-            match kernel.session(*key) {
-                Some(entry) => session.lose(&entry.lost, now, writer),
-                None => {
-                    session.missed += 1;
-                    again = true;
-                    if session.missed >= ROUNDS {
-                        over.push(*key);
-                    }
-                }
+            let entry = kernel.session(*key);
+            if let Some(entry) = &entry {
+                session.lose(&entry.lost, (since, now), writer);
+            }
+            if entry.is_some_and(|entry| entry.ended == 0 || entry.processes > 0) {
+                session.gone = None;
+            } else if *session.gone.get_or_insert(now) <= settled {
+                self.over.push(*key);
+            } else {
+                again = true;
             }
         }
-        for key in over {
-            if let Some(session) = self.sessions.remove(&key) {
+        for index in before..self.over.len() {
+            if let Some(session) = self.sessions.remove(&self.over[index]) {
                 self.end(session, now, writer);
             }
         }
+        self.checked = now;
         again
     }
 
@@ -229,4 +270,85 @@ impl Table {
 
 fn text(sid: &Uuid) -> &str {
     std::str::from_utf8(sid).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::{Clock, Host, HostNames, Ids};
+
+    struct Known(SessionEntry);
+
+    impl Kernel for Known {
+        fn session(&self, _: u64) -> Option<SessionEntry> {
+            Some(self.0)
+        }
+    }
+
+    fn begun() -> (Table, Writer) {
+        let host = Host::new(&HostNames::default());
+        let mut writer = Writer::new(host, Ids::with(|pool| pool.fill(1)), Clock::fixed(0));
+        let mut table = Table::default();
+        let birth = Birth {
+            time: 1,
+            uid: 0,
+            pid: 1,
+            connection: Default::default(),
+        };
+        table.insert(7, birth, Vec::new(), &mut writer);
+        (table, writer)
+    }
+
+    fn text_of(writer: &Writer) -> String {
+        String::from_utf8(writer.lines().to_vec()).unwrap()
+    }
+
+    #[test]
+    fn a_session_whose_end_was_lost_ends_when_its_records_are_taken() {
+        let (mut table, mut writer) = begun();
+        let mut entry = SessionEntry {
+            processes: 1,
+            ..SessionEntry::default()
+        };
+        assert!(!table.reconcile((100, 99), &Known(entry), &mut writer));
+        (entry.processes, entry.ended) = (0, 1);
+        entry.lost[1][0] = 3;
+        for round in 200..300 {
+            // The rings are held back.
+            assert!(table.reconcile((round, 150), &Known(entry), &mut writer));
+            assert!(!table.is_empty() && table.over().next().is_none());
+        }
+        assert!(!table.reconcile((301, 300), &Known(entry), &mut writer));
+        assert!(table.is_empty());
+        assert_eq!(table.over().collect::<Vec<_>>(), [7]);
+        let lines = text_of(&writer);
+        let lost = r#""family":"command","cause":"ring_full","count":3,"#;
+        assert_eq!(lines.matches(lost).count(), 1, "{lines}");
+        assert!(lines.lines().last().unwrap().contains("session.end"));
+    }
+
+    #[test]
+    fn a_session_that_lives_again_is_not_over() {
+        let (mut table, mut writer) = begun();
+        let ended = SessionEntry {
+            ended: 1,
+            ..SessionEntry::default()
+        };
+        assert!(table.reconcile((200, 150), &Known(ended), &mut writer));
+        let alive = SessionEntry {
+            processes: 1,
+            ..ended
+        };
+        assert!(!table.reconcile((300, 299), &Known(alive), &mut writer));
+        assert!(table.reconcile((400, 399), &Known(ended), &mut writer));
+        assert!(!table.is_empty());
+    }
+
+    #[test]
+    fn what_has_begun_is_not_looked_at_again() {
+        let (mut table, mut writer) = begun();
+        assert!(table.tick(2, &mut writer));
+        assert!(!table.tick(10_000_000_000, &mut writer));
+        assert!(table.unopened.is_empty());
+    }
 }
