@@ -9,10 +9,11 @@ use recorderd::config::{Config, Output};
 use recorderd::daemon::{self, Waiter};
 use recorderd::event::{Clock, Host, HostNames, Ids, SCHEMA, Writer};
 use recorderd::probe::{Probes, RingSizes, preflight, preflight_logins};
+use recorderd::read::Fault;
 use recorderd::recorder::Recorder;
 use recorderd::session::{Cgroups, Table};
 use recorderd::sink::{Log, Sink};
-use recorderd::{host, launch};
+use recorderd::{host, launch, read};
 
 const HELP: &str = "\
 recorderd records every SSH session on this host, from the kernel, as JSON lines.
@@ -21,13 +22,29 @@ Usage:
   recorderd --config FILE                       record all SSH logins, in the foreground
   recorderd record [--config FILE] -- COMMAND   record one command as a session of its own
   recorderd schema                              print the JSON Schema of the events
+  recorderd sessions [OPTIONS]                  the sessions of the log, a line each
+  recorderd tail [-f] [-n COUNT] [OPTIONS]      the last events, and with -f each further one
+  recorderd search TEXT [OPTIONS]               events with a text in a command, path or address
   recorderd --help | --version
 
 Without a config, `record` writes events to standard output, and the command's own output goes to
 standard error.
 
-Exit codes: 0 done; 1 this host can't be recorded; 2 wrong command line or config. `record` exits
-as its command does.
+The log is read from the files of its days, without the daemon:
+  --config FILE      its data_dir; else /etc/recorderd.yaml, if there is one
+  --log PATH         a file, a folder, or `-` for standard input; can be given again
+  --since, --until TIME   2023-07-04, 2023-07-04T16:42 (UTC), or 90s, 15m, 2h, 7d for how long ago
+  --user, --login NAME    who logged in; the Unix account
+  --session SID      or its beginning
+  --family NAME      session, command, disk, network, or an event's name
+  --path PATH        this file, or what is below this folder
+  --address ADDRESS  192.0.2.1, 192.0.2.1:443, 192.0.2.0/24
+  --text TEXT        as in search
+  --json, --plain    JSON, or text without colours; else text on a terminal and JSON elsewhere
+Of options given more than once, one must fit.
+
+Exit codes: 0 done; 1 this host can't be recorded, or the log not be read; 2 wrong command line or
+config. `record` exits as its command does.
 ";
 
 const CANNOT: u8 = 1;
@@ -42,6 +59,7 @@ enum Task {
     Schema,
     Daemon(PathBuf),
     Record(Option<PathBuf>, Vec<OsString>),
+    Read(Box<read::Request>),
 }
 
 fn main() -> ExitCode {
@@ -57,6 +75,11 @@ fn main() -> ExitCode {
         Ok(Task::Schema) => schema(),
         Ok(Task::Daemon(config)) => run_daemon(&config),
         Ok(Task::Record(config, command)) => record(config.as_deref(), &command),
+        Ok(Task::Read(request)) => match read::run(&request) {
+            Ok(()) => Ok(0),
+            Err(Fault::Usage(lines)) => Err((USAGE, lines)),
+            Err(Fault::Cannot(reason)) => Err(cannot(reason)),
+        },
         Err(error) => Err((USAGE, vec![format!("{error}; see recorderd --help")])),
     };
     match done {
@@ -91,6 +114,10 @@ fn task() -> Result<Task, lexopt::Error> {
                 let mut command = vec![word];
                 command.extend(parser.raw_args()?);
                 return Ok(Task::Record(config, command));
+            }
+            Value(word) if !recording && read::Request::is_command(&word) => {
+                let request = read::Request::parse(word, config, &mut parser)?;
+                return Ok(Task::Read(Box::new(request)));
             }
             _ => return Err(argument.unexpected()),
         }

@@ -1,0 +1,163 @@
+//! The files of a log, in the order in which they were written.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::time::instant;
+
+/// How deep below a folder logs are looked for: `<data_dir>/log/<host>/`.
+const DEPTH: usize = 2;
+
+/// Where lines come from.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Source {
+    /// Standard input.
+    Input,
+    /// A file.
+    File(PathBuf),
+}
+
+impl std::fmt::Display for Source {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Input => f.write_str("standard input"),
+            Self::File(path) => path.display().fmt(f),
+        }
+    }
+}
+
+/// The sources that the places name: `-` is standard input, a file is itself, and of a folder all
+/// files of days in it and two levels below, in the order of time. `since`, in milliseconds since
+/// 1970-01-01, leaves out the days that ended before it: an event is never in the file of a day
+/// before its own.
+///
+/// # Errors
+/// What can't be read or holds no log, by name, and the remedy.
+pub fn find(places: &[PathBuf], since: Option<i64>) -> Result<Vec<Source>, String> {
+    let mut sources = Vec::new();
+    for place in places {
+        if place.as_os_str() == "-" {
+            sources.push(Source::Input);
+            continue;
+        }
+        let fault = |error: &io::Error| match error.kind() {
+            io::ErrorKind::NotFound => {
+                format!("{}: {error}; name the log with --log", place.display())
+            }
+            io::ErrorKind::PermissionDenied => format!(
+                "{}: {error}; the log is readable to root only",
+                place.display()
+            ),
+            _ => format!("{}: {error}", place.display()),
+        };
+        if !fs::metadata(place).map_err(|error| fault(&error))?.is_dir() {
+            sources.push(Source::File(place.clone()));
+            continue;
+        }
+        let mut files = Vec::new();
+        walk(place, DEPTH, &mut files).map_err(|error| fault(&error))?;
+        if files.is_empty() {
+            return Err(format!(
+                "{}: holds no file of a day, such as 2023-07-04.00:00:00.log; name the log with --log",
+                place.display()
+            ));
+        }
+        files.sort();
+        let files = files.into_iter();
+        let late = files.filter(|(day, ..)| since.is_none_or(|since| ends(day) > since));
+        sources.extend(late.map(|(.., path)| Source::File(path)));
+    }
+    Ok(sources)
+}
+
+/// The day and the hour of a file's name, its number among those of the day, and the file.
+type Named = (String, u64, PathBuf);
+
+fn walk(folder: &Path, depth: usize, files: &mut Vec<Named>) -> io::Result<()> {
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        // A link is another name of a file that is found under its own.
+        let kind = entry.file_type()?;
+        if kind.is_dir() && depth > 0 {
+            walk(&entry.path(), depth - 1, files)?;
+        } else if kind.is_file()
+            && let Some(name) = entry.file_name().to_str()
+            && let Some((day, number)) = of_day(name)
+        {
+            files.push((day.to_owned(), number, entry.path()));
+        }
+    }
+    Ok(())
+}
+
+/// Takes `2023-07-04.00:00:00.log` and `2023-07-04.00:00:00.7.log` apart; the first is number 0.
+fn of_day(name: &str) -> Option<(&str, u64)> {
+    let stem = name.strip_suffix(".log")?;
+    let (day, rest) = stem.split_at_checked("2023-07-04.00:00:00".len())?;
+    let number = match rest.strip_prefix('.') {
+        None if rest.is_empty() => 0,
+        Some(digits) => digits.parse().ok()?,
+        None => return None,
+    };
+    let shaped = instant(day.get(..10)?).is_some() && day.as_bytes()[10] == b'.';
+    shaped.then_some((day, number))
+}
+
+/// When the day of a file ends, milliseconds since 1970-01-01.
+fn ends(day: &str) -> i64 {
+    let begins = day.get(..10).and_then(instant).unwrap_or(0);
+    begins + 86_400_000
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_come_in_the_order_of_time() {
+        let folder = std::env::temp_dir().join(format!("recorderd-files-{}", std::process::id()));
+        let _ = fs::remove_dir_all(&folder);
+        let host = folder.join("log/host");
+        fs::create_dir_all(host.join("deeper")).unwrap();
+        let days = [
+            "2023-12-31.00:00:00.log",
+            "2024-01-01.00:00:00.log",
+            "2024-01-01.00:00:00.2.log",
+            "2024-01-01.00:00:00.10.log",
+            "2024-01-02.00:00:00.log",
+        ];
+        let others = [
+            "host_uuid",
+            "deeper/2023-01-01.00:00:00.log",
+            "2024-01-03.log",
+            "é024-01-01.00:00:00.log",
+        ];
+        for name in days.iter().chain(&others) {
+            fs::write(host.join(name), "").unwrap();
+        }
+        std::os::unix::fs::symlink(days[4], host.join("events.log")).unwrap();
+        let names = |place: &Path, since| -> Vec<String> {
+            let found = find(&[place.to_owned()], since).unwrap();
+            let name = |source: &Source| source.to_string().rsplit('/').next().unwrap().to_owned();
+            found.iter().map(name).collect()
+        };
+        assert_eq!(names(&folder, None), days);
+        assert_eq!(names(&host.join(days[2]), instant("2025-01-01")), [days[2]]);
+        assert_eq!(
+            names(&folder, instant("2024-01-01T23:59:59.999Z")),
+            days[1..]
+        );
+        assert_eq!(names(&folder, instant("2024-01-02")), days[4..]);
+        assert!(find(&[folder.join("log/host/deeper/..")], None).is_ok());
+        assert!(
+            find(&[folder.join("none")], None)
+                .unwrap_err()
+                .contains("--log")
+        );
+        fs::create_dir(folder.join("empty")).unwrap();
+        let empty = find(&[folder.join("empty")], None).unwrap_err();
+        assert!(empty.contains("holds no file of a day"), "{empty}");
+        fs::remove_dir_all(&folder).unwrap();
+    }
+}

@@ -1,0 +1,106 @@
+//! The commands that show a log: `sessions`, `show`, `tail`, `search` and `report`.
+
+mod describe;
+mod options;
+mod output;
+mod quote;
+mod search;
+mod sessions;
+mod summary;
+mod tail;
+
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+
+pub use options::Request;
+
+use crate::config::{Config, Output as Sink};
+use crate::log::{Filter, Reader, Source, find};
+use options::Command;
+use output::Output;
+
+/// The config that is looked for where none is named.
+const CONFIG: &str = "/etc/recorderd.yaml";
+
+/// Why a command could not do what was asked.
+pub enum Fault {
+    /// The command line or the config is wrong; lines that say how.
+    Usage(Vec<String>),
+    /// It can't be done, and why.
+    Cannot(String),
+}
+
+impl From<String> for Fault {
+    fn from(reason: String) -> Self {
+        Self::Cannot(reason)
+    }
+}
+
+/// Does what is asked for.
+///
+/// # Errors
+/// What keeps it from being done. That nobody reads the output any more is none.
+pub fn run(request: &Request) -> Result<(), Fault> {
+    let places = places(request)?;
+    let since = match request.command {
+        Command::Tail | Command::Search => request.filter.since,
+        // A session is shown whole, so that its beginning is needed.
+        _ => None,
+    };
+    let sources = find(&places, since)?;
+    let mut output = Output::new(request.form);
+    match &request.command {
+        Command::Sessions => sessions::run(&sources, request, &mut output)?,
+        Command::Tail => tail::run(&places, &sources, request, &mut output)?,
+        Command::Search => search::run(&sources, request, &mut output)?,
+    }
+    Ok(output.finish()?)
+}
+
+/// Where the log is: as said, else as the config says, else where the daemon keeps it.
+fn places(request: &Request) -> Result<Vec<PathBuf>, Fault> {
+    if !request.places.is_empty() {
+        return Ok(request.places.clone());
+    }
+    let config = match &request.config {
+        None if !Path::new(CONFIG).exists() => Config::default(),
+        path => {
+            let path = path.as_deref().unwrap_or(Path::new(CONFIG));
+            let config = Config::load(path).map_err(Fault::Usage)?.config;
+            if config.output == Sink::Stdout {
+                return Err(Fault::Cannot(format!(
+                    "{}: the log goes to standard output, so that there is no file of it; name one with --log",
+                    path.display()
+                )));
+            }
+            config
+        }
+    };
+    Ok(vec![config.data_dir.join("log")])
+}
+
+/// Hands on the events of all sources that the filter takes, and tells of lines that are none.
+fn read(
+    sources: &[Source],
+    filter: &Filter,
+    visit: &mut crate::log::Visit<'_>,
+) -> Result<(), String> {
+    let mut reader = Reader::new(filter);
+    let done = reader.read(sources, visit);
+    notice(&reader);
+    done
+}
+
+fn notice(reader: &Reader<'_>) {
+    if let Some(notice) = reader.strays.notice() {
+        crate::report!("recorderd: {notice}");
+    }
+}
+
+/// Goes on for as long as somebody reads the output.
+fn go_on(output: &Output) -> ControlFlow<()> {
+    match output.is_open() {
+        true => ControlFlow::Continue(()),
+        false => ControlFlow::Break(()),
+    }
+}

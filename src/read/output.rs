@@ -1,0 +1,151 @@
+//! Standard output: text with or without colours, or JSON.
+
+use std::io::{self, BufWriter, IsTerminal, StdoutLock, Write};
+
+use super::quote;
+
+/// How events are shown.
+#[derive(Clone, Copy, PartialEq)]
+pub enum Form {
+    /// For a person, in colours.
+    Coloured,
+    /// For a person, without.
+    Plain,
+    /// A line of JSON for each.
+    Json,
+}
+
+impl Form {
+    /// Text on a terminal, else JSON. Colours unless $NO_COLOR says otherwise (no-color.org).
+    pub fn for_standard_output() -> Self {
+        let refuses = |name, value: &str| {
+            std::env::var_os(name).is_some_and(|found| match value {
+                "" => !found.is_empty(),
+                value => found == value,
+            })
+        };
+        if !io::stdout().is_terminal() {
+            Self::Json
+        } else if refuses("NO_COLOR", "") || refuses("TERM", "dumb") {
+            Self::Plain
+        } else {
+            Self::Coloured
+        }
+    }
+}
+
+/// How much a piece of text stands out.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub enum Weight {
+    /// As the rest.
+    Normal,
+    /// Less: times, ids.
+    Faint,
+    /// The thing itself: a command, a path, an address.
+    Strong,
+    /// What failed.
+    Failed,
+    /// What is not in the log.
+    Lost,
+}
+
+/// Text in pieces, each with its weight. Nothing in it is hidden.
+#[derive(Default)]
+pub struct Text(pub Vec<(Weight, String)>);
+
+impl Text {
+    /// Adds a piece that is ours, or has been through [`quote`].
+    pub fn add(&mut self, weight: Weight, text: impl Into<String>) -> &mut Self {
+        self.0.push((weight, text.into()));
+        self
+    }
+
+    /// Adds a piece that is padded with spaces to a width, and one more.
+    pub fn column(&mut self, weight: Weight, text: &str, width: usize) -> &mut Self {
+        self.add(weight, format!("{text:width$} "))
+    }
+}
+
+/// Where it all goes.
+pub struct Output {
+    /// How it is shown.
+    pub form: Form,
+    to: BufWriter<StdoutLock<'static>>,
+    error: Option<io::Error>,
+}
+
+impl Output {
+    /// Standard output.
+    pub fn new(form: Form) -> Self {
+        Self {
+            form,
+            to: BufWriter::with_capacity(64 * 1024, io::stdout().lock()),
+            error: None,
+        }
+    }
+
+    /// Whether what is written still gets anywhere.
+    pub fn is_open(&self) -> bool {
+        self.error.is_none()
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        if self.error.is_none() {
+            self.error = self.to.write_all(bytes).err();
+        }
+    }
+
+    /// A line of JSON; on a terminal with nothing hidden in it.
+    pub fn json(&mut self, line: &str) {
+        if io::stdout().is_terminal() {
+            let mut safe = String::with_capacity(line.len());
+            quote::json(line, &mut safe);
+            self.write(safe.as_bytes());
+        } else {
+            self.write(line.as_bytes());
+        }
+        self.write(b"\n");
+    }
+
+    /// A line of text.
+    pub fn text(&mut self, text: &Text) {
+        for (weight, piece) in &text.0 {
+            // Select graphic rendition: ECMA-48, 8.3.117.
+            let on = match weight {
+                _ if self.form != Form::Coloured => "",
+                Weight::Normal => "",
+                Weight::Faint => "\x1b[2m",
+                Weight::Strong => "\x1b[1m",
+                Weight::Failed => "\x1b[33m",
+                Weight::Lost => "\x1b[1;31m",
+            };
+            self.write(on.as_bytes());
+            self.write(piece.as_bytes());
+            if !on.is_empty() {
+                self.write(b"\x1b[0m");
+            }
+        }
+        self.write(b"\n");
+    }
+
+    /// Hands on what is held back.
+    pub fn flush(&mut self) {
+        if self.error.is_none() {
+            self.error = self.to.flush().err();
+        }
+    }
+
+    /// Ends it.
+    ///
+    /// # Errors
+    /// What could not be written. That nobody reads any more is no error.
+    pub fn finish(mut self) -> Result<(), String> {
+        self.flush();
+        match self.error {
+            Some(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+                Err(format!("standard output: {error}"))
+            }
+            _ => Ok(()),
+        }
+    }
+}

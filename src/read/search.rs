@@ -1,0 +1,18 @@
+//! `recorderd search TEXT`: every event with a text in it, in all days.
+
+use crate::log::Source;
+
+use super::options::Request;
+use super::output::{Form, Output};
+use super::{describe, go_on, read};
+
+/// Shows what the filter takes, one line each.
+pub fn run(sources: &[Source], request: &Request, output: &mut Output) -> Result<(), String> {
+    read(sources, &request.filter, &mut |event| {
+        match output.form {
+            Form::Json => output.json(event.line),
+            _ => output.text(&describe::line(event)),
+        }
+        go_on(output)
+    })
+}
