@@ -14,6 +14,7 @@ macro_rules! report {
     }};
 }
 
+pub mod check;
 pub mod config;
 pub mod daemon;
 pub mod event;

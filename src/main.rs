@@ -5,10 +5,11 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use recorderd::check::{self, State};
 use recorderd::config::{Config, Output};
 use recorderd::daemon::{self, Waiter};
 use recorderd::event::{Clock, Host, HostNames, Ids, SCHEMA, Writer};
-use recorderd::probe::{Probes, RingSizes, preflight, preflight_logins};
+use recorderd::probe::{Probes, Settings, preflight};
 use recorderd::read::Fault;
 use recorderd::recorder::Recorder;
 use recorderd::session::{Cgroups, Table};
@@ -21,6 +22,7 @@ recorderd records every SSH session on this host, from the kernel, as JSON lines
 Usage:
   recorderd --config FILE                       record all SSH logins, in the foreground
   recorderd record [--config FILE] -- COMMAND   record one command as a session of its own
+  recorderd check [--json] [--config FILE]      tell how far this host can be recorded
   recorderd schema                              print the JSON Schema of the events
   recorderd sessions [OPTIONS]                  the sessions of the log, a line each
   recorderd tail [-f] [-n COUNT] [OPTIONS]      the last events, and with -f each further one
@@ -44,11 +46,13 @@ The log is read from the files of its days, without the daemon:
 Of options given more than once, one must fit.
 
 Exit codes: 0 done; 1 this host can't be recorded, or the log not be read; 2 wrong command line or
-config. `record` exits as its command does.
+config; 3 of `check`: not all families can be recorded, but those that the config requires. `record`
+exits as its command does.
 ";
 
 const CANNOT: u8 = 1;
 const USAGE: u8 = 2;
+const DEGRADED: u8 = 3;
 
 /// Exit code, and the lines that say why.
 type Failure = (u8, Vec<String>);
@@ -57,6 +61,7 @@ enum Task {
     Help,
     Version,
     Schema,
+    Check(Option<PathBuf>, bool),
     Daemon(PathBuf),
     Record(Option<PathBuf>, Vec<OsString>),
     Read(Box<read::Request>),
@@ -72,7 +77,8 @@ fn main() -> ExitCode {
             println!("recorderd {}", env!("CARGO_PKG_VERSION"));
             Ok(0)
         }
-        Ok(Task::Schema) => schema(),
+        Ok(Task::Schema) => print(SCHEMA),
+        Ok(Task::Check(config, json)) => check(config.as_deref(), json),
         Ok(Task::Daemon(config)) => run_daemon(&config),
         Ok(Task::Record(config, command)) => record(config.as_deref(), &command),
         Ok(Task::Read(request)) => match read::run(&request) {
@@ -98,13 +104,17 @@ fn task() -> Result<Task, lexopt::Error> {
     let mut parser = lexopt::Parser::from_env();
     let mut config = None;
     let mut recording = false;
+    let mut checking = false;
+    let mut json = false;
     while let Some(argument) = parser.next()? {
         match argument {
             Short('h') | Long("help") => return Ok(Task::Help),
             Short('V') | Long("version") => return Ok(Task::Version),
             Short('c') | Long("config") => config = Some(PathBuf::from(parser.value()?)),
-            Value(word) if !recording && word == "record" => recording = true,
-            Value(word) if !recording && word == "schema" => {
+            Long("json") if checking => json = true,
+            Value(word) if !recording && !checking && word == "record" => recording = true,
+            Value(word) if !recording && !checking && word == "check" => checking = true,
+            Value(word) if !recording && !checking && word == "schema" => {
                 return match parser.next()? {
                     None => Ok(Task::Schema),
                     Some(more) => Err(more.unexpected()),
@@ -115,12 +125,15 @@ fn task() -> Result<Task, lexopt::Error> {
                 command.extend(parser.raw_args()?);
                 return Ok(Task::Record(config, command));
             }
-            Value(word) if !recording && read::Request::is_command(&word) => {
+            Value(word) if !recording && !checking && read::Request::is_command(&word) => {
                 let request = read::Request::parse(word, config, &mut parser)?;
                 return Ok(Task::Read(Box::new(request)));
             }
             _ => return Err(argument.unexpected()),
         }
+    }
+    if checking {
+        return Ok(Task::Check(config, json));
     }
     if recording {
         return Err("record: no command is given; write it behind `--`".into());
@@ -131,10 +144,30 @@ fn task() -> Result<Task, lexopt::Error> {
 }
 
 /// Standard output may be closed early, as by `head`.
-fn schema() -> Result<u8, Failure> {
-    let written = std::io::stdout().write_all(SCHEMA.as_bytes());
-    written.map_err(|e| cannot(format!("schema: standard output: {e}")))?;
+fn print(text: &str) -> Result<u8, Failure> {
+    let written = std::io::stdout().write_all(text.as_bytes());
+    written.map_err(|e| cannot(format!("standard output: {e}")))?;
     Ok(0)
+}
+
+fn check(path: Option<&Path>, json: bool) -> Result<u8, Failure> {
+    let loaded = path.map_or_else(|| Ok(Config::default()), load);
+    let wrong = loaded.is_err();
+    let (config, validity) = match loaded {
+        Ok(config) => {
+            let validity = check::validity(path, &config);
+            (config, Ok(validity))
+        }
+        Err((_, errors)) => (Config::default(), Err(errors)),
+    };
+    let report = check::check(&config, validity);
+    print(&if json { report.json() } else { report.text() })?;
+    Ok(match report.state {
+        _ if wrong => USAGE,
+        State::Ready => 0,
+        State::Degraded => DEGRADED,
+        State::Unable => CANNOT,
+    })
 }
 
 fn load(path: &Path) -> Result<Config, Failure> {
@@ -158,15 +191,16 @@ fn run_daemon(path: &Path) -> Result<u8, Failure> {
         );
         return Ok(0);
     }
-    preflight().map_err(cannot)?;
-    preflight_logins().map_err(cannot)?;
+    let btf = preflight::btf(config.btf_path.as_deref());
+    preflight::preflight(&btf).map_err(cannot)?;
+    preflight::audit().map_err(cannot)?;
     let id = host::id(&config.data_dir).map_err(cannot)?;
     let cgroups = Cgroups::new(&config.cgroup_path, &config.root_path)
         .inspect_err(|error| {
             recorderd::report!("recorderd: {error}; sessions get no cgroups of their own")
         })
         .ok();
-    let (mut recorder, waiter) = recorder(&config, &id, Table::new(cgroups))?;
+    let (mut recorder, waiter) = recorder(&config, &btf, &id, Table::new(cgroups))?;
     recorder.probes().shared.notice_logins();
     let place = match &recorder.sink {
         Sink::File(log) => log.link().display().to_string(),
@@ -186,18 +220,24 @@ fn record(path: Option<&Path>, command: &[OsString]) -> Result<u8, Failure> {
             ..Config::default()
         },
     };
-    preflight().map_err(cannot)?;
+    let btf = preflight::btf(config.btf_path.as_deref());
+    preflight::preflight(&btf).map_err(cannot)?;
     let id = match path {
         Some(_) => host::id(&config.data_dir).map_err(cannot)?,
         None => host::new_id(),
     };
-    let (recorder, waiter) = recorder(&config, &id, Table::new(None))?;
+    let (recorder, waiter) = recorder(&config, &btf, &id, Table::new(None))?;
     let quiet = matches!(config.output, Output::Stdout);
     let status = launch::run(recorder, &waiter, command, quiet).map_err(cannot)?;
     Ok(status as u8)
 }
 
-fn recorder(config: &Config, id: &str, table: Table) -> Result<(Recorder, Waiter), Failure> {
+fn recorder(
+    config: &Config,
+    btf: &Path,
+    id: &str,
+    table: Table,
+) -> Result<(Recorder, Waiter), Failure> {
     let clock = Clock::new();
     let sink = match config.output {
         Output::Stdout => Sink::Stdout,
@@ -210,13 +250,22 @@ fn recorder(config: &Config, id: &str, table: Table) -> Result<(Recorder, Waiter
         hostname: &hostname,
         labels: &config.labels,
     });
-    let sizes = RingSizes::from_pages(
-        config.command_buffer_pages,
-        config.disk_buffer_pages,
-        config.network_buffer_pages,
-    );
-    let probes = Probes::start(sizes, &config.environment).map_err(cannot)?;
+    let probes = probes(config, btf)?;
     let waiter = Waiter::new(&probes.descriptors()).map_err(cannot)?;
     let writer = Writer::new(host, Ids::new(), clock);
     Ok((Recorder::new(probes, table, writer, sink), waiter))
+}
+
+fn probes(config: &Config, btf: &Path) -> Result<Probes, Failure> {
+    let probes = Probes::start(&Settings::new(config, btf)).map_err(cannot)?;
+    let missing = check::missing(&probes.coverage, &config.required);
+    if !missing.is_empty() {
+        return Err((CANNOT, missing));
+    }
+    for coverage in &probes.coverage {
+        if let Some(fault) = coverage.fault() {
+            recorderd::report!("recorderd: {} is not recorded: {fault}", coverage.family);
+        }
+    }
+    Ok(probes)
 }

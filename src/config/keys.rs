@@ -35,6 +35,8 @@ pub const OWN: Level = Level {
         "labels",
         "output",
         "environment",
+        "required",
+        "btf_path",
     ],
     ignored: &[],
 };
@@ -48,6 +50,8 @@ pub const GUIDE: Level = Level {
         "cluster_name",
         "output",
         "environment",
+        "required",
+        "btf_path",
     ],
     ignored: &[
         "version",

@@ -11,6 +11,7 @@ use std::fs::File;
 use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
+use crate::probe::plan::Family;
 use keys::{ENHANCED_RECORDING, GUIDE, GUIDE_MARKS, Level, OWN, SSH_SERVICE, TELEPORT};
 use yaml::{Entry, Kind, Node, Problem};
 
@@ -68,6 +69,11 @@ pub struct Config {
     /// Environment variables that session.command shows, by name: at most [`VARIABLES`], of at
     /// most [`VARIABLE_LENGTH`] bytes each.
     pub environment: Vec<String>,
+    /// Families without which recording is not begun; default all.
+    pub required: Vec<Family>,
+    /// Where the kernel's types are described, for a kernel that does not do so itself: an absolute
+    /// path.
+    pub btf_path: Option<PathBuf>,
 }
 
 /// Where events go.
@@ -105,6 +111,8 @@ impl Default for Config {
             environment: ["LD_PRELOAD", "LD_LIBRARY_PATH", "LD_AUDIT"]
                 .map(str::to_owned)
                 .to_vec(),
+            required: Family::ALL.to_vec(),
+            btf_path: None,
         }
     }
 }
@@ -262,6 +270,12 @@ impl Reader {
             "nodename" => self.set(entry, name, |reader| &mut reader.config.nodename),
             "cluster_name" => self.set(entry, name, |reader| &mut reader.config.cluster_name),
             "environment" => self.set(entry, environment, |reader| &mut reader.config.environment),
+            "required" => self.set(entry, families, |reader| &mut reader.config.required),
+            "btf_path" => self.set(
+                entry,
+                |node| path(node).map(Some),
+                |reader| &mut reader.config.btf_path,
+            ),
             "output" => self.set(entry, output, |reader| &mut reader.config.output),
             // Only `labels` is left of the keys in use.
             _ => self.labels(entry),
@@ -440,6 +454,24 @@ fn environment(node: &Node) -> Result<Vec<String>, String> {
         Ok(name)
     };
     items.iter().map(name).collect()
+}
+
+/// A list of names of families.
+fn families(node: &Node) -> Result<Vec<Family>, String> {
+    let known = Family::ALL.map(Family::name).join(", ");
+    let Kind::Sequence(items) = &node.kind else {
+        let shown = node.describe();
+        return Err(format!(
+            "{shown} is not a list; write families as in [{known}]"
+        ));
+    };
+    let family = |item: &Node| {
+        let name = text(item)?;
+        let mut all = Family::ALL.into_iter();
+        all.find(|family| family.name() == name)
+            .ok_or_else(|| format!("{} is not a family; these are: {known}", item.describe()))
+    };
+    items.iter().map(family).collect()
 }
 
 fn absolute(node: &Node) -> Result<String, String> {

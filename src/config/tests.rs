@@ -48,6 +48,34 @@ fn refused(text: &str, error: &str) {
 }
 
 #[test]
+fn required_is_a_list_of_families() {
+    assert_eq!(config("").required, Family::ALL);
+    assert_eq!(config("required: []").required, []);
+    let two = [Family::Command, Family::Disk];
+    assert_eq!(config("required: [command, disk]").required, two);
+    refused(
+        "required: [files]",
+        "config.yaml:1: required: files is not a family; these are: \
+         session, command, disk, network",
+    );
+    refused(
+        "required: disk",
+        "config.yaml:1: required: disk is not a list; write families as in \
+         [session, command, disk, network]",
+    );
+}
+
+#[test]
+fn btf_path_is_a_path() {
+    assert_eq!(config("").btf_path, None);
+    assert_eq!(config("btf_path: /btf").btf_path, Some("/btf".into()));
+    refused(
+        "btf_path: btf",
+        "config.yaml:1: btf_path: btf is not an absolute path; begin it with \"/\"",
+    );
+}
+
+#[test]
 fn environment_is_a_list_of_names() {
     let parsed = |text: &str| Config::parse("config.yaml", text.as_bytes());
     let names = |text: &str| parsed(text).unwrap().config.environment;
@@ -162,6 +190,8 @@ output: file
         labels: vec![("role".to_owned(), "leader".to_owned())],
         output: Output::File,
         environment: Config::default().environment,
+        required: Config::default().required,
+        btf_path: None,
     };
     assert_eq!(config(text), expected);
 }

@@ -17,10 +17,13 @@ use super::tracepoint::{self, Tracefs};
 pub struct Attached {
     tracepoints: Vec<BtfTracePointLink>,
     exits: Vec<OwnedFd>,
-    /// The programs, and the places at which they are.
-    pub taken: Vec<(&'static str, &'static str)>,
-    /// The same of those that this kernel lacks.
-    pub lacking: Vec<(&'static str, &'static str)>,
+    /// The programs and their places.
+    pub places: Vec<(&'static str, &'static str)>,
+    /// Places that this kernel lacks, and with them what would be seen there.
+    pub lacking: Vec<&'static str>,
+    /// How many instructions of each program the verifier has looked at, where the kernel tells:
+    /// since 5.16.
+    pub instructions: Vec<(&'static str, u32)>,
 }
 
 /// Loads and attaches programs of one object.
@@ -64,12 +67,43 @@ impl<'a> Attacher<'a> {
                 }
                 _ => return Err(ProbeError::new(name, "of another type in the object")),
             }
+            let program = self.object.program(name);
+            let information = program.and_then(|program| program.info().ok());
+            if let Some(count) = information.and_then(|it| it.verified_instruction_count()) {
+                attached.instructions.push((name, count));
+            }
         }
         Ok(attached)
     }
 }
 
 impl Attached {
+    /// Every program once, in the order of the plan.
+    pub fn programs(&self) -> impl Iterator<Item = &'static str> {
+        let mut programs: Vec<_> = self.places.iter().map(|(program, _)| *program).collect();
+        programs.dedup();
+        programs.into_iter()
+    }
+
+    /// The places of one program.
+    pub fn places_at(&self, program: &str) -> impl Iterator<Item = &'static str> + Clone {
+        let places = self.places.iter().filter(move |(name, _)| *name == program);
+        places.map(|(_, place)| *place)
+    }
+
+    /// The same as a list to read.
+    pub fn places_of(&self, program: &str) -> String {
+        self.places_at(program).collect::<Vec<_>>().join(", ")
+    }
+
+    /// How many instructions of one program the verifier has looked at, if the kernel tells.
+    pub fn instructions_of(&self, program: &str) -> Option<u32> {
+        let mut counts = self.instructions.iter();
+        counts
+            .find(|(name, _)| *name == program)
+            .map(|(_, count)| *count)
+    }
+
     fn tracepoint(
         &mut self,
         hook: &Hook,
@@ -77,6 +111,8 @@ impl Attached {
         names: &[&'static str],
         btf: &Btf,
     ) -> Result<(), ProbeError> {
+        // A plan that was tried before may have it loaded for another place.
+        let _ = program.unload();
         for name in names {
             let error = |e: ProgramError| refused(hook, name, &e);
             match program.load(name, btf) {
@@ -85,7 +121,7 @@ impl Attached {
             }
             let id = program.attach().map_err(error)?;
             self.tracepoints.push(program.take_link(id).map_err(error)?);
-            self.taken.push((hook.program, name));
+            self.places.push((hook.program, name));
             return Ok(());
         }
         self.lack(hook, names[0])
@@ -113,7 +149,7 @@ impl Attached {
                     let id = id.map_err(|e| error(&e))?;
                     let link = tracepoint::attach(fd.as_fd(), id).map_err(|e| error(&e))?;
                     self.exits.push(link);
-                    self.taken.push((hook.program, call));
+                    self.places.push((hook.program, call));
                 }
             }
         }
@@ -128,7 +164,7 @@ impl Attached {
                 &io::Error::other("no such place in this kernel"),
             ));
         }
-        self.lacking.push((hook.program, place));
+        self.lacking.push(place);
         Ok(())
     }
 }

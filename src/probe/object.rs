@@ -2,14 +2,18 @@
 
 use std::fmt;
 use std::os::fd::{AsFd, AsRawFd, RawFd};
+use std::path::Path;
 
 use aya::maps::{Array, HashMap, Map, MapData};
-use aya::{Btf, Ebpf, EbpfLoader};
+use aya::{Btf, Ebpf, EbpfLoader, Endianness};
 
-use super::attach::{Attached, Attacher};
-use super::plan::PLANS;
+use super::attach::Attacher;
+use super::coverage::Coverage;
+use super::plan::{Family, PLANS, Plan};
 use super::ring::{Ring, page_size};
+use super::selftest::selftest;
 use super::shared::Shared;
+use crate::config::Config;
 use crate::record::layout::{ProcessEntry, SessionEntry, Variables};
 
 static OBJECT: &[u8] = aya::include_bytes_aligned!("../../probes/recorderd.bpf.o");
@@ -47,6 +51,34 @@ impl RingSizes {
     }
 }
 
+/// What the probes are to do.
+pub struct Settings<'a> {
+    /// Of the rings.
+    pub sizes: RingSizes,
+    /// Names of the variables to record, as the config allows them.
+    pub environment: &'a [String],
+    /// Where the kernel's types are described.
+    pub btf: &'a Path,
+    /// Those that may be taken.
+    pub plans: &'a [Plan],
+}
+
+impl<'a> Settings<'a> {
+    /// As the config has it.
+    pub fn new(config: &'a Config, btf: &'a Path) -> Self {
+        Self {
+            sizes: RingSizes::from_pages(
+                config.command_buffer_pages,
+                config.disk_buffer_pages,
+                config.network_buffer_pages,
+            ),
+            environment: &config.environment,
+            btf,
+            plans: PLANS,
+        }
+    }
+}
+
 /// What could not be loaded or attached, and why.
 #[derive(Debug)]
 pub struct ProbeError {
@@ -71,7 +103,8 @@ impl fmt::Display for ProbeError {
 
 /// The attached probes. They are detached when this is dropped.
 pub struct Probes {
-    attached: Vec<Attached>,
+    /// How each family is seen.
+    pub coverage: Vec<Coverage>,
     /// The rings, in the order of the families.
     pub rings: [Ring; 4],
     /// Control page and slots.
@@ -84,15 +117,19 @@ pub struct Probes {
 }
 
 impl Probes {
-    /// Loads and attaches every probe. `environment` names the variables to record, as the config
-    /// allows them.
+    /// Loads and attaches the probes of each family, by the first plan whose programs are heard of
+    /// in a self-test. A family without such a plan is left out.
     ///
     /// # Errors
-    /// The program or map that the kernel refused, and its reason.
-    pub fn start(sizes: RingSizes, environment: &[String]) -> Result<Self, ProbeError> {
+    /// What no family can be recorded without, and why it can't be had.
+    pub fn start(settings: &Settings<'_>) -> Result<Self, ProbeError> {
+        let Settings {
+            sizes, environment, ..
+        } = settings;
         raise_memory_limit();
         let slots = possible_cpus()? * SLOTS_PER_CPU;
-        let btf = Btf::from_sys_fs().map_err(|e| ProbeError::new("kernel BTF", e))?;
+        let btf = Btf::parse_file(settings.btf, Endianness::default())
+            .map_err(|e| ProbeError::new("BTF", chain(&e)))?;
         let ring_sizes = [SESSION_RING, sizes.command, sizes.disk, sizes.network];
         let ring_names = ["session_ring", "command_ring", "disk_ring", "network_ring"];
         let mut loader = EbpfLoader::new();
@@ -142,20 +179,40 @@ impl Probes {
         variables
             .set(0, wanted(environment), 0)
             .map_err(|e| ProbeError::new("map variables", e))?;
-        let mut attacher = Attacher::new(&mut object, &btf)?;
-        let attached = PLANS
-            .iter()
-            .map(|plan| attacher.attach(plan))
-            .collect::<Result<_, _>>()?;
         let array = |_| ProbeError::new("rings", "not four");
-        Ok(Self {
-            attached,
+        let mut probes = Self {
+            coverage: Vec::new(),
             rings: rings.try_into().map_err(|_| array(()))?,
             shared,
             sessions,
             processes,
             ring_maps: ring_maps.try_into().map_err(|_| array(()))?,
-        })
+        };
+        probes.cover(settings.plans, &mut Attacher::new(&mut object, &btf)?)?;
+        Ok(probes)
+    }
+
+    fn cover(&mut self, plans: &[Plan], attacher: &mut Attacher<'_>) -> Result<(), ProbeError> {
+        for family in Family::ALL {
+            let mut coverage = Coverage::new(family, plans);
+            coverage.take(attacher);
+            let fault = coverage.fault().filter(|_| family == Family::Session);
+            self.coverage.push(coverage);
+            // All others would be silent.
+            if fault.is_some() {
+                return Ok(());
+            }
+        }
+        loop {
+            let verdict = selftest(self)?;
+            let mut again = false;
+            for coverage in &mut self.coverage {
+                again |= !coverage.hear(&verdict) && coverage.take(attacher);
+            }
+            if !again {
+                return Ok(());
+            }
+        }
     }
 
     /// The descriptors that become readable when a probe wakes the daemon.
@@ -167,7 +224,7 @@ impl Probes {
 
     /// Detaches every hook; what is in the rings stays readable.
     pub fn detach(&mut self) {
-        self.attached.clear();
+        self.coverage.clear();
     }
 }
 

@@ -15,14 +15,24 @@ pub enum Family {
     Network,
 }
 
-impl fmt::Display for Family {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
+impl Family {
+    /// All of them, in the order in which they are attached.
+    pub const ALL: [Self; 4] = [Self::Session, Self::Command, Self::Disk, Self::Network];
+
+    /// As the config has it.
+    pub fn name(self) -> &'static str {
+        match self {
             Self::Session => "session",
             Self::Command => "command",
             Self::Disk => "disk",
             Self::Network => "network",
-        })
+        }
+    }
+}
+
+impl fmt::Display for Family {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
     }
 }
 
@@ -69,9 +79,33 @@ const fn optional(hook: Hook) -> Hook {
     }
 }
 
+/// What the hooks of a plan need of the kernel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Tracepoints: every kernel has them.
+    Portable,
+}
+
+impl Kind {
+    /// As the config has it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Portable => "portable",
+        }
+    }
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
 /// One way to see a family.
 #[derive(Clone, Copy, Debug)]
 pub struct Plan {
+    /// What it needs.
+    pub kind: Kind,
     /// What it sees.
     pub family: Family,
     /// All hooks that are needed for it.
@@ -80,10 +114,11 @@ pub struct Plan {
     pub unseen: &'static [&'static str],
 }
 
-/// Every plan, in the order in which they are attached. An architecture as young as arm64 has no
+/// Every plan; those of a family in the order in which they are tried. An architecture as young as arm64 has no
 /// `open` beside `openat`, so such places are optional.
 pub const PLANS: &[Plan] = &[
     Plan {
+        kind: Kind::Portable,
         family: Family::Session,
         hooks: &[
             tracepoint("session_fork", &["sched_process_fork"]),
@@ -92,6 +127,7 @@ pub const PLANS: &[Plan] = &[
         unseen: &[],
     },
     Plan {
+        kind: Kind::Portable,
         family: Family::Command,
         hooks: &[
             tracepoint("command_exec", &["sched_process_exec"]),
@@ -100,6 +136,7 @@ pub const PLANS: &[Plan] = &[
         unseen: &["failed execs of 32-bit programs"],
     },
     Plan {
+        kind: Kind::Portable,
         family: Family::Disk,
         hooks: &[
             exits("disk_open", &["openat", "openat2"]),
@@ -108,6 +145,7 @@ pub const PLANS: &[Plan] = &[
         unseen: &["opens by io_uring", "opens by 32-bit programs"],
     },
     Plan {
+        kind: Kind::Portable,
         family: Family::Network,
         hooks: &[
             tracepoint("network_state", &["inet_sock_set_state"]),

@@ -1,18 +1,45 @@
-//! What this host must have before anything is loaded.
+//! What this host must have before anything is loaded. Each question is answered with what is
+//! there, or with one line that names what is missing and what helps.
 
 use std::fs;
+use std::path::{Path, PathBuf};
+
+use super::tracepoint::Tracefs;
 
 /// The kernel interfaces that the probes need came together in this version.
 const OLDEST_KERNEL: (u32, u32) = (5, 8);
 
 /// Where the kernel describes its own types.
-pub const BTF: &str = "/sys/kernel/btf/vmlinux";
+const BTF: &str = "/sys/kernel/btf/vmlinux";
 
-/// Tells what is missing for recording on this host.
+/// An answer, or what is missing.
+pub type Answer = Result<String, String>;
+
+/// Tells what is missing for recording on this host, with types described in `btf`.
 ///
 /// # Errors
 /// One line that names what is missing and what helps.
-pub fn preflight() -> Result<(), String> {
+pub fn preflight(btf: &Path) -> Result<(), String> {
+    privilege()?;
+    kernel()?;
+    types(btf)?;
+    lockdown()?;
+    Ok(())
+}
+
+/// Where the kernel's types are described: by itself, or else in the file that the config names.
+pub fn btf(config: Option<&Path>) -> PathBuf {
+    match config {
+        Some(path) if !fs::exists(BTF).unwrap_or(false) => path.into(),
+        _ => BTF.into(),
+    }
+}
+
+/// Whether we may load programs.
+///
+/// # Errors
+/// Where we are not root.
+pub fn privilege() -> Answer {
     // SAFETY: takes nothing, changes nothing.
     let uid = unsafe { libc::geteuid() };
     if uid != 0 {
@@ -20,36 +47,86 @@ pub fn preflight() -> Result<(), String> {
             "privilege: running as uid {uid}, and loading BPF programs needs root; run it with sudo"
         ));
     }
-    let release = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
-    let release = release.trim();
-    if version(release).is_some_and(|version| version < OLDEST_KERNEL) {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let set = status.lines().find_map(|line| line.strip_prefix("CapEff:"));
+    let set = set.and_then(|set| u64::from_str_radix(set.trim(), 16).ok());
+    // From linux/capability.h.
+    let wanted = [
+        ("CAP_SYS_ADMIN", 21),
+        ("CAP_SYS_RESOURCE", 24),
+        ("CAP_PERFMON", 38),
+        ("CAP_BPF", 39),
+    ];
+    let lacking = wanted
+        .iter()
+        .filter(|(_, bit)| set.is_some_and(|set| set >> bit & 1 == 0));
+    let lacking: Vec<_> = lacking.map(|(name, _)| *name).collect();
+    Ok(match lacking.is_empty() {
+        true => "root".into(),
+        false => format!("root, without {}", lacking.join(", ")),
+    })
+}
+
+/// The release of the kernel.
+///
+/// # Errors
+/// Where it is too old.
+pub fn kernel() -> Answer {
+    let release = release();
+    if version(&release).is_some_and(|version| version < OLDEST_KERNEL) {
         let (major, minor) = OLDEST_KERNEL;
         return Err(format!(
             "kernel: {release} is too old; {major}.{minor} or newer is needed"
         ));
     }
-    if !fs::exists(BTF).unwrap_or(false) {
-        return Err(format!(
-            "BTF: {BTF} is missing, so the layout of this kernel ({release}) is unknown; \
-             use a kernel built with CONFIG_DEBUG_INFO_BTF=y"
-        ));
+    Ok(release)
+}
+
+/// The description of the kernel's types in the file `btf`, and its size.
+///
+/// # Errors
+/// Where there is none.
+pub fn types(btf: &Path) -> Answer {
+    let shown = btf.display();
+    match fs::metadata(btf) {
+        Ok(file) => Ok(format!("{shown}, {} bytes", file.len())),
+        Err(_) if btf == Path::new(BTF) => Err(format!(
+            "BTF: {BTF} is missing, so the layout of this kernel ({}) is unknown; use a kernel \
+             built with CONFIG_DEBUG_INFO_BTF=y, or name a file that describes it with `btf_path` \
+             in the config",
+            release()
+        )),
+        Err(e) => Err(format!(
+            "BTF: btf_path: {shown}: {e}; name a file in BTF of this very kernel"
+        )),
     }
-    let lockdown = fs::read_to_string("/sys/kernel/security/lockdown").unwrap_or_default();
-    if lockdown.contains("[confidentiality]") {
+}
+
+/// The mode of lockdown.
+///
+/// # Errors
+/// Where it forbids to read the kernel's memory.
+pub fn lockdown() -> Answer {
+    let modes = security("lockdown");
+    let mode = match modes.split(['[', ']']).nth(1) {
+        Some(mode) => mode,
+        None => &modes,
+    };
+    if mode == "confidentiality" {
         return Err(
             "lockdown: confidentiality mode forbids reading kernel memory, so nothing can be \
              recorded; boot with lockdown=integrity or without lockdown"
                 .into(),
         );
     }
-    Ok(())
+    Ok(mode.into())
 }
 
-/// Tells what is missing for noticing logins on this host.
+/// Whether logins carry audit session ids.
 ///
 /// # Errors
-/// One line that names what is missing and what helps.
-pub fn preflight_logins() -> Result<(), String> {
+/// Where they do not, so that none can be told.
+pub fn audit() -> Answer {
     if !fs::exists("/proc/self/sessionid").unwrap_or(false) {
         return Err(
             "audit: this kernel gives logins no audit session ids, so none can be told; use a \
@@ -57,7 +134,64 @@ pub fn preflight_logins() -> Result<(), String> {
                 .into(),
         );
     }
-    Ok(())
+    Ok("logins have session ids".into())
+}
+
+/// Whether tracepoints can be looked up.
+///
+/// # Errors
+/// A kernel without tracefs, or whose lockdown forbids it.
+pub fn tracefs() -> Answer {
+    match Tracefs::open() {
+        Ok(_) => Ok("an instance of our own, mounted nowhere".into()),
+        Err(e) => Err(format!(
+            "tracefs: {e}; use a kernel built with CONFIG_FTRACE_SYSCALLS=y"
+        )),
+    }
+}
+
+/// The security modules of the kernel, as it lists them.
+pub fn security_modules() -> String {
+    security("lsm")
+}
+
+/// A file of securityfs.
+fn security(name: &str) -> String {
+    const FOLDER: &str = "/sys/kernel/security";
+    match fs::read_to_string(format!("{FOLDER}/{name}")) {
+        Ok(text) => text.trim().into(),
+        Err(_) if fs::exists(format!("{FOLDER}/lsm")).unwrap_or(false) => "none".into(),
+        Err(_) => format!("unknown, since nothing is mounted at {FOLDER}"),
+    }
+}
+
+/// Where cgroup2 is mounted, and whether `path` is such a place.
+pub fn cgroup(path: &Path) -> String {
+    let mounts = fs::read_to_string("/proc/self/mounts").unwrap_or_default();
+    let of_type = |name: &str| {
+        let mounts = mounts
+            .lines()
+            .map(|line| line.split(' ').collect::<Vec<_>>());
+        let places = mounts.filter(|fields| fields.get(2) == Some(&name));
+        places
+            .map(|fields| fields[1].to_owned())
+            .collect::<Vec<_>>()
+    };
+    let second = of_type("cgroup2");
+    let shown = path.display();
+    let ours = match second.iter().any(|place| Path::new(place) == path) {
+        true => format!("version 2 at {shown}"),
+        false => format!("version 2 would be mounted at {shown} (cgroup_path)"),
+    };
+    match of_type("cgroup").is_empty() {
+        true => ours,
+        false => format!("{ours}, beside version 1"),
+    }
+}
+
+fn release() -> String {
+    let release = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
+    release.trim().into()
 }
 
 fn version(release: &str) -> Option<(u32, u32)> {

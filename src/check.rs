@@ -1,0 +1,228 @@
+//! What this host has, and how far it can be recorded: for a person or for a machine.
+
+use std::fmt::Write;
+use std::path::Path;
+
+use crate::config::Config;
+use crate::event::Object;
+use crate::probe::plan::Family;
+use crate::probe::{Coverage, Probes, Settings, preflight};
+
+/// How far this host can be recorded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum State {
+    /// All families.
+    Ready,
+    /// All that the config requires.
+    Degraded,
+    /// Not as the config requires.
+    Unable,
+}
+
+impl State {
+    /// As it is shown.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Ready => "ready",
+            Self::Degraded => "degraded",
+            Self::Unable => "unable",
+        }
+    }
+}
+
+/// What was found.
+pub struct Report {
+    /// The sum of it.
+    pub state: State,
+    /// What was asked, and the answer.
+    facts: Vec<(&'static str, String)>,
+    /// What keeps this host from being recorded.
+    faults: Vec<String>,
+    coverage: Vec<Coverage>,
+}
+
+/// Looks at the host as the daemon would with this config, and attaches the probes for a moment.
+/// `validity` is what there is to say of the config itself, or what is wrong with it.
+pub fn check(config: &Config, validity: Result<String, Vec<String>>) -> Report {
+    let btf = preflight::btf(config.btf_path.as_deref());
+    let mut facts = Vec::new();
+    let mut faults = Vec::new();
+    for (name, answer) in [
+        ("kernel", preflight::kernel()),
+        ("architecture", Ok(std::env::consts::ARCH.to_owned())),
+        ("btf", preflight::types(&btf)),
+        ("lsm", Ok(preflight::security_modules())),
+        ("lockdown", preflight::lockdown()),
+        ("privilege", preflight::privilege()),
+        ("audit", preflight::audit()),
+        ("cgroup", Ok(preflight::cgroup(&config.cgroup_path))),
+        ("tracefs", preflight::tracefs()),
+    ] {
+        facts.push((
+            name,
+            answer.unwrap_or_else(|fault| {
+                faults.push(fault.clone());
+                fault
+            }),
+        ));
+    }
+    let mut coverage = Vec::new();
+    if faults.is_empty() {
+        match Probes::start(&Settings::new(config, &btf)) {
+            Ok(mut probes) => coverage = std::mem::take(&mut probes.coverage),
+            Err(error) => faults.push(error.to_string()),
+        }
+    }
+    faults.extend(missing(&coverage, &config.required));
+    facts.push(match validity {
+        Ok(text) => ("config", text),
+        Err(errors) => {
+            faults.extend(errors);
+            ("config", "wrong".into())
+        }
+    });
+    let state = match (
+        faults.is_empty(),
+        coverage.iter().all(|it| it.taken.is_some()),
+    ) {
+        (false, _) => State::Unable,
+        (true, true) => State::Ready,
+        (true, false) => State::Degraded,
+    };
+    Report {
+        state,
+        facts,
+        faults,
+        coverage,
+    }
+}
+
+/// One line for each family that has to be recorded and can't be.
+pub fn missing(coverage: &[Coverage], required: &[Family]) -> Vec<String> {
+    let needed = |family| family == Family::Session || required.contains(&family);
+    let needed = coverage.iter().filter(|it| needed(it.family));
+    needed
+        .filter_map(|it| Some(format!("{} can't be recorded: {}", it.family, it.fault()?)))
+        .collect()
+}
+
+impl Report {
+    /// For a person.
+    pub fn text(&self) -> String {
+        let mut text = String::new();
+        self.write(&mut text).unwrap_or_default();
+        text
+    }
+
+    fn write(&self, out: &mut String) -> std::fmt::Result {
+        for (name, value) in &self.facts {
+            writeln!(out, "{name:<13} {value}")?;
+        }
+        for coverage in &self.coverage {
+            let family = coverage.family.name();
+            let Some((plan, attached)) = &coverage.taken else {
+                let fault = coverage.fault().unwrap_or_default();
+                writeln!(out, "\n{family:<13} not recorded: {fault}")?;
+                continue;
+            };
+            writeln!(out, "\n{family:<13} recorded; plan: {}", plan.kind)?;
+            for program in attached.programs() {
+                writeln!(out, "  {program:<17} {}", attached.places_of(program))?;
+            }
+            if !attached.lacking.is_empty() {
+                writeln!(out, "  not in this kernel: {}", attached.lacking.join(", "))?;
+            }
+            for (program, reason) in &coverage.untried {
+                writeln!(out, "  {program} was not tried: {reason}")?;
+            }
+            if !plan.unseen.is_empty() {
+                writeln!(out, "  not seen: {}", plan.unseen.join("; "))?;
+            }
+            for (kind, reason) in &coverage.refused {
+                writeln!(
+                    out,
+                    "  better with the plan {kind}, which does not work: {reason}"
+                )?;
+            }
+        }
+        writeln!(out, "\n{}", self.state.name())?;
+        for fault in &self.faults {
+            writeln!(out, "  {fault}")?;
+        }
+        Ok(())
+    }
+
+    /// For a machine: one object in one line.
+    pub fn json(&self) -> String {
+        let mut out = Vec::new();
+        let mut object = Object::open(&mut out);
+        object.string("state", self.state.name().as_bytes());
+        for (name, value) in &self.facts {
+            object.string(name, value.as_bytes());
+        }
+        strings(
+            &mut object,
+            "faults",
+            self.faults.iter().map(String::as_str),
+        );
+        object.object("families", |families| {
+            for coverage in &self.coverage {
+                families.object(coverage.family.name(), |object| describe(object, coverage));
+            }
+        });
+        object.close();
+        out.push(b'\n');
+        String::from_utf8_lossy(&out).into_owned()
+    }
+}
+
+fn describe(object: &mut Object<'_>, coverage: &Coverage) {
+    object.boolean("recorded", coverage.taken.is_some());
+    if let Some((plan, attached)) = &coverage.taken {
+        object.string("plan", plan.kind.name().as_bytes());
+        object.object("programs", |programs| {
+            for program in attached.programs() {
+                programs.object(program, |object| {
+                    strings(object, "places", attached.places_at(program));
+                    if let Some(count) = attached.instructions_of(program) {
+                        object.number("verified_instructions", count);
+                    }
+                });
+            }
+        });
+        strings(
+            object,
+            "not_in_this_kernel",
+            attached.lacking.iter().copied(),
+        );
+        strings(object, "not_seen", plan.unseen.iter().copied());
+        object.object("not_tried", |object| {
+            for (program, reason) in &coverage.untried {
+                object.string(program, reason.as_bytes());
+            }
+        });
+    }
+    object.object("refused", |object| {
+        for (kind, reason) in &coverage.refused {
+            object.string(kind.name(), reason.as_bytes());
+        }
+    });
+}
+
+fn strings<'a>(object: &mut Object<'_>, key: &str, values: impl Iterator<Item = &'a str> + Clone) {
+    object.list(key, "", values.map(str::as_bytes));
+}
+
+/// Where the config is, and that nothing is wrong with it.
+pub fn validity(path: Option<&Path>, config: &Config) -> String {
+    match path {
+        None => "none given; the defaults".into(),
+        Some(path) if !config.enabled => {
+            format!(
+                "{} is valid; recording is switched off in it (enabled: false)",
+                path.display()
+            )
+        }
+        Some(path) => format!("{} is valid", path.display()),
+    }
+}

@@ -1,0 +1,180 @@
+//! One act of each kind in a session of the recorder's own, before there are others: a program that
+//! is attached and yet sees nothing is found by it.
+
+use std::fs::File;
+use std::io;
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::os::unix::net::UnixStream;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use super::object::{ProbeError, Probes};
+use super::shared::boot_time;
+use crate::record::layout::{AUDIT_UNSET, ProcessEntry, SessionEntry, operation};
+use crate::record::{Body, decode};
+
+/// The key of the session: above all audit session ids.
+const KEY: u64 = 1 << 32;
+
+/// How long a connection to ourselves may take.
+const PATIENCE: Duration = Duration::from_millis(100);
+
+/// There is no such file, and none can be made there.
+const NOTHING: &str = "/proc/self/recorderd-nothing";
+
+/// What a program has to see.
+struct Act {
+    program: &'static str,
+    perform: fn() -> io::Result<()>,
+    shows: fn(&Body<'_>) -> bool,
+}
+
+const ACTS: &[Act] = &[
+    Act {
+        program: "command_exec",
+        perform: run,
+        shows: |body| matches!(body, Body::Command(command) if command.fixed.return_code == 0),
+    },
+    Act {
+        program: "command_failed",
+        perform: || refused(Command::new(NOTHING).status()),
+        shows: |body| matches!(body, Body::Command(command) if command.fixed.return_code < 0),
+    },
+    // Of the program that was run.
+    Act {
+        program: "session_exit",
+        perform: || Ok(()),
+        shows: |body| matches!(body, Body::ProcessExit(_)),
+    },
+    Act {
+        program: "disk_open",
+        perform: || refused(File::open(NOTHING)),
+        shows: |body| matches!(body, Body::Disk(_)),
+    },
+    Act {
+        program: "network_state",
+        perform: || listen().map(drop),
+        shows: |body| matches!(body, Body::Network(it) if it.operation == operation::LISTEN),
+    },
+    Act {
+        program: "network_accept",
+        perform: accept,
+        shows: |body| matches!(body, Body::Network(it) if it.operation == operation::ACCEPT),
+    },
+    Act {
+        program: "network_connect",
+        perform: || refused(UnixStream::connect(NOTHING)),
+        shows: |body| matches!(body, Body::LocalConnect(_)),
+    },
+];
+
+/// It shows by who does the act of another.
+const FORK: &str = "session_fork";
+
+/// What was found of each program that has an act.
+pub struct Verdict {
+    /// They saw what they have to see.
+    pub heard: Vec<&'static str>,
+    /// They did not.
+    pub silent: Vec<&'static str>,
+    /// They can't be tried here, for this reason.
+    pub untried: Vec<(&'static str, String)>,
+}
+
+/// Acts, and tells which programs saw it. Logins must not be noticed yet.
+///
+/// # Errors
+/// What keeps us from making a session.
+pub fn selftest(probes: &mut Probes) -> Result<Verdict, ProbeError> {
+    let pid = std::process::id();
+    let mut verdict = Verdict {
+        heard: Vec::new(),
+        silent: Vec::new(),
+        untried: Vec::new(),
+    };
+    let losses = probes.shared.losses();
+    enter(probes, pid).map_err(|e| ProbeError::new("self-test", e))?;
+    for act in ACTS {
+        if let Err(error) = (act.perform)() {
+            verdict.untried.push((act.program, error.to_string()));
+        }
+    }
+    let left = probes
+        .processes
+        .remove(&pid)
+        .and_then(|()| probes.sessions.remove(&KEY));
+    left.map_err(|e| ProbeError::new("self-test", e))?;
+    let heard = &mut verdict.heard;
+    for ring in &mut probes.rings {
+        ring.scan(|_, bytes| {
+            let Ok(record) = decode(bytes) else {
+                return;
+            };
+            if record.head.pid != pid {
+                heard.push(FORK);
+            }
+            let shown = ACTS.iter().filter(|act| (act.shows)(&record.body));
+            heard.extend(shown.map(|act| act.program));
+        });
+        ring.release(None);
+    }
+    for program in ACTS.iter().map(|act| act.program).chain([FORK]) {
+        let untried = |(name, _): &(&str, String)| *name == program;
+        if verdict.heard.contains(&program) || verdict.untried.iter().any(untried) {
+            continue;
+        }
+        if probes.shared.losses() != losses {
+            let reason = "a ring is too small for the self-test".to_owned();
+            verdict.untried.push((program, reason));
+        } else {
+            verdict.silent.push(program);
+        }
+    }
+    Ok(verdict)
+}
+
+/// Makes us the first process of a session.
+fn enter(probes: &mut Probes, pid: u32) -> Result<(), aya::maps::MapError> {
+    let session = SessionEntry {
+        time: boot_time(),
+        processes: 1,
+        audit_session_id: AUDIT_UNSET,
+        pid,
+        environment_sent: 1,
+        ..SessionEntry::default()
+    };
+    let process = ProcessEntry {
+        session: KEY,
+        ..ProcessEntry::default()
+    };
+    probes.sessions.insert(KEY, session, 0)?;
+    probes.processes.insert(pid, process, 0)
+}
+
+/// Ourselves, as the one program that is sure to be there.
+fn run() -> io::Result<()> {
+    let mut command = Command::new("/proc/self/exe");
+    command.arg("--version").env_clear().stdin(Stdio::null());
+    command.stdout(Stdio::null()).stderr(Stdio::null());
+    command.status().map(drop)
+}
+
+/// What has to fail.
+fn refused<T>(result: io::Result<T>) -> io::Result<()> {
+    match result {
+        Ok(_) => Err(io::Error::other(format!("{NOTHING} is there"))),
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(e) => Err(e),
+    }
+}
+
+fn listen() -> io::Result<TcpListener> {
+    TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
+}
+
+fn accept() -> io::Result<()> {
+    let listener = listen()?;
+    let _client = TcpStream::connect_timeout(&listener.local_addr()?, PATIENCE)?;
+    listener.set_nonblocking(true)?;
+    listener.accept().map(drop)
+}

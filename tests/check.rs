@@ -1,0 +1,341 @@
+//! What the daemon does without a hook, and what `recorderd check` tells of it.
+
+mod common;
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode, Output, Stdio};
+
+use common::{Folder, Host, ONE, Outcome, Process, binary, write_config};
+use object::{Object, ObjectSection, ObjectSymbol};
+use recorderd::probe::plan::{Family, PLANS};
+use serde_json::Value;
+
+const OBJECT: &[u8] = include_bytes!("../probes/recorderd.bpf.o");
+
+fn main() -> ExitCode {
+    common::main(&[
+        ("a host that is ready", ready),
+        ("what it says to a person", text),
+        ("a kernel without a hook", lacking),
+        ("a hook that sees nothing", silent),
+        ("the life of processes is needed", without_life),
+        ("the self-test is not recorded", unseen),
+        ("a config that is wrong", wrong_config),
+        ("without root", without_root),
+        ("a kernel that does not describe itself", without_btf),
+    ])
+}
+
+/// Runs `check`; returns its exit code and what it says to a machine.
+fn check(program: &Path, config: &Path) -> (Option<i32>, Value) {
+    let mut command = Command::new(program);
+    command.args(["check", "--json", "--config"]).arg(config);
+    answer(&command.output().unwrap())
+}
+
+fn answer(output: &Output) -> (Option<i32>, Value) {
+    let text = String::from_utf8(output.stdout.clone()).unwrap();
+    let value = serde_json::from_str(&text).unwrap_or_else(|e| panic!("{e}: {output:?}"));
+    (output.status.code(), value)
+}
+
+fn recorded(report: &Value, family: &str) -> bool {
+    report["families"][family]["recorded"].as_bool().unwrap()
+}
+
+/// Every program of every family is at work, and has been heard of in the self-test.
+fn ready() -> Outcome {
+    let folder = Folder::new();
+    let config = write_config(folder.path(), "");
+    let (code, report) = check(&binary(), &config);
+    assert_eq!(
+        (code, &report["state"]),
+        (Some(0), &"ready".into()),
+        "{report}"
+    );
+    for key in [
+        "kernel",
+        "architecture",
+        "btf",
+        "lsm",
+        "lockdown",
+        "privilege",
+        "audit",
+        "cgroup",
+    ] {
+        assert!(
+            report[key].as_str().is_some_and(|it| !it.is_empty()),
+            "{key}: {report}"
+        );
+    }
+    for family in Family::ALL {
+        let report = &report["families"][family.name()];
+        assert_eq!(report["recorded"], true, "{family}");
+        assert_eq!(report["not_tried"], serde_json::json!({}), "{family}");
+        let programs: BTreeSet<_> = report["programs"].as_object().unwrap().keys().collect();
+        let plan = PLANS
+            .iter()
+            .find(|plan| plan.family == family && report["plan"] == plan.kind.name());
+        let hooks = plan.unwrap().hooks.iter();
+        let planned: BTreeSet<_> = hooks.map(|hook| hook.program.to_owned()).collect();
+        assert_eq!(programs, planned.iter().collect(), "{family}");
+    }
+    // It leaves nothing behind but the config.
+    assert_eq!(fs::read_dir(folder.path())?.count(), 1);
+    Ok(())
+}
+
+/// The same facts, line by line.
+fn text() -> Outcome {
+    let output = Command::new(binary()).arg("check").output()?;
+    let text = String::from_utf8(output.stdout)?;
+    let release = fs::read_to_string("/proc/sys/kernel/osrelease")?;
+    assert!(
+        text.starts_with(&format!("kernel        {release}")),
+        "{text}"
+    );
+    assert!(
+        text.contains("\nconfig        none given; the defaults\n"),
+        "{text}"
+    );
+    assert!(text.contains("\ndisk          recorded; plan: "), "{text}");
+    assert!(text.ends_with("\nready\n"), "{text}");
+    Ok(())
+}
+
+/// The binary under test, changed.
+fn changed(folder: &Folder, change: impl FnOnce(&mut Vec<u8>)) -> PathBuf {
+    let mut bytes = fs::read(binary()).unwrap();
+    change(&mut bytes);
+    let path = folder.path().join("recorderd");
+    fs::write(&path, bytes).unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+    path
+}
+
+/// Replaces one name by another of the same length, wherever it is.
+fn rename(bytes: &mut [u8], old: &str, new: &str) {
+    assert_eq!(old.len(), new.len());
+    let places: Vec<_> = memchr::memmem::find_iter(bytes, old).collect();
+    assert!(!places.is_empty(), "{old}");
+    for place in places {
+        bytes[place..place + old.len()].copy_from_slice(new.as_bytes());
+    }
+}
+
+/// Makes a program of the object return at once.
+fn silence(bytes: &mut [u8], program: &str) {
+    const EXIT: u8 = 0x95;
+    let start = memchr::memmem::find(bytes, OBJECT).expect("the object is in the binary");
+    let file = object::File::parse(OBJECT).unwrap();
+    let symbol = file.symbol_by_name(program).unwrap();
+    let section = file
+        .section_by_index(symbol.section_index().unwrap())
+        .unwrap();
+    let at = section.file_range().unwrap().0 + symbol.address();
+    let code = &OBJECT[at as usize..][..symbol.size() as usize];
+    let exit = code
+        .chunks(8)
+        .position(|instruction| instruction[0] == EXIT)
+        .unwrap();
+    let at = start + at as usize;
+    let skip = u8::try_from(exit - 2).expect("an exit near the beginning");
+    // r0 = 0; if r0 == 0 goto the exit: the verifier wants a way to what follows.
+    bytes[at..at + 8].copy_from_slice(&[0xb7, 0, 0, 0, 0, 0, 0, 0]);
+    bytes[at + 8..at + 16].copy_from_slice(&[0x15, 0, skip, 0, 0, 0, 0, 0]);
+}
+
+/// What the daemon says before it ends or is ready, and its exit code if it ends.
+fn start(program: &Path, config: &Path) -> (Option<i32>, Vec<String>) {
+    let mut command = Command::new(program);
+    let mut daemon = Process::spawn(command.arg("--config").arg(config).stdin(Stdio::null()));
+    let code = common::patiently("ready or the end", || {
+        let ready = daemon.errors().iter().any(|line| line.starts_with("ready"));
+        match daemon.child.try_wait().unwrap() {
+            Some(status) => Some(status.code()),
+            None => ready.then_some(None),
+        }
+    });
+    daemon.stop();
+    let errors = common::patiently("what it says", || {
+        Some(daemon.errors()).filter(|errors| !errors.is_empty())
+    });
+    (code, errors)
+}
+
+/// A family without which the config can do is left out, and said to be; else there is no start.
+fn left_out(program: &Path, folder: &Folder, family: &str, reason: &str) -> Outcome {
+    let config = write_config(folder.path(), "");
+    let (code, report) = check(program, &config);
+    assert_eq!(
+        (code, &report["state"]),
+        (Some(1), &"unable".into()),
+        "{report}"
+    );
+    let fault = format!("{family} can't be recorded: {reason}");
+    assert_eq!(report["faults"], serde_json::json!([fault]));
+    let (code, errors) = start(program, &config);
+    assert_eq!(
+        (code, errors),
+        (Some(1), vec![format!("recorderd: {fault}")])
+    );
+
+    let config = write_config(folder.path(), "required: [command, disk]");
+    let (code, report) = check(program, &config);
+    assert_eq!(
+        (code, &report["state"]),
+        (Some(3), &"degraded".into()),
+        "{report}"
+    );
+    assert_eq!(report["faults"], serde_json::json!([]));
+    for other in Family::ALL {
+        assert_eq!(recorded(&report, other.name()), other.name() != family);
+    }
+    let (code, errors) = start(program, &config);
+    assert_eq!(code, None, "{errors:?}");
+    let line = format!("recorderd: {family} is not recorded: {reason}");
+    assert!(errors.contains(&line), "{errors:?}");
+    Ok(())
+}
+
+/// As on a kernel that has no such tracepoint.
+fn lacking() -> Outcome {
+    let folder = Folder::new();
+    let program = changed(&folder, |bytes| {
+        rename(bytes, "inet_sock_set_state", "inet_sock_set_stale");
+    });
+    left_out(
+        &program,
+        &folder,
+        "network",
+        "portable: probe network_state at inet_sock_set_stale: no such place in this kernel",
+    )
+}
+
+/// As with an object whose program does nothing: it is attached, and would never tell.
+fn silent() -> Outcome {
+    let folder = Folder::new();
+    let program = changed(&folder, |bytes| silence(bytes, "network_accept"));
+    left_out(
+        &program,
+        &folder,
+        "network",
+        "portable: attached, but the self-test was not seen by network_accept (at accept4, accept)",
+    )
+}
+
+/// Without knowing who belongs to a session, there is nothing to record, whatever is required.
+fn without_life() -> Outcome {
+    let folder = Folder::new();
+    let program = changed(&folder, |bytes| {
+        rename(bytes, "sched_process_fork", "sched_process_frog");
+    });
+    let config = write_config(folder.path(), "required: []");
+    let (code, report) = check(&program, &config);
+    assert_eq!(code, Some(1), "{report}");
+    let fault = "session can't be recorded: portable: probe session_fork at sched_process_frog: \
+                 no such place in this kernel";
+    assert_eq!(report["faults"], serde_json::json!([fault]));
+    assert_eq!(start(&program, &config).0, Some(1));
+    Ok(())
+}
+
+/// Neither in the log of the daemon nor in that of a recorded command.
+fn unseen() -> Outcome {
+    let mut host = Host::start();
+    host.ssh(ONE, "exit");
+    host.sessions(1);
+    host.daemon.stop();
+    // Other logins of this host are recorded too.
+    let acts = |line: &&Value| {
+        let line = line.to_string();
+        line.contains("recorderd-nothing") || line.contains("/proc/self/exe")
+    };
+    assert_eq!(host.log().iter().find(acts), None);
+
+    let recorded = Command::new(binary())
+        .args(["record", "--", "true"])
+        .output()?;
+    let lines = String::from_utf8(recorded.stdout)?;
+    let lines: Vec<Value> = lines.lines().map(common::schema::check).collect();
+    assert!(lines.iter().all(|line| line["sid"] == lines[0]["sid"]));
+    assert_eq!(lines.iter().find(acts), None);
+    Ok(())
+}
+
+/// The host is looked at all the same.
+fn wrong_config() -> Outcome {
+    let folder = Folder::new();
+    let config = write_config(folder.path(), "disk_buffer_size: 7");
+    let (code, report) = check(&binary(), &config);
+    assert_eq!(
+        (code, &report["config"]),
+        (Some(2), &"wrong".into()),
+        "{report}"
+    );
+    let fault = format!(
+        "{}:3: disk_buffer_size: 7 is not a power of two; 8 is the nearest",
+        config.display()
+    );
+    assert_eq!(report["faults"], serde_json::json!([fault]));
+    assert!(recorded(&report, "disk"));
+    Ok(())
+}
+
+/// It says so, and tries nothing.
+fn without_root() -> Outcome {
+    const NOBODY: u32 = 65534;
+    let folder = Folder::new();
+    let program = changed(&folder, |_| {});
+    let mut command = Command::new(program);
+    command.args(["check", "--json"]).uid(NOBODY).gid(NOBODY);
+    let (code, report) = answer(&command.output()?);
+    assert_eq!(
+        (code, &report["state"]),
+        (Some(1), &"unable".into()),
+        "{report}"
+    );
+    let fault = "privilege: running as uid 65534, and loading BPF programs needs root; \
+                 run it with sudo";
+    assert_eq!(report["privilege"], fault);
+    assert_eq!(report["families"], serde_json::json!({}));
+    Ok(())
+}
+
+/// The config can name a file that does.
+fn without_btf() -> Outcome {
+    let folder = Folder::new();
+    let btf = folder.path().join("btf");
+    fs::copy("/sys/kernel/btf/vmlinux", &btf)?;
+    let check = |config: &str| {
+        let config = write_config(folder.path(), config);
+        let script = "mount -t tmpfs none /sys/kernel/btf && exec \"$0\" \"$@\"";
+        let mut command = Command::new("unshare");
+        command.args(["--mount", "sh", "-c", script]).arg(binary());
+        command.args(["check", "--json", "--config"]).arg(config);
+        answer(&command.output().unwrap())
+    };
+    let (code, report) = check("");
+    assert_eq!(code, Some(1));
+    let missing = report["btf"].as_str().unwrap();
+    assert!(
+        missing.starts_with("BTF: /sys/kernel/btf/vmlinux is missing"),
+        "{missing}"
+    );
+    let (code, report) = check(&format!("btf_path: {}", btf.display()));
+    assert_eq!(
+        (code, &report["state"]),
+        (Some(0), &"ready".into()),
+        "{report}"
+    );
+    fs::write(&btf, "nonsense")?;
+    let (code, report) = check(&format!("btf_path: {}", btf.display()));
+    assert_eq!(code, Some(1));
+    let fault = report["faults"][0].as_str().unwrap();
+    assert!(fault.starts_with("BTF: "), "{fault}");
+    Ok(())
+}
