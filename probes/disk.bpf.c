@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 OR (MIT AND GPL-2.0-only) */
 /* session.disk: each file that is opened, and each attempt to. */
-#include "path.h"
-#include "session.h"
+#include "disk.h"
 #include "syscall.h"
 
 /* The numbers of the calls are different ones on all architectures, so that each tells its call. */
@@ -14,6 +13,7 @@ struct asked {
 	int directory;
 	__u32 flags;
 	unsigned long path;
+	unsigned long mode;
 };
 
 static __always_inline struct asked asked_by(__s64 number)
@@ -24,21 +24,26 @@ static __always_inline struct asked asked_by(__s64 number)
 	case X86_OPEN:
 		asked.path = syscall_argument(0);
 		asked.flags = syscall_argument(1);
+		asked.mode = syscall_argument(2);
 		break;
 	case X86_CREAT:
 		asked.path = syscall_argument(0);
+		asked.mode = syscall_argument(1);
 		asked.flags = O_CREAT | O_WRONLY | O_TRUNC;
 		break;
 	case OPENAT2:
 		asked.directory = syscall_argument(0);
 		asked.path = syscall_argument(1);
-		/* struct open_how begins with the flags. */
+		/* struct open_how begins with flags and mode, of eight bytes each. */
 		bpf_probe_read_user(&asked.flags, sizeof(asked.flags), (void *)syscall_argument(2));
+		bpf_probe_read_user(&asked.mode, sizeof(asked.mode),
+				    (void *)syscall_argument(2) + sizeof(__u64));
 		break;
 	default:
 		asked.directory = syscall_argument(0);
 		asked.path = syscall_argument(1);
 		asked.flags = syscall_argument(2);
+		asked.mode = syscall_argument(3);
 	}
 	return asked;
 }
@@ -47,12 +52,14 @@ static __always_inline struct asked asked_by(__s64 number)
  * Whether sshd is about to write there who logged in (`ExposeAuthInfo yes`). The login is complete
  * then, and no program of the user runs yet that could write something else there.
  */
-int is_identity(__u64 path)
+__noinline int is_identity(__s64 number)
 {
 	struct task_struct *task = (void *)bpf_get_current_task();
+	int path = number != X86_OPEN && number != X86_CREAT;
 	char beginning[13];
 
-	if (!is_sshd(task) || bpf_probe_read_user(beginning, sizeof(beginning), (void *)path))
+	if (!is_sshd(task) ||
+	    bpf_probe_read_user(beginning, sizeof(beginning), (void *)syscall_argument(path)))
 		return 0;
 #pragma unroll
 	for (__u32 i = 0; i < sizeof(beginning); i++) {
@@ -62,23 +69,33 @@ int is_identity(__u64 path)
 	return 1;
 }
 
-/* From where to walk: the opened file, or else the directory that the typed path counts from. */
-static __always_inline struct path *walk_from(long result, struct asked *asked)
+/* A global function, so that the verifier looks at it once, whatever was found out before. */
+__noinline int open_send(__u64 session, __s64 number, long result, int identity)
 {
-	struct task_struct *task = (void *)bpf_get_current_task();
-	struct file *file;
-	char first = 0;
+	struct asked asked = asked_by(number);
+	__u32 operation = DISK_OPEN;
+	struct file *file = NULL;
+	struct disk *disk;
+	struct slot *slot;
 
-	if (result < 0) {
-		bpf_probe_read_user(&first, sizeof(first), (void *)asked->path);
-		if (first == '/')
-			return NULL;
-		if (asked->directory == AT_FDCWD)
-			return &BPF_CORE_READ(task, fs)->pwd;
-		result = asked->directory;
+	if (result >= 0)
+		file = file_of(result);
+	if (file && (BPF_CORE_READ(file, f_mode) & FMODE_CREATED || asked.flags & O_TMPFILE_BIT))
+		operation = DISK_CREATE;
+	slot = disk_begin(session, operation, result, asked.flags);
+	if (!slot)
+		return 0;
+	disk = (struct disk *)slot->record;
+	if (operation == DISK_CREATE)
+		disk->mode = asked.mode;
+	if (file) {
+		disk_walked(slot->index, DISK_PATH, (__u64)&file->f_path);
+		disk_typed(slot->index, DISK_PATH, asked.path);
+	} else {
+		disk_asked(slot->index, DISK_PATH, asked.directory, asked.path, PATH_FOLLOWED);
 	}
-	file = file_of(result);
-	return file ? &file->f_path : NULL;
+	disk_send(slot, identity);
+	return 0;
 }
 
 SEC("tracepoint/syscalls/sys_exit_openat")
@@ -86,47 +103,14 @@ int disk_open(struct syscall_exit *context)
 {
 	struct task_struct *task = (void *)bpf_get_current_task();
 	struct process *process = recorded_process();
-	long result = context->result;
-	struct asked asked;
-	struct path *from;
-	struct disk *disk;
-	struct slot *slot;
 	int identity;
-	__u64 at;
 
 	if (!process && (audit_session(task) == AUDIT_UNSET || !is_sshd(task)))
 		return 0;
-	asked = asked_by(context->number);
-	identity = is_identity(asked.path);
+	identity = is_identity(context->number);
 	if (!process && identity)
 		process = broker_process();
-	if (!process || (process->role != ROLE_USER && !identity))
-		return 0;
-	slot = record_begin(process->session, FAMILY_DISK, KIND_DISK, sizeof(*disk));
-	if (!slot)
-		return 0;
-	disk = (struct disk *)slot->record;
-	disk->return_code = result < 0 ? result : 0;
-	disk->flags = asked.flags;
-	disk->path_notes = 0;
-	from = walk_from(result, &asked);
-	if (from) {
-		walk_path(slot->index, (__u64)from);
-		disk->path_notes = slot->walk.notes;
-		append_walked(slot);
-	}
-	if (result < 0 || !from) {
-		at = slot->length;
-		/* The root directory ends in a slash already. */
-		if (from && slot->walk.position != WALK_MAX - 1 && at < RECORD_MAX) {
-			slot->record[at] = '/';
-			slot->length = at + 1;
-		}
-		if (append_string(slot, PATH_LENGTH, (void *)asked.path, bpf_probe_read_user_str) <
-		    0)
-			disk->path_notes |= PATH_CUT;
-	}
-	disk->path_length = slot->length - sizeof(*disk);
-	record_send(slot, &disk_ring, FAMILY_DISK, identity);
+	if (process && (process->role == ROLE_USER || identity))
+		open_send(process->session, context->number, context->result, identity);
 	return 0;
 }

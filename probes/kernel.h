@@ -19,6 +19,8 @@
 #define O_CREAT 0100
 #define O_TRUNC 01000
 #define O_NONBLOCK 04000
+#define O_TMPFILE_BIT 020000000 /* of O_TMPFILE, which has O_DIRECTORY beside it */
+#define FMODE_CREATED 0x100000
 #define AT_FDCWD -100
 #define AF_INET 2
 #define AF_INET6 10
@@ -87,6 +89,7 @@ struct file {
 	struct path f_path;
 	struct inode *f_inode;
 	unsigned int f_flags;
+	unsigned int f_mode;
 };
 
 struct fdtable {
@@ -99,6 +102,7 @@ struct files_struct {
 };
 
 struct fs_struct {
+	struct path root;
 	struct path pwd;
 };
 
@@ -232,6 +236,8 @@ struct pt_regs___x86 {
 	unsigned long si;
 	unsigned long dx;
 	unsigned long r10;
+	unsigned long r8;
+	unsigned long r9;
 };
 
 struct pt_regs___arm64 {

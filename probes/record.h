@@ -47,9 +47,12 @@ enum kind {
 };
 
 enum path_note {
-	PATH_CUT = 1,	   /* deeper than can be walked: the beginning is missing */
-	PATH_DELETED = 2,  /* no longer linked into its directory */
-	PATH_RELATIVE = 4, /* begins at a directory that could not be read */
+	PATH_CUT = 1,	    /* deeper than can be walked: the beginning is missing */
+	PATH_DELETED = 2,   /* no longer linked into its directory */
+	PATH_RELATIVE = 4,  /* begins at a directory that could not be read */
+	PATH_TYPED = 8,	    /* ends in what was typed, in which no symbolic link is followed */
+	PATH_FOLLOWED = 16, /* the call followed a link at the end of what was typed */
+	PATH_CHROOT = 32,   /* the process has another root than its mount namespace */
 };
 
 /* Every record begins with this. */
@@ -147,13 +150,56 @@ struct process_exit {
 	__u32 unused;
 };
 
-/* The path follows. */
+/* What is done to a file. */
+enum disk_operation {
+	DISK_OPEN,
+	DISK_CREATE, /* an open that made the file */
+	DISK_UNLINK,
+	DISK_RENAME,
+	DISK_LINK,
+	DISK_SYMLINK,
+	DISK_MKDIR,
+	DISK_RMDIR,
+	DISK_MKNOD,
+	DISK_CHMOD,
+	DISK_CHOWN,
+	DISK_TRUNCATE,
+	DISK_SETXATTR,
+	DISK_REMOVEXATTR,
+	DISK_MOUNT,
+	DISK_UMOUNT,
+	DISK_OPERATION_COUNT,
+};
+
+/*
+ * The strings that follow a file operation, in this order. What was typed is left out where it is
+ * the same as the path, and where the path ends in it (PATH_TYPED).
+ */
+enum disk_text {
+	DISK_PATH,
+	DISK_PATH_TYPED,
+	DISK_TARGET, /* the second path of a call that has two */
+	DISK_TARGET_TYPED,
+	DISK_NAME, /* of an extended attribute, or of a type of file system */
+	DISK_TEXT_COUNT,
+};
+
+/* A file operation, or the attempt at one. */
 struct disk {
 	struct record record;
 	__s32 return_code;
-	__u32 flags;
-	__u32 path_length;
-	__u32 path_notes;
+	__u32 flags; /* of the call */
+	__u64
+	    value; /* DISK_TRUNCATE: the new length; DISK_MKNOD: the device, as mknod(2) takes it */
+	__u32 owner;
+	__u32 group;
+	__u16 operation;
+	__u16 mode;
+	__u16 path_notes;
+	__u16 target_notes;
+	__u16
+	    lengths[DISK_TEXT_COUNT]; /* with PATH_TYPED what was typed has a length all the same */
+	__u16 unused[3];
 };
 
 enum operation {

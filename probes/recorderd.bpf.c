@@ -23,6 +23,8 @@ struct layout {
 	enum path_note path_note;
 	enum text text;
 	enum command_mark command_mark;
+	enum disk_operation disk_operation;
+	enum disk_text disk_text;
 	enum operation operation;
 	enum role role;
 	enum reader reader;

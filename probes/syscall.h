@@ -21,8 +21,8 @@ static __always_inline struct pt_regs *user_registers(void)
 	return BPF_CORE_READ(task, stack) + STACK_SIZE - bpf_core_type_size(struct pt_regs);
 }
 
-/* `index` from 0 to 3. */
-static __noinline unsigned long syscall_argument(int index)
+/* `index` from 0 to 5. */
+__noinline unsigned long syscall_argument(__u32 index)
 {
 	struct pt_regs *registers = user_registers();
 	struct pt_regs___arm64 *arm64 = (void *)registers;
@@ -36,8 +36,12 @@ static __noinline unsigned long syscall_argument(int index)
 			return BPF_CORE_READ(arm64, regs[1]);
 		case 2:
 			return BPF_CORE_READ(arm64, regs[2]);
-		default:
+		case 3:
 			return BPF_CORE_READ(arm64, regs[3]);
+		case 4:
+			return BPF_CORE_READ(arm64, regs[4]);
+		default:
+			return BPF_CORE_READ(arm64, regs[5]);
 		}
 	}
 	switch (index) {
@@ -47,8 +51,12 @@ static __noinline unsigned long syscall_argument(int index)
 		return BPF_CORE_READ(x86, si);
 	case 2:
 		return BPF_CORE_READ(x86, dx);
-	default:
+	case 3:
 		return BPF_CORE_READ(x86, r10);
+	case 4:
+		return BPF_CORE_READ(x86, r8);
+	default:
+		return BPF_CORE_READ(x86, r9);
 	}
 }
 

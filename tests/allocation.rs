@@ -92,8 +92,10 @@ fn processes_need_no_allocation() {
 
 /// Files.
 #[test]
-fn opens_need_no_allocation() {
-    assert_eq!(allocations("disk.hex", false), 0);
+fn files_need_no_allocation() {
+    for case in ["disk.hex", "file_operation.hex"] {
+        assert_eq!(allocations(case, false), 0, "{case}");
+    }
 }
 
 /// Connections and their results.

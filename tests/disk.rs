@@ -9,7 +9,7 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::process::ExitCode;
 
 use base64::engine::{Engine, general_purpose::STANDARD};
-use common::{Host, ONE, Outcome, PYTHON, disk, of_kind, opened_in};
+use common::{Host, ONE, Outcome, PYTHON, created, disk, of_kind, opened_in, typed};
 use libc::{O_APPEND, O_CLOEXEC, O_CREAT, O_RDWR, O_TRUNC, O_WRONLY};
 
 fn main() -> ExitCode {
@@ -45,10 +45,23 @@ fn ways() -> Outcome {
     host.ssh(ONE, &script);
     let lines = host.sessions(1).remove(0);
     let [file, below] = ["file", "below"].map(|name| format!("{here}/{name}"));
-    let mut opened = vec![disk(ONE, "bash", &file, 0, 0); 8];
-    opened.push(disk(ONE, "python3", &below, libc::O_PATH | O_CLOEXEC, 0));
-    opened.push(disk(ONE, "python3", &file, O_CLOEXEC, 0));
-    assert_eq!(opened_in(&folder, &lines), opened);
+    let by_shell = disk(ONE, "bash", &file, 0, 0);
+    let by_path = disk(ONE, "python3", &below, libc::O_PATH | O_CLOEXEC, 0);
+    assert_eq!(
+        opened_in(&folder, &lines),
+        [
+            by_shell.clone(),
+            typed(&by_shell, &format!("{here}//below/.././file")),
+            typed(&by_shell, "file"),
+            typed(&by_shell, "../file"),
+            typed(&by_shell, "link"),
+            typed(&by_shell, "link"),
+            typed(&by_shell, "/proc/self/cwd/link"),
+            typed(&by_shell, &format!("/proc/self/root{here}/file")),
+            typed(&by_path, "."),
+            typed(&disk(ONE, "python3", &file, O_CLOEXEC, 0), "../file"),
+        ]
+    );
     Ok(())
 }
 
@@ -59,18 +72,19 @@ fn flags() -> Outcome {
     let file = folder.join("file").display().to_string();
     host.ssh(
         ONE,
-        &format!(": > {file}; : >> {file}; : <> {file}; : < {file}"),
+        &format!(": > {file}; : > {file}; : >> {file}; : <> {file}; : < {file}"),
     );
     let lines = host.sessions(1).remove(0);
-    let flags = [
-        O_WRONLY | O_CREAT | O_TRUNC,
-        O_WRONLY | O_CREAT | O_APPEND,
-        O_RDWR | O_CREAT,
-        0,
-    ];
+    let truncating = O_WRONLY | O_CREAT | O_TRUNC;
     assert_eq!(
         opened_in(&folder, &lines),
-        flags.map(|flags| disk(ONE, "bash", &file, flags, 0))
+        [
+            created(ONE, "bash", &file, truncating, "0666"),
+            disk(ONE, "bash", &file, truncating, 0),
+            disk(ONE, "bash", &file, O_WRONLY | O_CREAT | O_APPEND, 0),
+            disk(ONE, "bash", &file, O_RDWR | O_CREAT, 0),
+            disk(ONE, "bash", &file, 0, 0),
+        ]
     );
     Ok(())
 }
@@ -83,6 +97,7 @@ fn failed() -> Outcome {
     fs::write(&secret, "")?;
     fs::set_permissions(&secret, fs::Permissions::from_mode(0o600))?;
     let here = folder.display();
+    let relative = &folder.to_str().unwrap()[1..];
     let script = format!(
         r#"
         : < {here}/absent; : < {here}/secret
@@ -95,22 +110,28 @@ try:
     os.open("absent", os.O_RDONLY, dir_fd=here)
 except FileNotFoundError:
     pass
-'"#,
-        relative = &folder.to_str().unwrap()[1..]
+'"#
     );
     host.ssh(ONE, &script);
     let lines = host.sessions(1).remove(0);
     let absent = format!("{here}/absent");
     let secret = format!("{here}/secret");
+    let in_shell = |path: &str, error: i32| disk(ONE, "bash", path, 0, -error);
     assert_eq!(
         opened_in(&folder, &lines),
         [
-            disk(ONE, "bash", &absent, 0, -libc::ENOENT),
-            disk(ONE, "bash", &secret, 0, -libc::EACCES),
-            disk(ONE, "bash", &absent, 0, -libc::ENOENT),
-            disk(ONE, "bash", &secret, 0, -libc::EACCES),
-            disk(ONE, "bash", &absent, 0, -libc::ENOENT),
-            disk(ONE, "python3", &absent, O_CLOEXEC, -libc::ENOENT),
+            in_shell(&absent, libc::ENOENT),
+            in_shell(&secret, libc::EACCES),
+            typed(&in_shell(&absent, libc::ENOENT), "absent"),
+            typed(&in_shell(&secret, libc::EACCES), "secret"),
+            typed(
+                &in_shell(&absent, libc::ENOENT),
+                &format!("{relative}/absent")
+            ),
+            typed(
+                &disk(ONE, "python3", &absent, O_CLOEXEC, -libc::ENOENT),
+                "absent"
+            ),
         ]
     );
     Ok(())
@@ -154,11 +175,11 @@ fn gone() -> Outcome {
         &format!("exec 5<>{file}; rm {file}; : < /proc/self/fd/5"),
     );
     let lines = host.sessions(1).remove(0);
-    let opened = disk(ONE, "bash", &file, 0, 0);
+    let opened = typed(&disk(ONE, "bash", &file, 0, 0), "/proc/self/fd/5");
     assert_eq!(
         opened_in(&folder, &lines),
         [
-            disk(ONE, "bash", &file, O_RDWR | O_CREAT, 0),
+            created(ONE, "bash", &file, O_RDWR | O_CREAT, "0666"),
             opened.replace(r#""return_code":0"#, r#""return_code":0,"deleted":true"#),
         ]
     );
@@ -186,7 +207,8 @@ for thread in [threading.Thread(target=work, args=(number,)) for number in range
     for number in 0..8 {
         for file in 0..10 {
             let path = format!("{here}/{number}-{file}");
-            expected.push(disk(ONE, "python3", &path, O_CREAT | O_CLOEXEC, 0));
+            let flags = O_CREAT | O_CLOEXEC;
+            expected.push(created(ONE, "python3", &path, flags, "0777"));
         }
     }
     expected.sort();

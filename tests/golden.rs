@@ -12,9 +12,9 @@ use std::fs;
 use common::golden::{NoKernel, path, records, writer};
 use common::schema;
 use recorderd::record::layout::{
-    AUDIT_UNSET, Arguments, Command, Disk, Endpoint, Environment, Head, Layout, LocalConnect,
-    Losses, Network, NetworkResult, ProcessExit, SessionEnd, SessionStart, command_mark, kind,
-    operation, path_note,
+    AUDIT_UNSET, Arguments, Command, DISK_OPERATIONS, Disk, Endpoint, Environment, Head, Layout,
+    LocalConnect, Losses, Network, NetworkResult, ProcessExit, SessionEnd, SessionStart,
+    command_mark, kind, operation, path_note,
 };
 use recorderd::session::Table;
 
@@ -37,6 +37,7 @@ const CASES: &[Case] = &[
     ("arguments", arguments_case),
     ("exit", exit_case),
     ("disk", disk_case),
+    ("file_operation", file_operation_case),
     ("network", network_case),
     ("local", local_case),
     ("terminal", terminal_case),
@@ -195,13 +196,48 @@ fn exited(time: u64, change: impl FnOnce(&mut ProcessExit)) -> Vec<u8> {
 }
 
 fn opened(time: u64, path: &[u8], change: impl FnOnce(&mut Disk)) -> Vec<u8> {
+    done(
+        time,
+        operation_of("open"),
+        [path, b"", b"", b"", b""],
+        change,
+    )
+}
+
+/// A file operation by its name.
+fn operation_of(name: &str) -> u16 {
+    let index = DISK_OPERATIONS.iter().position(|one| *one == name);
+    index.unwrap() as u16
+}
+
+/// A file operation with its strings: path and what was typed for it, target and the same, name.
+fn done(time: u64, operation: u16, texts: [&[u8]; 5], change: impl FnOnce(&mut Disk)) -> Vec<u8> {
     let mut disk = Disk {
         record: head(kind::DISK, time),
-        path_length: path.len() as u32,
+        operation,
+        lengths: texts.map(|text| text.len() as u16),
         ..Disk::default()
     };
     change(&mut disk);
-    record(disk, path)
+    record(disk, &texts.concat())
+}
+
+/// The same with paths that end in what was typed, of so many bytes.
+fn asked(
+    time: u64,
+    operation: &str,
+    [path, target]: [(&[u8], u16); 2],
+    change: impl FnOnce(&mut Disk),
+) -> Vec<u8> {
+    let texts = [path.0, b"", target.0, b"", b""];
+    done(time, operation_of(operation), texts, |disk| {
+        (disk.lengths[1], disk.lengths[3]) = (path.1, target.1);
+        disk.path_notes = path_note::TYPED as u16;
+        if !target.0.is_empty() {
+            disk.target_notes = path_note::TYPED as u16;
+        }
+        change(disk);
+    })
 }
 
 fn network(time: u64, operation: u32, ends: [Endpoint; 2], protocol: u32) -> Vec<u8> {
@@ -336,16 +372,20 @@ fn disk_case() -> Vec<Described> {
         ),
         (
             "deleted",
-            opened(1504, b"/tmp/gone", |d| d.path_notes = path_note::DELETED),
+            opened(1504, b"/tmp/gone", |d| {
+                d.path_notes = path_note::DELETED as u16;
+            }),
         ),
         (
             "deeper than can be walked",
-            opened(1505, b"/deep/down", |d| d.path_notes = path_note::CUT),
+            opened(1505, b"/deep/down", |d| {
+                d.path_notes = path_note::CUT as u16;
+            }),
         ),
         (
             "relative to what could not be read",
             opened(1506, b"name", |d| {
-                d.path_notes = path_note::RELATIVE | path_note::DELETED;
+                d.path_notes = (path_note::RELATIVE | path_note::DELETED) as u16;
             }),
         ),
         ("not UTF-8", opened(1507, b"/tmp/caf\xe9", |_| {})),
@@ -356,6 +396,164 @@ fn disk_case() -> Vec<Described> {
                 d.record.audit_session_id = AUDIT_UNSET;
                 d.flags = u32::MAX;
             }),
+        ),
+        (
+            "typed as something else, for no access",
+            done(
+                1510,
+                operation_of("open"),
+                [b"/etc/hostname", b"../caf\xe9", b"", b"", b""],
+                |d| d.flags = 3,
+            ),
+        ),
+        (
+            "created",
+            opened(1511, b"/tmp/new", |d| {
+                (d.operation, d.mode) = (operation_of("create"), 0o600);
+                d.flags = 0o102;
+            }),
+        ),
+        (
+            "by its path only: O_PATH",
+            opened(1512, b"/tmp", |d| d.flags = 0o10000000),
+        ),
+        end(Losses::default()),
+    ]
+}
+
+fn file_operation_case() -> Vec<Described> {
+    const NONE: (&[u8], u16) = (b"", 0);
+    vec![
+        start(),
+        ("a shell", run(1500, b"/bin/sh", b"sh\0", |_| {})),
+        (
+            "a name in the working directory",
+            asked(1501, "unlink", [(b"/home/alice/file", 4), NONE], |_| {}),
+        ),
+        (
+            "by a path in which links may be",
+            asked(1502, "unlink", [(b"/tmp/./file", 11), NONE], |_| {}),
+        ),
+        (
+            "not there",
+            asked(1503, "rmdir", [(b"/tmp/./folder", 13), NONE], |d| {
+                (d.flags, d.return_code) = (0x200, -libc::ENOENT);
+            }),
+        ),
+        (
+            "two names",
+            asked(
+                1504,
+                "rename",
+                [(b"/home/alice/../old", 6), (b"/srv/caf\xe9", 4)],
+                |d| d.flags = 1,
+            ),
+        ),
+        (
+            "two names in folders that could not be read, or were too deep",
+            asked(1505, "link", [(b"old", 3), (b"/deep/a/new", 5)], |d| {
+                d.path_notes |= path_note::RELATIVE as u16;
+                d.target_notes |= path_note::CUT as u16;
+            }),
+        ),
+        (
+            "a symbolic link, and what it says",
+            done(
+                1506,
+                operation_of("symlink"),
+                [b"/home/alice/link", b"", b"../\"x\"", b"", b""],
+                |d| {
+                    (d.path_notes, d.lengths[1]) = (path_note::TYPED as u16, 4);
+                },
+            ),
+        ),
+        (
+            "a folder in another root",
+            asked(1507, "mkdir", [(b"/jail/a/../folder", 9), NONE], |d| {
+                d.path_notes |= path_note::CHROOT as u16;
+                d.mode = 0o1777;
+            }),
+        ),
+        (
+            "a device",
+            asked(1508, "mknod", [(b"/home/alice/disk", 4), NONE], |d| {
+                (d.mode, d.value) = (0o60640, 0x80_0812);
+            }),
+        ),
+        (
+            "a pipe",
+            asked(1509, "mknod", [(b"/home/alice/pipe", 4), NONE], |d| {
+                d.mode = 0o10600;
+            }),
+        ),
+        (
+            "a mode, through a link",
+            asked(1510, "chmod", [(b"/home/alice/link", 4), NONE], |d| {
+                d.path_notes |= path_note::FOLLOWED as u16;
+                d.mode = 0o4755;
+            }),
+        ),
+        (
+            "an owner",
+            opened(1511, b"/tmp/file", |d| {
+                d.operation = operation_of("chown");
+                (d.owner, d.group) = (0, u32::MAX);
+            }),
+        ),
+        (
+            "a group, of what has no name",
+            opened(1512, b"/tmp/file", |d| {
+                d.operation = operation_of("chown");
+                (d.owner, d.group) = (u32::MAX, 100);
+                d.path_notes = path_note::DELETED as u16;
+            }),
+        ),
+        (
+            "a length that can't be",
+            opened(1513, b"/tmp/file", |d| {
+                d.operation = operation_of("truncate");
+                (d.value, d.return_code) = (u64::MAX, -libc::EINVAL);
+            }),
+        ),
+        (
+            "an attribute",
+            done(
+                1514,
+                operation_of("setxattr"),
+                [b"/tmp/file", b"", b"", b"", b"user.\xff"],
+                |d| d.flags = 1,
+            ),
+        ),
+        (
+            "it goes",
+            done(
+                1515,
+                operation_of("removexattr"),
+                [b"/tmp/file", b"", b"", b"", b"user.x"],
+                |_| {},
+            ),
+        ),
+        (
+            "a file system",
+            done(
+                1516,
+                operation_of("mount"),
+                [b"none", b"", b"/mnt", b"", b"tmpfs"],
+                |d| {
+                    (d.target_notes, d.lengths[3]) =
+                        ((path_note::TYPED | path_note::FOLLOWED) as u16, 4);
+                },
+            ),
+        ),
+        (
+            "the same folder elsewhere: MS_BIND",
+            asked(1517, "mount", [(b"/srv", 4), (b"/mnt", 4)], |d| {
+                d.flags = 4096
+            }),
+        ),
+        (
+            "it goes",
+            asked(1518, "umount", [(b"/mnt", 4), NONE], |d| d.flags = 2),
         ),
         end(Losses::default()),
     ]
@@ -694,7 +892,11 @@ fn malformed_case() -> Vec<Described> {
         ("cut", whole[..whole.len() - 1].to_vec()),
         (
             "a path longer than the record",
-            opened(1502, b"/tmp/file", |d| d.path_length += 1),
+            opened(1502, b"/tmp/file", |d| d.lengths[0] += 1),
+        ),
+        (
+            "more typed than there is",
+            asked(1502, "unlink", [(b"/tmp/file", 10), (b"", 0)], |_| {}),
         ),
         (
             "a kind that there is not",
@@ -751,7 +953,7 @@ fn what_no_probe_sends_is_counted() {
     for record in records("malformed.hex") {
         table.take(&record, &NoKernel, &mut writer());
     }
-    assert_eq!(table.malformed, 3);
+    assert_eq!(table.malformed, 4);
 }
 
 /// A session that opens files for ever, and runs nothing, is not kept in memory for ever.
@@ -812,7 +1014,15 @@ fn can_be(line: &serde_json::Value) -> bool {
     line["pid"] != 0
         && codes.iter().all(|code| (-4095..=0).contains(code))
         && paths.iter().all(|path| path.starts_with('/'))
+        && (line["event"] != "session.disk" || disk_can_be(line))
         && [0, 2, 3].contains(&line["operation"].as_u64().unwrap_or(0))
+}
+
+/// Damage can give an operation what only another one has.
+fn disk_can_be(line: &serde_json::Value) -> bool {
+    let operation = line["operation"].as_str().unwrap_or_default();
+    let second = ["rename", "link", "symlink", "mount"];
+    !operation.is_empty() && (line["target"].is_null() || second.contains(&operation))
 }
 
 /// Damaged records never panic, and every line they give is a line of JSON.

@@ -2,8 +2,8 @@
 
 use object::{Object, ObjectSection};
 use recorderd::record::layout::{
-    ALL, CAUSES, FAMILIES, ProcessEntry, RECORD_MAX, TEXTS, command_mark, kind, operation,
-    path_note, reader,
+    ALL, CAUSES, DISK_OPERATIONS, DISK_TEXTS, FAMILIES, ProcessEntry, RECORD_MAX, TEXTS,
+    command_mark, disk_operation, kind, operation, path_note, reader,
 };
 
 const OBJECT: &[u8] = include_bytes!("../probes/recorderd.bpf.o");
@@ -205,13 +205,20 @@ fn a_moved_renamed_or_resized_field_is_noticed() {
 
 /// Names and values that are lists on the Rust side, the count at their end included.
 #[test]
-fn families_and_causes_are_mirrored() {
+fn lists_of_names_are_mirrored() {
     let btf = Btf::of_object();
-    for (name, mirror) in [("family", &FAMILIES[..]), ("loss", &CAUSES)] {
-        let prefix = name.to_uppercase();
+    for (name, prefix, mirror) in [
+        ("family", "FAMILY", &FAMILIES[..]),
+        ("loss", "LOSS", &CAUSES),
+        ("disk_operation", "DISK", &DISK_OPERATIONS),
+    ] {
+        let count = match prefix {
+            "DISK" => "operation_count",
+            _ => "count",
+        };
         let expected: Vec<_> = mirror
             .iter()
-            .chain(&["count"])
+            .chain(&[count])
             .map(|name| format!("{prefix}_{}", name.to_uppercase()))
             .collect();
         let expected: Vec<_> = expected.iter().map(String::as_str).zip(0..).collect();
@@ -251,6 +258,9 @@ fn constants_are_mirrored() {
             ("PATH_CUT", path_note::CUT),
             ("PATH_DELETED", path_note::DELETED),
             ("PATH_RELATIVE", path_note::RELATIVE),
+            ("PATH_TYPED", path_note::TYPED),
+            ("PATH_FOLLOWED", path_note::FOLLOWED),
+            ("PATH_CHROOT", path_note::CHROOT),
         ],
     );
     same(
@@ -302,6 +312,32 @@ fn constants_are_mirrored() {
             ("TEXT_COUNT", TEXTS as u32),
         ],
     );
+    // `decode` takes the strings of a file operation in this order.
+    same(
+        "disk_text",
+        &[
+            ("DISK_PATH", 0),
+            ("DISK_PATH_TYPED", 1),
+            ("DISK_TARGET", 2),
+            ("DISK_TARGET_TYPED", 3),
+            ("DISK_NAME", 4),
+            ("DISK_TEXT_COUNT", DISK_TEXTS as u32),
+        ],
+    );
+    for (name, value) in [
+        ("open", disk_operation::OPEN),
+        ("create", disk_operation::CREATE),
+        ("mkdir", disk_operation::MKDIR),
+        ("mknod", disk_operation::MKNOD),
+        ("chmod", disk_operation::CHMOD),
+        ("chown", disk_operation::CHOWN),
+        ("truncate", disk_operation::TRUNCATE),
+        ("setxattr", disk_operation::SETXATTR),
+        ("removexattr", disk_operation::REMOVEXATTR),
+        ("mount", disk_operation::MOUNT),
+    ] {
+        assert_eq!(DISK_OPERATIONS[usize::from(value)], name);
+    }
     let (slot, _) = btf.described("slot");
     let record = slot.iter().find(|(name, ..)| *name == "record");
     assert_eq!(record.map(|(.., size)| *size), Some(RECORD_MAX));

@@ -7,7 +7,8 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use common::{
-    Folder, Host, ONE, Outcome, command, disk, end, opened_in, plain, plains, printed, start,
+    Folder, Host, ONE, Outcome, command, created, disk, end, opened_in, plain, plains, printed,
+    start, typed,
 };
 use libc::{O_CREAT, O_NONBLOCK, O_RDONLY, O_TRUNC, O_WRONLY};
 
@@ -38,12 +39,17 @@ fn sftp(host: &Host, login: &str, folder: &Path, path: &str) {
 }
 
 /// What `program` opens for that.
-fn carried(login: &str, program: &str, folder: &Path) -> [String; 2] {
+fn carried(login: &str, program: &str, folder: &Path, path: &str) -> [String; 2] {
     let [there, back] = ["there", "back"].map(|name| format!("{}/{name}", folder.display()));
-    [
-        disk(login, program, &there, O_RDONLY, 0),
-        disk(login, program, &back, O_WRONLY | O_CREAT | O_TRUNC, 0),
-    ]
+    let flags = O_WRONLY | O_CREAT | O_TRUNC;
+    let opened = [
+        (disk(login, program, &there, O_RDONLY, 0), "there"),
+        (created(login, program, &back, flags, "0644"), "back"),
+    ];
+    opened.map(|(line, name)| match folder == Path::new(path) {
+        true => line,
+        false => typed(&line, &format!("{path}/{name}")),
+    })
 }
 
 /// A program of its own
@@ -61,9 +67,10 @@ fn sftp_server() -> Outcome {
             command(ONE, "sftp-server", SERVER, &[]),
         ]
     );
+    let path = folder.to_str().unwrap();
     assert_eq!(
         opened_in(&folder, &lines),
-        carried(ONE, "sftp-server", &folder)
+        carried(ONE, "sftp-server", &folder, path)
     );
     Ok(())
 }
@@ -75,7 +82,10 @@ fn internal(config: &str, login: &str, folder: &Path, path: &str) {
     let lines = host.sessions(1).remove(0);
     assert_eq!(plain(&lines[0]), start(login, ""));
     assert_eq!(plains(&lines, "session.command"), [""; 0]);
-    assert_eq!(opened_in(folder, &lines), carried(login, "sshd", folder));
+    assert_eq!(
+        opened_in(folder, &lines),
+        carried(login, "sshd", folder, path)
+    );
     let last = lines.last().unwrap();
     assert_eq!(plain(last), end(login, false, "", &lines));
 }
@@ -113,14 +123,13 @@ fn copies(options: &[&str], program: &str, flags: [i32; 2], ran: fn(&str, &str) 
     }
     assert_eq!(fs::read(folder.join("back")).unwrap(), b"text");
     let sessions = host.sessions(2);
-    let files = [("-f", "there", flags[0]), ("-t", "back", flags[1])];
-    for (lines, (option, name, flags)) in sessions.iter().zip(files) {
-        let path = format!("{}/{name}", folder.display());
+    let [there, back] = ["there", "back"].map(|name| format!("{}/{name}", folder.display()));
+    let fetched = disk(ONE, program, &there, flags[0], 0);
+    let put = created(ONE, program, &back, flags[1], "0644");
+    let files = [("-f", there, fetched), ("-t", back, put)];
+    for (lines, (option, path, opened)) in sessions.iter().zip(files) {
         assert_eq!(plains(lines, "session.command"), ran(option, &path));
-        assert_eq!(
-            opened_in(&folder, lines),
-            [disk(ONE, program, &path, flags, 0)]
-        );
+        assert_eq!(opened_in(&folder, lines), [opened]);
     }
 }
 

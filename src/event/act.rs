@@ -5,7 +5,7 @@ use crate::probe::page_size;
 use crate::record::layout::{
     AUDIT_UNSET, Head, Network, NetworkResult, ProcessExit, command_mark, operation, path_note,
 };
-use crate::record::{Command, Disk, LocalConnect, strings};
+use crate::record::{Command, LocalConnect, strings};
 
 impl Writer {
     /// session.command, with all of its arguments; returns the id of the event.
@@ -76,18 +76,6 @@ impl Writer {
             if let Some(command) = command {
                 object.string("command_uid", command);
             }
-        });
-    }
-
-    /// session.disk
-    pub fn disk(&mut self, subject: &mut Subject, head: &Head, disk: &Disk<'_>) {
-        let name = ("session.disk", "T4001I");
-        self.line(subject, name, head.time, |object, _| {
-            process(object, head);
-            object.bytes("path", "path_base64", disk.path);
-            object.number("flags", disk.flags);
-            object.number("return_code", disk.return_code);
-            incomplete(object, disk.path_notes);
         });
     }
 
@@ -181,7 +169,7 @@ fn protocol(object: &mut Object<'_>, number: u32) {
 }
 
 /// What is to be known of a path.
-fn incomplete(object: &mut Object<'_>, notes: u32) {
+pub(super) fn incomplete(object: &mut Object<'_>, notes: u32) {
     if notes & path_note::DELETED != 0 {
         object.boolean("deleted", true);
     }
@@ -224,7 +212,8 @@ fn environment(object: &mut Object<'_>, command: &Command<'_>) {
     }
 }
 
-fn process(object: &mut Object<'_>, head: &Head) {
+/// What every event of a process has in common.
+pub(super) fn process(object: &mut Object<'_>, head: &Head) {
     let length = memchr::memchr(0, &head.program).unwrap_or(head.program.len());
     object.number("pid", head.pid);
     object.number("cgroup_id", head.cgroup_id);

@@ -18,6 +18,17 @@ pub fn number(device: u32) -> heapless::Vec<u8, LENGTH> {
     text(format_args!("{major}:{minor}"))
 }
 
+/// The same of a device as mknod(2) takes it.
+pub fn of_call(device: u64) -> heapless::Vec<u8, LENGTH> {
+    // The kernel looks at 32 bits.
+    let device = device & u64::from(u32::MAX);
+    text(format_args!(
+        "{}:{}",
+        libc::major(device),
+        libc::minor(device)
+    ))
+}
+
 /// The name of a terminal below /dev, by the numbers that Documentation/admin-guide/devices.txt
 /// gives, else `major:minor`.
 pub fn terminal(device: u32) -> heapless::Vec<u8, LENGTH> {
@@ -53,5 +64,12 @@ mod tests {
         assert_eq!(name(4, 64), "ttyS0");
         assert_eq!(name(204, 64), "ttyAMA0");
         assert_eq!(name(999, 7), "999:7");
+    }
+
+    #[test]
+    fn devices_of_calls_are_the_same() {
+        let device = libc::makedev(8, 300);
+        assert_eq!(of_call(device), number(8 << 20 | 300));
+        assert_eq!(of_call(u64::MAX), number(u32::MAX));
     }
 }

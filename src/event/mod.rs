@@ -3,8 +3,10 @@
 mod act;
 mod address;
 mod device;
+mod disk;
 mod id;
 mod json;
+mod path;
 mod time;
 
 pub use address::{Address, address};
@@ -12,7 +14,7 @@ pub use id::{Ids, Uuid};
 pub use json::Object;
 pub use time::{Clock, date};
 
-use crate::record::layout::{FAMILIES, Losses};
+use crate::record::layout::{FAMILIES, Losses, RECORD_MAX};
 
 /// The JSON Schema of every line.
 pub const SCHEMA: &str = include_str!("../../docs/events.schema.json");
@@ -147,6 +149,8 @@ pub struct Writer {
     /// Turns the kernel's time into the time of day.
     pub clock: Clock,
     out: Vec<u8>,
+    /// Where the two paths of a file operation are built.
+    rooms: [Vec<u8>; 2],
 }
 
 impl Writer {
@@ -160,6 +164,7 @@ impl Writer {
             ids,
             clock,
             out: Vec::with_capacity(Self::BATCH + LINE_MAX),
+            rooms: [(); 2].map(|()| Vec::with_capacity(RECORD_MAX)),
         }
     }
 

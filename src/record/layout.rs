@@ -138,13 +138,20 @@ layout! {
         unused: u32,
     }
 
-    /// A file was opened, or could not be; its path follows.
+    /// A file operation, or the attempt at one; its strings follow.
     "disk" Disk {
         record: Head,
         return_code: i32,
         flags: u32,
-        path_length: u32,
-        path_notes: u32,
+        value: u64,
+        owner: u32,
+        group: u32,
+        operation: u16,
+        mode: u16,
+        path_notes: u16,
+        target_notes: u16,
+        lengths: [u16; DISK_TEXTS],
+        unused: [u16; 3],
     }
 
     /// A connection was begun or accepted, or a socket listens.
@@ -234,6 +241,8 @@ pub const PROGRAM_LENGTH: usize = 16;
 pub const RECORD_MAX: usize = 40960;
 /// How many strings follow a command: TEXT_COUNT.
 pub const TEXTS: usize = 6;
+/// How many strings follow a file operation: DISK_TEXT_COUNT.
+pub const DISK_TEXTS: usize = 5;
 /// How many environment variables can be asked for.
 pub const VARIABLES: usize = 16;
 /// The audit session id of what never logged in (AUDIT_SID_UNSET).
@@ -250,6 +259,25 @@ pub const FAMILIES: [&str; 6] = [
 ];
 /// `enum loss`.
 pub const CAUSES: [&str; 3] = ["ring_full", "slots_busy", "table_full"];
+/// `enum disk_operation`.
+pub const DISK_OPERATIONS: [&str; 16] = [
+    "open",
+    "create",
+    "unlink",
+    "rename",
+    "link",
+    "symlink",
+    "mkdir",
+    "rmdir",
+    "mknod",
+    "chmod",
+    "chown",
+    "truncate",
+    "setxattr",
+    "removexattr",
+    "mount",
+    "umount",
+];
 /// Counts by family and cause.
 pub type Losses = [[u64; CAUSES.len()]; FAMILIES.len()];
 
@@ -276,6 +304,21 @@ pub mod operation {
     pub const ACCEPT: u32 = 3;
 }
 
+/// `enum disk_operation`, by those that differ in what is told of them.
+pub mod disk_operation {
+    #![allow(missing_docs)]
+    pub const OPEN: u16 = 0;
+    pub const CREATE: u16 = 1;
+    pub const MKDIR: u16 = 6;
+    pub const MKNOD: u16 = 8;
+    pub const CHMOD: u16 = 9;
+    pub const CHOWN: u16 = 10;
+    pub const TRUNCATE: u16 = 11;
+    pub const SETXATTR: u16 = 12;
+    pub const REMOVEXATTR: u16 = 13;
+    pub const MOUNT: u16 = 14;
+}
+
 /// `enum command_mark`.
 pub mod command_mark {
     #![allow(missing_docs)]
@@ -291,6 +334,9 @@ pub mod path_note {
     pub const CUT: u32 = 1;
     pub const DELETED: u32 = 2;
     pub const RELATIVE: u32 = 4;
+    pub const TYPED: u32 = 8;
+    pub const FOLLOWED: u32 = 16;
+    pub const CHROOT: u32 = 32;
 }
 
 /// `enum reader`.

@@ -54,14 +54,28 @@ pub struct LocalConnect<'a> {
     pub path_notes: u32,
 }
 
-/// A file that was opened, or could not be.
+/// A file operation, or the attempt at one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[allow(missing_docs)]
 pub struct Disk<'a> {
-    pub return_code: i32,
-    pub flags: u32,
+    /// All that is not text.
+    pub fixed: layout::Disk,
+    /// What it was done to.
+    pub path: Path<'a>,
+    /// The second path, of what has two; else empty.
+    pub target: Path<'a>,
+    /// Of an extended attribute, or of a type of file system; else empty.
+    pub name: &'a [u8],
+}
+
+/// A path of a file operation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Path<'a> {
+    /// As the kernel knows it; or the directory that what was typed counts from, and that behind it.
     pub path: &'a [u8],
-    pub path_notes: u32,
+    /// What was typed; empty where that is not known, and where it is the path.
+    pub typed: &'a [u8],
+    /// Of [`layout::path_note`].
+    pub notes: u32,
 }
 
 /// A program that was run, or could not be.
@@ -149,12 +163,15 @@ pub fn decode(bytes: &[u8]) -> Result<Record<'_>, Malformed> {
         }
         kind::PROCESS_EXIT => Body::ProcessExit(split::<layout::ProcessExit>(bytes)?.0),
         kind::DISK => {
-            let (disk, rest) = split::<layout::Disk>(bytes)?;
+            let (fixed, rest) = split::<layout::Disk>(bytes)?;
+            let [path, path_typed, target, target_typed, name] = fixed.lengths;
+            let (path, rest) = paths(rest, path, path_typed, fixed.path_notes)?;
+            let (target, rest) = paths(rest, target, target_typed, fixed.target_notes)?;
             Body::Disk(Disk {
-                return_code: disk.return_code,
-                flags: disk.flags,
-                path: take(rest, disk.path_length)?.0,
-                path_notes: disk.path_notes,
+                fixed,
+                path,
+                target,
+                name: take(rest, name.into())?.0,
             })
         }
         kind::NETWORK => Body::Network(split::<Network>(bytes)?.0),
@@ -171,6 +188,19 @@ pub fn decode(bytes: &[u8]) -> Result<Record<'_>, Malformed> {
         other => return Err(Malformed::Kind(other)),
     };
     Ok(Record { head, body })
+}
+
+/// A path and what was typed for it, which are one where the path ends in that.
+fn paths(bytes: &[u8], path: u16, typed: u16, notes: u16) -> Result<(Path<'_>, &[u8]), Malformed> {
+    let notes = u32::from(notes);
+    let (path, rest) = take(bytes, path.into())?;
+    let (typed, rest) = if notes & layout::path_note::TYPED == 0 {
+        take(rest, typed.into())?
+    } else {
+        let base = path.len().checked_sub(typed.into());
+        (&path[base.ok_or(Malformed::Short)?..], rest)
+    };
+    Ok((Path { path, typed, notes }, rest))
 }
 
 /// The strings of a block in which each is ended by a zero byte.
@@ -221,7 +251,7 @@ mod tests {
         bytes[24..28].copy_from_slice(&(size_of::<layout::Disk>() as u32).to_ne_bytes());
         bytes[28] = kind::DISK as u8;
         assert!(decode(&bytes).is_ok());
-        bytes[size_of::<Head>() + 8] = 1;
+        bytes[std::mem::offset_of!(layout::Disk, lengths)] = 1;
         assert_eq!(decode(&bytes), Err(Malformed::Short));
     }
 }

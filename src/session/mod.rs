@@ -160,8 +160,8 @@ impl Session {
             Body::Network(_) => true,
             // sshd removes this file with the session, so that it is soon too late to read it. What
             // another process opens, such as an sftp server's, is the user's choice.
-            Body::Disk(disk) if identity::is_file(disk.path) && pid == self.birth.pid => {
-                self.identity_path = Some(disk.path.to_vec());
+            Body::Disk(disk) if identity::is_file(disk.path.path) && pid == self.birth.pid => {
+                self.identity_path = Some(disk.path.path.to_vec());
                 self.identify(&writer.clock);
                 false
             }

@@ -172,16 +172,48 @@ pub fn failed_command(
     )
 }
 
-/// A session.disk of a login over ssh, as `plain` gives it.
-pub fn disk(login: &str, program: &str, path: &str, flags: i32, return_code: i32) -> String {
+/// A session.disk of a login over ssh, as `plain` gives it; `rest` is what stands behind what every
+/// event of a process has.
+pub fn file_operation(login: &str, program: &str, rest: &str) -> String {
     expected(
         "session.disk",
         "T4001I",
         login,
         &format!(
-            r#""pid":"<pid>","cgroup_id":"<cgroup_id>","program":"{program}","audit_session_id":"<audit_session_id>","path":"{path}","flags":{flags},"return_code":{return_code}"#
+            r#""pid":"<pid>","cgroup_id":"<cgroup_id>","program":"{program}","audit_session_id":"<audit_session_id>",{rest}"#
         ),
     )
+}
+
+/// The same of an open of what was there, or could not be opened, by its whole path.
+pub fn disk(login: &str, program: &str, path: &str, flags: i32, return_code: i32) -> String {
+    let access = match flags & libc::O_ACCMODE {
+        _ if flags & libc::O_PATH != 0 => "path",
+        libc::O_RDONLY => "read",
+        libc::O_WRONLY => "write",
+        _ => "read_write",
+    };
+    file_operation(
+        login,
+        program,
+        &format!(
+            r#""path":"{path}","flags":{flags},"return_code":{return_code},"operation":"open","access":"{access}""#
+        ),
+    )
+}
+
+/// The same of one that made the file, with this mode.
+pub fn created(login: &str, program: &str, path: &str, flags: i32, mode: &str) -> String {
+    let opened = disk(login, program, path, flags, 0);
+    let opened = opened.replace(r#""operation":"open""#, r#""operation":"create""#);
+    format!(r#"{},"mode":"{mode}"}}"#, opened.strip_suffix('}').unwrap())
+}
+
+/// An open that gives a path as it was typed, which is another one.
+pub fn typed(line: &str, typed: &str) -> String {
+    let (before, after) = line.split_once(r#","access":""#).unwrap();
+    let (access, after) = after.split_once('"').unwrap();
+    format!(r#"{before},"access":"{access}","typed":"{typed}"{after}"#)
 }
 
 /// A session.network of a login over ssh, as `plain` gives it.
@@ -203,12 +235,29 @@ pub fn plains(lines: &[Value], event: &str) -> Vec<String> {
 
 /// What was opened in a folder, as `plain` gives it.
 pub fn opened_in(folder: &Path, lines: &[Value]) -> Vec<String> {
-    let folder = format!("{}/", folder.display());
-    of_kind(lines, "session.disk")
-        .into_iter()
-        .filter(|line| line["path"].as_str().unwrap().starts_with(&folder))
+    let operations = files_in(folder, lines).into_iter();
+    operations
+        .filter(|line| line.get("access").is_some())
         .map(plain)
         .collect()
+}
+
+/// What else was done in a folder, as `plain` gives it.
+pub fn done_in(folder: &Path, lines: &[Value]) -> Vec<String> {
+    let operations = files_in(folder, lines).into_iter();
+    operations
+        .filter(|line| line.get("access").is_none())
+        .map(plain)
+        .collect()
+}
+
+/// The events of files of which a path is in a folder.
+fn files_in<'a>(folder: &Path, lines: &'a [Value]) -> Vec<&'a Value> {
+    let folder = format!("{}/", folder.display());
+    let is_in = |path: &Value| path.as_str().is_some_and(|path| path.starts_with(&folder));
+    let mut lines = of_kind(lines, "session.disk");
+    lines.retain(|line| is_in(&line["path"]) || is_in(&line["target"]));
+    lines
 }
 
 /// A line that `plain` gives, of a login whose identity is known.

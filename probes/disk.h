@@ -1,0 +1,214 @@
+/* SPDX-License-Identifier: Apache-2.0 OR (MIT AND GPL-2.0-only) */
+/*
+ * The record of a file operation, however a probe learns of it: disk_begin, its paths in the order
+ * of enum disk_text, disk_send.
+ */
+#ifndef DISK_H
+#define DISK_H
+
+#include "path.h"
+#include "session.h"
+
+/* Paths of more than this are sent twice where they are the same; the daemon sees that they are. */
+#define SAME_MOST 512
+
+static __always_inline struct slot *disk_begin(__u64 session, __u32 operation, long result,
+					       __u32 flags)
+{
+	struct disk *disk;
+	struct slot *slot;
+
+	slot = record_begin(session, FAMILY_DISK, KIND_DISK, sizeof(*disk));
+	if (!slot)
+		return NULL;
+	disk = (struct disk *)slot->record;
+	__builtin_memset((void *)disk + sizeof(disk->record), 0,
+			 sizeof(*disk) - sizeof(disk->record));
+	disk->return_code = result < 0 ? result : 0;
+	disk->flags = flags;
+	disk->operation = operation;
+	return slot;
+}
+
+/* All records of file operations go this way. */
+static __always_inline void disk_send(struct slot *slot, int urgent)
+{
+	record_send(slot, &disk_ring, FAMILY_DISK, urgent);
+}
+
+/* `text` is that of a path: DISK_PATH or DISK_TARGET. */
+static __always_inline void disk_note(struct disk *disk, __u64 text, __u16 notes)
+{
+	if (text == DISK_PATH)
+		disk->path_notes |= notes;
+	else
+		disk->target_notes |= notes;
+}
+
+/*
+ * The length of a string, to read or to write. The index is bounded right where it is used: older
+ * kernels forget the bounds of what was put aside in between.
+ */
+#define disk_length(disk, text)                                                                    \
+	(*({                                                                                       \
+		__u64 text_ = (text);                                                              \
+		barrier_var(text_);                                                                \
+		&(disk)->lengths[text_ < DISK_TEXT_COUNT ? text_ : 0];                             \
+	}))
+
+/* The path of a file that there is, from its struct path. */
+__noinline int disk_walked(__u32 index, __u64 text, __u64 from)
+{
+	struct slot *slot = slot_at(index);
+	struct disk *disk;
+
+	if (!slot)
+		return 0;
+	disk = (struct disk *)slot->record;
+	walk_path(index, from);
+	disk_note(disk, text, slot->walk.notes);
+	disk_length(disk, text) = append_walked(slot);
+	return 0;
+}
+
+/* The same of an open file, or of the working directory. */
+__noinline int disk_descriptor(__u32 index, __u64 text, int descriptor)
+{
+	struct task_struct *task = (void *)bpf_get_current_task();
+	struct slot *slot = slot_at(index);
+	struct file *file;
+
+	if (descriptor == AT_FDCWD)
+		return disk_walked(index, text, (__u64)&BPF_CORE_READ(task, fs)->pwd);
+	file = file_of(descriptor);
+	if (file)
+		return disk_walked(index, text, (__u64)&file->f_path);
+	if (slot)
+		disk_note((struct disk *)slot->record, text, PATH_RELATIVE);
+	return 0;
+}
+
+/* A string as it was given. */
+__noinline int disk_string(__u32 index, __u64 text, __u64 from)
+{
+	struct slot *slot = slot_at(index);
+	struct disk *disk;
+	long length;
+
+	if (!slot)
+		return 0;
+	disk = (struct disk *)slot->record;
+	length = append_string(slot, PATH_LENGTH, (void *)from, bpf_probe_read_user_str);
+	if (length > 0)
+		disk_length(disk, text) = length;
+	return 0;
+}
+
+/* Whether eight bytes of the record are the same in two places. */
+__noinline int same_word(__u32 index, __u64 one, __u64 other)
+{
+	struct slot *slot = slot_at(index);
+	__u64 *first, *second;
+
+	if (!slot || one > RECORD_MAX - sizeof(__u64) || other > RECORD_MAX - sizeof(__u64))
+		return 0;
+	first = (void *)&slot->record[one];
+	second = (void *)&slot->record[other];
+	return *first == *second;
+}
+
+/* The same of two strings of `length` bytes, from eight to SAME_MOST. */
+static __always_inline int same_bytes(__u32 index, __u64 one, __u64 other, __u64 length)
+{
+	for (__u64 at = 0; at < SAME_MOST; at += sizeof(__u64)) {
+		if (at + sizeof(__u64) >= length)
+			break;
+		if (!same_word(index, one + at, other + at))
+			return 0;
+	}
+	length -= sizeof(__u64);
+	return same_word(index, one + length, other + length);
+}
+
+/* What was typed for the path `text`, which was walked just before, where that is not the same. */
+__noinline int disk_typed(__u32 index, __u64 text, __u64 typed)
+{
+	struct slot *slot = slot_at(index);
+	struct disk *disk;
+	long length;
+	__u64 at;
+
+	if (!slot)
+		return 0;
+	disk = (struct disk *)slot->record;
+	at = slot->length;
+	length = append_string(slot, PATH_LENGTH, (void *)typed, bpf_probe_read_user_str);
+	if (length <= 0)
+		return 0;
+	if (length == disk_length(disk, text) && length >= (long)sizeof(__u64) &&
+	    length <= SAME_MOST && same_bytes(index, at - length, at, length))
+		slot->length = at;
+	else
+		disk_length(disk, text + 1) = length;
+	return 0;
+}
+
+/*
+ * A path as it was asked for: what was typed, after the directory it counts from. `notes` is 0, or
+ * PATH_FOLLOWED.
+ */
+__noinline int disk_asked(__u32 index, __u64 text, int directory, __u64 typed, __u32 notes)
+{
+	struct task_struct *task = (void *)bpf_get_current_task();
+	struct fs_struct *fs = BPF_CORE_READ(task, fs);
+	struct slot *slot = slot_at(index);
+	__u64 from = (__u64)&fs->root;
+	struct disk *disk;
+	struct file *file;
+	long length;
+	char first = 0;
+	__u64 begin, at;
+
+	if (!slot)
+		return 0;
+	disk = (struct disk *)slot->record;
+	begin = slot->length;
+	notes |= PATH_TYPED;
+	bpf_probe_read_user(&first, sizeof(first), (void *)typed);
+	walk_path(index, from);
+	/* Its path is more than a slash. */
+	if (slot->walk.position != WALK_MAX - 1)
+		notes |= PATH_CHROOT;
+	if (first != '/') {
+		from = (__u64)&fs->pwd;
+		if (directory != AT_FDCWD) {
+			file = file_of(directory);
+			from = file ? (__u64)&file->f_path : 0;
+		}
+		if (from)
+			walk_path(index, from);
+		else
+			notes |= PATH_RELATIVE;
+	}
+	if (from) {
+		notes |= slot->walk.notes;
+		/* The root directory is the slash that the rest begins with. */
+		if (slot->walk.position != WALK_MAX - 1)
+			append_walked(slot);
+		at = slot->length;
+		if (first != '/' && at < RECORD_MAX) {
+			slot->record[at] = '/';
+			slot->length = at + 1;
+		}
+	}
+	length = append_string(slot, PATH_LENGTH, (void *)typed, bpf_probe_read_user_str);
+	if (length < 0)
+		notes |= PATH_CUT;
+	else
+		disk_length(disk, text + 1) = length;
+	disk_note(disk, text, notes);
+	disk_length(disk, text) = slot->length - begin;
+	return 0;
+}
+
+#endif
