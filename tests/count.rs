@@ -40,7 +40,10 @@ fn commands(count: usize) -> String {
 /// with the lines before it.
 fn totals(lines: &[Value], family: &str) -> (u64, u64) {
     let end = lines.last().unwrap();
-    let written = of_kind(lines, &format!("session.{family}")).len() as u64;
+    let mut written = of_kind(lines, &format!("session.{family}")).len() as u64;
+    if family == "network" {
+        written += of_kind(lines, "session.local_connect").len() as u64;
+    }
     assert_eq!(end["events"][family], written, "{end}");
     let lost = of_kind(lines, "session.lost");
     let of_family = lost.iter().filter(|line| line["family"] == family);

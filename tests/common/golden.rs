@@ -43,14 +43,14 @@ pub fn writer() -> Writer {
         hostname: "web-1",
         labels: &[("role".into(), "leader".into())],
     });
-    let count_up = |pool: &mut [u8]| {
+    Writer::new(host, ids(), Clock::fixed(1_688_488_940_000_000_000))
+}
+
+/// Ids that count up.
+pub fn ids() -> Ids {
+    Ids::with(|pool| {
         for (index, id) in pool.chunks_mut(16).enumerate() {
             id.fill(index as u8);
         }
-    };
-    Writer::new(
-        host,
-        Ids::with(count_up),
-        Clock::fixed(1_688_488_940_000_000_000),
-    )
+    })
 }

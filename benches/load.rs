@@ -1,0 +1,155 @@
+//! The work that the benchmarks time: `load WORK ...` does it and prints the nanoseconds it took.
+//!
+//! `commands N [BYTES]` runs this program N times, with an argument of so many bytes; `opens N`
+//! opens and closes a file; `connects N ADDRESS` connects to a server; `calls N` makes the cheapest
+//! system call. `serve` is that server: it prints its address and accepts until its input ends.
+//! `logins N` makes N sessions of two processes each, as sshd does, and keeps them until its input
+//! ends.
+
+use std::fs::{self, File};
+use std::io::{self, Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::os::fd::AsRawFd;
+use std::process::{Command, Stdio, exit};
+use std::time::Instant;
+
+type Outcome = Result<(), Box<dyn std::error::Error>>;
+
+fn main() -> Outcome {
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    match words[..] {
+        ["commands", count] => timed(count, || command("")),
+        ["commands", count, bytes] => {
+            let argument = "x".repeat(bytes.parse()?);
+            timed(count, || command(&argument))
+        }
+        ["nothing", ..] => Ok(()),
+        ["opens", count] => timed(count, || File::open("/etc/passwd").map(drop)),
+        ["connects", count, address] => timed(count, || connect(address)),
+        ["calls", count] => timed(count, || {
+            std::hint::black_box(std::os::unix::process::parent_id());
+            Ok(())
+        }),
+        ["serve"] => serve(),
+        ["logins", count, uid] => logins(count.parse()?, uid.parse()?),
+        _ => Err(format!("no such work: {words:?}").into()),
+    }
+}
+
+fn timed(count: &str, mut work: impl FnMut() -> io::Result<()>) -> Outcome {
+    let count: u64 = count.parse()?;
+    let start = Instant::now();
+    for _ in 0..count {
+        work()?;
+    }
+    println!("{}", start.elapsed().as_nanos());
+    Ok(())
+}
+
+/// This program is static, so that a command is not a dozen opens as well.
+fn command(argument: &str) -> io::Result<()> {
+    let status = Command::new("/proc/self/exe")
+        .args(["nothing", argument])
+        .stdin(Stdio::null())
+        .status()?;
+    match status.success() {
+        true => Ok(()),
+        false => Err(io::Error::other(status.to_string())),
+    }
+}
+
+/// Ends with a reset, so that no port stays behind to run out of.
+fn connect(address: &str) -> io::Result<()> {
+    let stream = TcpStream::connect(address)?;
+    let linger = libc::linger {
+        l_onoff: 1,
+        l_linger: 0,
+    };
+    // SAFETY: the option reads a structure of this type and size.
+    let result = unsafe {
+        libc::setsockopt(
+            stream.as_raw_fd(),
+            libc::SOL_SOCKET,
+            libc::SO_LINGER,
+            (&raw const linger).cast(),
+            size_of_val(&linger) as u32,
+        )
+    };
+    match result {
+        0 => Ok(()),
+        _ => Err(io::Error::last_os_error()),
+    }
+}
+
+fn serve() -> Outcome {
+    let listener = TcpListener::bind("127.0.0.1:0")?;
+    println!("{}", listener.local_addr()?);
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            drop(stream);
+        }
+    });
+    until_input_ends()
+}
+
+fn until_input_ends() -> Outcome {
+    io::stdin().read_to_end(&mut Vec::new())?;
+    Ok(())
+}
+
+/// Each login is a process named sshd that takes an audit session id for the user, and the user's
+/// side of it, which becomes the user, opens a file, and forks once.
+fn logins(count: usize, uid: u32) -> Outcome {
+    let mut alive = [0; 2];
+    // SAFETY: the array has room for both ends.
+    if unsafe { libc::pipe(alive.as_mut_ptr()) } != 0 {
+        return Err(io::Error::last_os_error().into());
+    }
+    fs::write("/proc/self/comm", "sshd")?;
+    for _ in 0..count {
+        // SAFETY: this process has one thread.
+        if unsafe { libc::fork() } == 0 {
+            exit(i32::from(monitor(alive, uid).is_err()));
+        }
+    }
+    // Each process of a session has written one byte once it is there.
+    let mut there = 0;
+    let mut bytes = [0; 4096];
+    while there < 2 * count {
+        // SAFETY: reads into an array of that length.
+        let read = unsafe { libc::read(alive[0], bytes.as_mut_ptr().cast(), bytes.len()) };
+        there += usize::try_from(read).map_err(|_| io::Error::last_os_error())?;
+    }
+    println!("{there}");
+    io::stdout().flush()?;
+    until_input_ends()?;
+    // SAFETY: ends the group of this process, which is its own leader.
+    unsafe { libc::kill(0, libc::SIGKILL) };
+    Ok(())
+}
+
+/// Stays until the user's side has done its first act, by which the session is born.
+fn monitor(alive: [i32; 2], uid: u32) -> Outcome {
+    fs::write("/proc/self/loginuid", uid.to_string())?;
+    let mut born = [0; 2];
+    // SAFETY: this process has one thread, and the array has room for both ends.
+    unsafe {
+        if libc::pipe(born.as_mut_ptr()) != 0 {
+            return Err(io::Error::last_os_error().into());
+        }
+        if libc::fork() != 0 {
+            libc::close(born[1]);
+            libc::read(born[0], [0u8].as_mut_ptr().cast(), 1);
+            return Ok(());
+        }
+        libc::setresuid(uid, uid, uid);
+        drop(File::open("/etc/passwd")?);
+        libc::close(born[1]);
+        libc::fork();
+        libc::write(alive[1], [0u8].as_ptr().cast(), 1);
+        loop {
+            libc::pause();
+        }
+    }
+}

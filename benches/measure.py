@@ -1,0 +1,310 @@
+"""Runs the measurements of benches/run, and writes what came out."""
+
+import argparse
+import csv
+import os
+import pathlib
+import re
+import subprocess
+import time
+
+import report
+from host import ACCOUNT, Auditd, Bpftrace, Host, Nobody, Recorderd, patiently
+
+ROUNDS = 5
+LOOPS = {"commands": 2000, "opens": 200_000, "connects": 20_000, "calls": 2_000_000}
+# Peers take much longer per open.
+PEER_LOOPS = {"commands": 1000, "opens": 20_000, "connects": 5_000}
+
+
+class Results:
+    """What was measured: a row for each single run."""
+
+    def __init__(self):
+        self.rows = []
+
+    def add(self, section, work, mode, value, unit):
+        self.rows.append((section, work, mode, value, unit))
+        print(f"{section}\t{work}\t{mode}\t{value:.6g} {unit}", flush=True)
+
+
+class Bench:
+    def __init__(self, arguments):
+        self.binary = arguments.recorderd
+        self.json = arguments.json
+        self.rounds = arguments.rounds
+        self.results = Results()
+        self.host = Host(arguments.load)
+        self.load = str(self.host.load)
+        self.server = subprocess.Popen(
+            [self.load, "serve"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+        self.address = self.server.stdout.readline().strip()
+        self.make_project()
+
+    def close(self):
+        self.server.stdin.close()
+        self.server.wait()
+        self.host.close()
+
+    def recorder(self, config=""):
+        return Recorderd(self.host, self.binary, config)
+
+    # Work
+
+    def loop(self, work, count):
+        words = [self.load, work, str(count)]
+        return words + [self.address] if work == "connects" else words
+
+    def in_session(self, work, count):
+        """Nanoseconds for each turn of a loop in a login."""
+        done = self.host.ssh(" ".join(self.loop(work, count)))
+        return int(done.stdout) / count
+
+    def outside(self, work, count):
+        """The same outside any login."""
+        done = subprocess.run(self.loop(work, count), check=True, capture_output=True, text=True)
+        return int(done.stdout) / count
+
+    def make_project(self):
+        """A small C project, a tree of files, and a repository, for real work."""
+        folder = self.host.folder / "project"
+        folder.mkdir()
+        for index in range(24):
+            body = "".join(
+                f"int f{index}_{part}(int x) {{ return printf(\"%d\", x + {part}); }}\n"
+                for part in range(40)
+            )
+            (folder / f"part{index}.c").write_text("#include <stdio.h>\n" + body)
+        (folder / "main.c").write_text("int main(void) { return 0; }\n")
+        objects = " ".join(f"part{index}.o" for index in range(24)) + " main.o"
+        (folder / "Makefile").write_text(
+            f"program: {objects}\n\tgcc -o $@ $^\nclean:\n\trm -f program *.o\n"
+        )
+        tree = self.host.folder / "tree"
+        subprocess.run(["cp", "-r", "/usr/include/linux", tree], check=True)
+        git = ["git", "-c", "user.name=bench", "-c", "user.email=bench@localhost"]
+        for words in ["init", "-q"], ["add", "."], ["commit", "-qm", "tree"]:
+            subprocess.run([*git, "-C", tree, *words], check=True)
+        subprocess.run(["chown", "-R", ACCOUNT, folder, tree], check=True)
+
+    def real(self):
+        base = self.host.folder
+        return {
+            "tar": f"for i in 1 2 3 4 5; do tar -C {base} -cf - tree | cat > /dev/null; done",
+            "find -exec": f"find {base}/tree/netfilter* -type f -exec /bin/true {{}} \\;",
+            "parallel build": f"make -s -C {base}/project clean && make -s -j2 -C {base}/project",
+            "git clone": "for i in 1 2 3; do "
+            f"rm -rf /tmp/bench-clone-$$; git clone -q {base}/tree /tmp/bench-clone-$$; done; "
+            "rm -rf /tmp/bench-clone-$$",
+        }
+
+    # Measurements
+
+    def loops(self):
+        """Recorded loops and real work, bare, ours and peers in turn."""
+        recorders = {
+            "bare": lambda: Nobody(self.host),
+            "recorderd": self.recorder,
+            "auditd": lambda: Auditd(self.host),
+            "bpftrace": lambda: Bpftrace(self.host),
+        }
+        for turn in range(self.rounds):
+            names = list(recorders)
+            # Nobody is always the first.
+            names = names[turn % len(names) :] + names[: turn % len(names)]
+            for name in names:
+                try:
+                    recorder = recorders[name]()
+                except (RuntimeError, TimeoutError, OSError) as error:
+                    print(f"{name} does not work here: {error}")
+                    recorders.pop(name)
+                    continue
+                try:
+                    self.recorded(name)
+                    if name in ("bare", "recorderd"):
+                        for work, count in LOOPS.items():
+                            self.results.add(
+                                "outside", work, name, self.outside(work, count), "ns"
+                            )
+                        self.redis(name)
+                finally:
+                    recorder.close()
+
+    def recorded(self, name):
+        loops = LOOPS if name in ("bare", "recorderd") else PEER_LOOPS
+        for work in PEER_LOOPS:
+            self.results.add("loop", work, name, self.in_session(work, loops[work]), "ns")
+        for work, command in self.real().items():
+            start = time.monotonic()
+            self.host.ssh(command)
+            self.results.add("real", work, name, time.monotonic() - start, "s")
+
+    def redis(self, name):
+        with subprocess.Popen(
+            ["redis-server", "--port", "0", "--unixsocket", f"{self.host.folder}/redis",
+             "--save", "", "--appendonly", "no"],
+            stdout=subprocess.DEVNULL,
+        ) as server:
+            socket = self.host.folder / "redis"
+            patiently("redis", socket.exists)
+            done = subprocess.run(
+                ["redis-benchmark", "-s", socket, "-t", "get,set", "-n", "100000", "-c", "50",
+                 "--csv"],
+                check=True, capture_output=True, text=True,
+            )
+            server.terminate()
+        for line in done.stdout.splitlines()[1:]:
+            test, rate = line.replace('"', "").split(",")[:2]
+            self.results.add("outside", f"redis {test}", name, 1e9 / float(rate), "ns")
+
+    def burst(self):
+        """As many opens as so many producers can make; what of them is in the log."""
+        count = 300_000
+        for producers in 1, 2, 4:
+            recorder = self.recorder()
+            try:
+                cpu = recorder.cpu()
+                command = self.host.session(" ".join(self.loop("opens", count)))
+                running = [
+                    subprocess.Popen(command, stdout=subprocess.PIPE, stdin=subprocess.DEVNULL)
+                    for _ in range(producers)
+                ]
+                longest = max(int(process.communicate()[0]) for process in running)
+                ends = recorder.wait_for_ends(producers)
+                written = sum(end["events"]["disk"] for end in ends)
+                lost = sum(end["losses"]["disk"] for end in ends)
+                work = f"{producers} producers"
+                add = self.results.add
+                add("burst", work, "opens per second", producers * count / longest * 1e9, "")
+                add("burst", work, "written", written, "")
+                add("burst", work, "lost", lost, "")
+                add("burst", work, "daemon per event", (recorder.cpu() - cpu) / written, "ns")
+                add("burst", work, "memory", recorder.status("RssAnon"), "KiB")
+                size = os.stat(recorder.log()).st_size
+                lines = int(subprocess.check_output(["wc", "-l", recorder.log()]).split()[0])
+                add("burst", work, "log per event", size / lines, "bytes")
+            finally:
+                recorder.close()
+
+    def command_cost(self):
+        """What a command costs the daemon: the program is static and opens nothing."""
+        for turn in range(self.rounds):
+            for size in 1, 65536:
+                recorder = self.recorder()
+                try:
+                    # The login itself, with all it opens, is told apart by a login without work.
+                    self.host.ssh("true")
+                    recorder.wait_for_ends(1)
+                    before = recorder.cpu()
+                    self.host.ssh("true")
+                    recorder.wait_for_ends(2)
+                    login = recorder.cpu() - before
+                    count = 3000 if size == 1 else 500
+                    before = recorder.cpu()
+                    done = self.host.ssh(f"{self.load} commands {count} {size}")
+                    recorder.wait_for_ends(3)
+                    cost = (recorder.cpu() - before - login) / count
+                    self.results.add("cost", f"argv of {size} bytes", "daemon", cost, "ns")
+                    self.results.add(
+                        "cost", f"argv of {size} bytes", "loop", int(done.stdout) / count, "ns"
+                    )
+                finally:
+                    recorder.close()
+
+    def start(self):
+        """From exec to ready, and what an idle daemon takes."""
+        for turn in range(self.rounds * 2):
+            recorder = self.recorder()
+            self.results.add("start", "exec to ready", "recorderd", recorder.start_seconds, "s")
+            self.results.add("start", "peak", "recorderd", recorder.status("VmHWM"), "KiB")
+            recorder.close()
+        recorder = self.recorder()
+        time.sleep(2)
+        switches = recorder.status("voluntary_ctxt_switches")
+        time.sleep(20)
+        switches = recorder.status("voluntary_ctxt_switches") - switches
+        self.results.add("idle", "wake-ups per second", "recorderd", switches / 20, "")
+        self.results.add("idle", "memory", "recorderd", recorder.status("RssAnon"), "KiB")
+        recorder.close()
+        for name in sorted(pathlib.Path(self.binary).parent.glob("recorderd-*")):
+            if name.suffix == "":
+                self.results.add("size", name.name, "recorderd", name.stat().st_size, "bytes")
+
+    def many(self):
+        """Sessions that are there and do nothing, beside one that works."""
+        uid = subprocess.check_output(["id", "-u", ACCOUNT], text=True).strip()
+        for sessions in 1, 100, 10_000:
+            recorder = self.recorder()
+            try:
+                crowd = subprocess.Popen(
+                    [self.load, "logins", str(sessions - 1), uid], start_new_session=True,
+                    stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+                )
+                crowd.stdout.readline()
+                # What each opened at its birth is written, three seconds later at the most.
+                time.sleep(5)
+                work = f"{sessions} sessions"
+                self.results.add("many", work, "memory", recorder.status("RssAnon"), "KiB")
+                for turn in range(3):
+                    before = recorder.cpu()
+                    loop = self.in_session("opens", LOOPS["opens"])
+                    end = recorder.wait_for_ends(turn + 1)[-1]
+                    cost = (recorder.cpu() - before) / end["events"]["disk"]
+                    self.results.add("many", work, "loop", loop, "ns")
+                    self.results.add("many", work, "daemon per event", cost, "ns")
+                    self.results.add("many", work, "lost", end["losses"]["disk"], "")
+                crowd.stdin.close()
+                crowd.wait()
+            finally:
+                recorder.close()
+
+    def lines(self):
+        """What a line of JSON costs, in time and in instructions."""
+        done = subprocess.run(
+            [self.json, "--bench", "--warm-up-time", "1", "--measurement-time", "3"],
+            check=True, capture_output=True, text=True,
+        )
+        units = {"ns": 1, "µs": 1000, "ms": 1e6}
+        found = re.findall(r"(\w+)/(\w+)\s+time:\s+\[\S+ \S+ (\S+) (\S+)", done.stdout)
+        for event, who, value, unit in found:
+            self.results.add("json", event, who, float(value) * units[unit], "ns")
+        for event in "command", "network":
+            for who in "own", "serde":
+                few, many = (self.instructions(event, who, count) for count in (1000, 3000))
+                name = {"own": "own", "serde": "serde_json"}[who]
+                self.results.add("instructions", event, name, (many - few) / 2000, "")
+
+    def instructions(self, event, who, count):
+        with open(self.host.folder / "callgrind", "w+") as out:
+            subprocess.run(
+                ["valgrind", "--tool=callgrind", f"--callgrind-out-file={out.name}",
+                 self.json, "count", event, who, str(count)],
+                check=True, capture_output=True, text=True,
+            )
+            return int(re.search(r"^summary: (\d+)", out.read(), re.M).group(1))
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    for name in "recorderd", "load", "json":
+        parser.add_argument(f"--{name}", required=True)
+    parser.add_argument("--results", required=True, type=pathlib.Path)
+    parser.add_argument("--rounds", type=int, default=ROUNDS)
+    parser.add_argument("--only", nargs="*", help="measurements to make, instead of all")
+    arguments = parser.parse_args()
+    bench = Bench(arguments)
+    try:
+        for name in arguments.only or ["lines", "start", "loops", "burst", "command_cost", "many"]:
+            getattr(bench, name)()
+    finally:
+        bench.close()
+    with open(arguments.results / "raw.csv", "w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["section", "work", "mode", "value", "unit"])
+        writer.writerows(bench.results.rows)
+    report.write(arguments.results, bench.results.rows)
+
+
+if __name__ == "__main__":
+    main()
