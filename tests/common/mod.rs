@@ -6,6 +6,7 @@
 pub mod golden;
 pub mod lines;
 pub mod schema;
+pub mod ways;
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read};
@@ -14,11 +15,11 @@ use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitCode, Stdio};
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
-use libtest_mimic::{Arguments, Failed, Trial};
+use libtest_mimic::{Arguments, Conclusion, Failed, Trial};
 use serde_json::Value;
 
 pub use lines::*;
@@ -36,23 +37,38 @@ pub const TWO: &str = "recorded-two";
 /// For what a shell can't do.
 pub const PYTHON: &str = "/usr/bin/python3";
 
+/// The same, on a host that several tests share.
+pub type TestOn = (&'static str, fn(&Host) -> Outcome);
+
 /// How long anything that happens at once may take on a loaded machine.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Runs the tests of a file one after the other: each has the kernel's hooks to itself. Without
 /// root they count as ignored.
 pub fn main(tests: &[Test]) -> ExitCode {
+    let trials = tests.iter().map(|(name, test)| Trial::test(*name, *test));
+    run(trials).exit_code()
+}
+
+/// The same for tests that share a host, each with sessions of its own.
+pub fn main_on(start: fn() -> Host, tests: &[TestOn]) -> ExitCode {
+    let host = Arc::new(OnceLock::new());
+    let trials = tests.iter().map(|(name, test)| {
+        let (host, test) = (host.clone(), *test);
+        Trial::test(*name, move || test(host.get_or_init(start)))
+    });
+    run(trials).exit_code()
+}
+
+fn run(trials: impl Iterator<Item = Trial>) -> Conclusion {
     let mut arguments = Arguments::from_args();
     arguments.test_threads = Some(1);
     let root = is_root();
     if !root {
         println!("skipped: needs root");
     }
-    let trials = tests
-        .iter()
-        .map(|(name, test)| Trial::test(*name, *test).with_ignored_flag(!root))
-        .collect();
-    libtest_mimic::run(&arguments, trials).exit_code()
+    let trials = trials.map(|trial| trial.with_ignored_flag(!root)).collect();
+    libtest_mimic::run(&arguments, trials)
 }
 
 fn is_root() -> bool {
@@ -106,7 +122,7 @@ impl Drop for Folder {
 pub struct Process {
     pub child: Child,
     /// What it has written to standard error so far.
-    errors: std::sync::Arc<Mutex<Vec<String>>>,
+    errors: Arc<Mutex<Vec<String>>>,
 }
 
 impl Process {
@@ -119,7 +135,7 @@ impl Process {
             });
         }
         let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
-        let errors = std::sync::Arc::new(Mutex::new(Vec::new()));
+        let errors = Arc::new(Mutex::new(Vec::new()));
         let lines = BufReader::new(child.stderr.take().unwrap()).lines();
         let into = errors.clone();
         std::thread::spawn(move || {
@@ -256,8 +272,8 @@ impl Host {
         )
     }
 
-    /// The whole log so far, each line held against the schema.
-    pub fn log(&self) -> Vec<Value> {
+    /// The whole log so far, as it stands.
+    pub fn text(&self) -> String {
         let host = fs::read_to_string(self.folder.path().join("host_uuid")).unwrap_or_default();
         let path = self
             .folder
@@ -265,16 +281,39 @@ impl Host {
             .join("log")
             .join(host.trim())
             .join("events.log");
-        let text = fs::read(&path).unwrap_or_default();
-        let whole = text
-            .iter()
-            .rposition(|byte| *byte == b'\n')
-            .map_or(0, |end| end + 1);
-        String::from_utf8(text[..whole].to_vec())
-            .expect("the log is UTF-8")
-            .lines()
-            .map(schema::check)
-            .collect()
+        let mut text = fs::read(&path).unwrap_or_default();
+        let whole = text.iter().rposition(|byte| *byte == b'\n');
+        text.truncate(whole.map_or(0, |end| end + 1));
+        String::from_utf8(text).expect("the log is UTF-8")
+    }
+
+    /// The same line by line, each held against the schema.
+    pub fn log(&self) -> Vec<Value> {
+        self.text().lines().map(schema::check).collect()
+    }
+
+    /// Runs a command over ssh in a session of its own; returns the lines of that.
+    pub fn did(&self, user: &str, command: &str) -> Vec<Value> {
+        self.ssh(user, command);
+        self.session(command)
+    }
+
+    /// Waits until the session whose shell was given this command has ended; returns its lines.
+    pub fn session(&self, command: &str) -> Vec<Value> {
+        let local = format!(r#""addr.local":"127.0.0.1:{}","#, self.port);
+        let given = format!(r#""argv":["-c",{}]"#, Value::from(command));
+        patiently(&format!("the session of {command}"), || {
+            let text = self.text();
+            text.lines()
+                .filter(|line| line.contains(&given))
+                .find_map(|line| {
+                    let sid = format!(r#""sid":{}"#, schema::check(line)["sid"]);
+                    let lines: Vec<_> = text.lines().filter(|line| line.contains(&sid)).collect();
+                    let is_over = lines.last()?.contains(r#""event":"session.end""#);
+                    (is_over && lines[0].contains(&local))
+                        .then(|| lines.into_iter().map(schema::check).collect())
+                })
+        })
     }
 
     /// Waits until `count` sessions of this server have ended; returns the lines of each, in the
