@@ -6,9 +6,11 @@
 /* The numbers of the calls are different ones on all architectures, so that each tells its call. */
 #define X86_OPEN 2
 #define X86_CREAT 85
+#define X86_OPEN_BY_HANDLE_AT 304
+#define ARM64_OPEN_BY_HANDLE_AT 265
 #define OPENAT2 437
 
-/* What was asked for; the path counts from `directory` unless it begins with a slash. */
+/* What was asked for; the path, if any, counts from `directory` unless it begins with a slash. */
 struct asked {
 	int directory;
 	__u32 flags;
@@ -16,7 +18,7 @@ struct asked {
 	unsigned long mode;
 };
 
-static __always_inline struct asked asked_by(__s64 number)
+static __always_inline struct asked asked_by(__s32 number)
 {
 	struct asked asked = {.directory = AT_FDCWD};
 
@@ -39,6 +41,10 @@ static __always_inline struct asked asked_by(__s64 number)
 		bpf_probe_read_user(&asked.mode, sizeof(asked.mode),
 				    (void *)syscall_argument(2) + sizeof(__u64));
 		break;
+	case X86_OPEN_BY_HANDLE_AT:
+	case ARM64_OPEN_BY_HANDLE_AT:
+		asked.flags = syscall_argument(2);
+		break;
 	default:
 		asked.directory = syscall_argument(0);
 		asked.path = syscall_argument(1);
@@ -52,7 +58,7 @@ static __always_inline struct asked asked_by(__s64 number)
  * Whether sshd is about to write there who logged in (`ExposeAuthInfo yes`). The login is complete
  * then, and no program of the user runs yet that could write something else there.
  */
-__noinline int is_identity(__s64 number)
+__noinline int is_identity(__s32 number)
 {
 	struct task_struct *task = (void *)bpf_get_current_task();
 	int path = number != X86_OPEN && number != X86_CREAT;
@@ -70,7 +76,7 @@ __noinline int is_identity(__s64 number)
 }
 
 /* A global function, so that the verifier looks at it once, whatever was found out before. */
-__noinline int open_send(__u64 session, __s64 number, long result, int identity)
+__noinline int open_send(__u64 session, __s32 number, long result, int identity)
 {
 	struct asked asked = asked_by(number);
 	__u32 operation = DISK_OPEN;
@@ -90,9 +96,12 @@ __noinline int open_send(__u64 session, __s64 number, long result, int identity)
 		disk->mode = asked.mode;
 	if (file) {
 		disk_walked(slot->index, DISK_PATH, (__u64)&file->f_path);
-		disk_typed(slot->index, DISK_PATH, asked.path);
-	} else {
+		if (asked.path)
+			disk_typed(slot->index, DISK_PATH, asked.path);
+	} else if (asked.path) {
 		disk_asked(slot->index, DISK_PATH, asked.directory, asked.path, PATH_FOLLOWED);
+	} else {
+		disk_note(disk, DISK_PATH, PATH_RELATIVE);
 	}
 	disk_send(slot, identity);
 	return 0;

@@ -253,7 +253,8 @@ struct pt_regs {
 /* What a syscall exit tracepoint hands over; its format file in tracefs shows these offsets. */
 struct syscall_exit {
 	__u64 common;
-	__s64 number;
+	__s32 number;
+	__s32 unset;
 	__s64 result;
 };
 

@@ -3,6 +3,7 @@
 #include "session.bpf.c"
 #include "command.bpf.c"
 #include "disk.bpf.c"
+#include "change.bpf.c"
 #include "network.bpf.c"
 
 /* Never called: it keeps the types of record.h in the BTF, where tests/layout.rs looks for them. */

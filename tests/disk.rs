@@ -9,13 +9,15 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::process::ExitCode;
 
 use base64::engine::{Engine, general_purpose::STANDARD};
-use common::{Host, ONE, Outcome, PYTHON, created, disk, of_kind, opened_in, typed};
+use common::{Host, ONE, Outcome, PYTHON, created, disk, of_kind, opened_in, plains, typed};
 use libc::{O_APPEND, O_CLOEXEC, O_CREAT, O_RDWR, O_TRUNC, O_WRONLY};
 
 fn main() -> ExitCode {
     common::main(&[
         ("every way to a file", ways),
         ("every way to open", flags),
+        ("every call that opens", calls),
+        ("a file by its handle", by_handle),
         ("a file that can't be opened", failed),
         ("names that are not text", bytes),
         ("a file that is gone", gone),
@@ -86,6 +88,85 @@ fn flags() -> Outcome {
             disk(ONE, "bash", &file, 0, 0),
         ]
     );
+    Ok(())
+}
+
+/// creat, openat2 with its restrictions, a path only, and a file that never has a name
+fn calls() -> Outcome {
+    let host = Host::start();
+    let folder = host.folder.shared();
+    let here = folder.display();
+    let script = format!(
+        r#"cd {here}; {PYTHON} -Ic '
+import ctypes, os, struct
+libc = ctypes.CDLL(None)
+assert libc.creat(b"file", 0o640) > 0
+os.mkdir("below")
+how = struct.pack("QQQ", os.O_RDWR | os.O_CREAT, 0o600, 8)
+assert libc.syscall(437, -100, b"below/../new", how, len(how)) > 0
+assert libc.syscall(437, -100, b"/new", struct.pack("QQQ", 0, 0, 0x10), 24) > 0
+assert libc.syscall(437, -100, b"below/../../out", how, len(how)) < 0
+os.open("file", os.O_PATH)
+temporary = os.open(".", os.O_TMPFILE | os.O_WRONLY, 0o604)
+print(os.fstat(temporary).st_ino)
+'"#
+    );
+    let inode = host.ssh(ONE, &script);
+    let lines = host.sessions(1).remove(0);
+    let [file, new] = ["file", "new"].map(|name| format!("{here}/{name}"));
+    let python = "python3";
+    let creating = O_WRONLY | O_CREAT | O_TRUNC;
+    let made = created(ONE, python, &new, O_RDWR | O_CREAT, "0600");
+    let outside = format!("{here}/below/../../out");
+    let temporary = format!("{here}/#{}", inode.trim());
+    let flags = libc::O_TMPFILE | O_WRONLY | O_CLOEXEC;
+    let temporary = typed(&created(ONE, python, &temporary, flags, "0604"), ".");
+    assert_eq!(
+        opened_in(&folder, &lines),
+        [
+            typed(&created(ONE, python, &file, creating, "0640"), "file"),
+            typed(&made, "below/../new"),
+            typed(&disk(ONE, python, &new, 0, 0), "/new"),
+            typed(
+                &disk(ONE, python, &outside, O_RDWR | O_CREAT, -libc::EXDEV),
+                "below/../../out"
+            ),
+            typed(
+                &disk(ONE, python, &file, libc::O_PATH | O_CLOEXEC, 0),
+                "file"
+            ),
+            temporary.replace(r#""return_code":0"#, r#""return_code":0,"deleted":true"#),
+        ]
+    );
+    Ok(())
+}
+
+/// No path at all is typed then
+fn by_handle() -> Outcome {
+    let host = Host::start();
+    let folder = host.folder.shared();
+    let here = folder.display();
+    fs::write(folder.join("file"), "")?;
+    let script = format!(
+        r#"cd {here}; {PYTHON} -Ic '
+import ctypes, os
+libc = ctypes.CDLL(None)
+handle = ctypes.create_string_buffer(136)
+handle[0] = 128
+mount = ctypes.c_int()
+assert not libc.name_to_handle_at(-100, b"file", handle, ctypes.byref(mount), 0)
+os.rename("file", "moved")
+assert libc.open_by_handle_at(os.open(".", os.O_RDONLY), handle, os.O_WRONLY) > 0
+assert libc.open_by_handle_at(-1, handle, os.O_RDONLY) < 0
+'"#
+    );
+    host.ssh("root", &script);
+    let lines = host.sessions(1).remove(0);
+    let moved = disk("root", "python3", &format!("{here}/moved"), O_WRONLY, 0);
+    assert_eq!(opened_in(&folder, &lines), [moved]);
+    let nowhere = disk("root", "python3", "", 0, -libc::EBADF);
+    let nowhere = nowhere.replace(r#""operation""#, r#""path_incomplete":true,"operation""#);
+    assert!(plains(&lines, "session.disk").contains(&nowhere));
     Ok(())
 }
 

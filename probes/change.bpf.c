@@ -1,0 +1,201 @@
+/* SPDX-License-Identifier: Apache-2.0 OR (MIT AND GPL-2.0-only) */
+/* session.disk: what is done to files beside opening them, and each attempt to. */
+#include "disk.h"
+#include "syscall.h"
+
+#define AT_SYMLINK_NOFOLLOW 0x100
+#define AT_REMOVEDIR 0x200
+#define AT_SYMLINK_FOLLOW 0x400
+#define AT_EMPTY_PATH 0x1000
+#define UMOUNT_NOFOLLOW 8
+#define MS_BIND 4096
+#define MS_MOVE 8192
+#define MOVE_MOUNT_F_SYMLINKS 1
+#define MOVE_MOUNT_F_EMPTY_PATH 4
+#define MOVE_MOUNT_T_EMPTY_PATH 0x40
+
+/* The place of an argument. */
+enum place { NONE, FIRST, SECOND, THIRD, FOURTH, FIFTH };
+
+/* What a system call does, and which of its arguments is what. */
+struct call {
+	__u8 operation;
+	__u8 directory; /* that the path counts from; without a path, the file itself */
+	__u8 path;
+	__u8 target_directory;
+	__u8 target;
+	__u8 content; /* of a symbolic link */
+	__u8 flags;
+	__u8 mode;
+	__u8 value; /* of struct disk */
+	__u8 owner; /* the group is the next one */
+	__u8 name;
+	__u8 follows;	    /* whether a link at the end of the path is followed, */
+	__u16 other;	    /* unless this flag is given */
+	__u16 may_be_empty; /* with this flag, an empty path is the directory itself */
+	__u16 target_may_be_empty;
+};
+
+/*
+ * By number. Those of x86 and of arm64 are different ones, and from 424 on the same.
+ */
+static const struct call calls[512] = {
+    /* x86 */
+    [76] = {DISK_TRUNCATE, .path = FIRST, .value = SECOND, .follows = 1},
+    [77] = {DISK_TRUNCATE, .directory = FIRST, .value = SECOND},
+    [82] = {DISK_RENAME, .path = FIRST, .target = SECOND},
+    [83] = {DISK_MKDIR, .path = FIRST, .mode = SECOND},
+    [84] = {DISK_RMDIR, .path = FIRST},
+    [86] = {DISK_LINK, .path = FIRST, .target = SECOND},
+    [87] = {DISK_UNLINK, .path = FIRST},
+    [88] = {DISK_SYMLINK, .content = FIRST, .path = SECOND},
+    [90] = {DISK_CHMOD, .path = FIRST, .mode = SECOND, .follows = 1},
+    [91] = {DISK_CHMOD, .directory = FIRST, .mode = SECOND},
+    [92] = {DISK_CHOWN, .path = FIRST, .owner = SECOND, .follows = 1},
+    [93] = {DISK_CHOWN, .directory = FIRST, .owner = SECOND},
+    [94] = {DISK_CHOWN, .path = FIRST, .owner = SECOND},
+    [133] = {DISK_MKNOD, .path = FIRST, .mode = SECOND, .value = THIRD},
+    [165] = {DISK_MOUNT, .path = FIRST, .target = SECOND, .name = THIRD, .flags = FOURTH,
+	     .follows = 1},
+    [166] = {DISK_UMOUNT, .path = FIRST, .flags = SECOND, .follows = 1, .other = UMOUNT_NOFOLLOW},
+    [188] = {DISK_SETXATTR, .path = FIRST, .name = SECOND, .flags = FIFTH, .follows = 1},
+    [189] = {DISK_SETXATTR, .path = FIRST, .name = SECOND, .flags = FIFTH},
+    [190] = {DISK_SETXATTR, .directory = FIRST, .name = SECOND, .flags = FIFTH},
+    [197] = {DISK_REMOVEXATTR, .path = FIRST, .name = SECOND, .follows = 1},
+    [198] = {DISK_REMOVEXATTR, .path = FIRST, .name = SECOND},
+    [199] = {DISK_REMOVEXATTR, .directory = FIRST, .name = SECOND},
+    [258] = {DISK_MKDIR, FIRST, SECOND, .mode = THIRD},
+    [259] = {DISK_MKNOD, FIRST, SECOND, .mode = THIRD, .value = FOURTH},
+    [260] = {DISK_CHOWN, FIRST, SECOND, .owner = THIRD, .flags = FIFTH, .follows = 1,
+	     .other = AT_SYMLINK_NOFOLLOW, .may_be_empty = AT_EMPTY_PATH},
+    [263] = {DISK_UNLINK, FIRST, SECOND, .flags = THIRD},
+    [264] = {DISK_RENAME, FIRST, SECOND, THIRD, FOURTH, .flags = NONE},
+    [265] = {DISK_LINK, FIRST, SECOND, THIRD, FOURTH, .flags = FIFTH, .other = AT_SYMLINK_FOLLOW,
+	     .may_be_empty = AT_EMPTY_PATH},
+    [266] = {DISK_SYMLINK, SECOND, THIRD, .content = FIRST},
+    [268] = {DISK_CHMOD, FIRST, SECOND, .mode = THIRD, .follows = 1},
+    [316] = {DISK_RENAME, FIRST, SECOND, THIRD, FOURTH, .flags = FIFTH},
+    /* arm64 */
+    [5] = {DISK_SETXATTR, .path = FIRST, .name = SECOND, .flags = FIFTH, .follows = 1},
+    [6] = {DISK_SETXATTR, .path = FIRST, .name = SECOND, .flags = FIFTH},
+    [7] = {DISK_SETXATTR, .directory = FIRST, .name = SECOND, .flags = FIFTH},
+    [14] = {DISK_REMOVEXATTR, .path = FIRST, .name = SECOND, .follows = 1},
+    [15] = {DISK_REMOVEXATTR, .path = FIRST, .name = SECOND},
+    [16] = {DISK_REMOVEXATTR, .directory = FIRST, .name = SECOND},
+    [33] = {DISK_MKNOD, FIRST, SECOND, .mode = THIRD, .value = FOURTH},
+    [34] = {DISK_MKDIR, FIRST, SECOND, .mode = THIRD},
+    [35] = {DISK_UNLINK, FIRST, SECOND, .flags = THIRD},
+    [36] = {DISK_SYMLINK, SECOND, THIRD, .content = FIRST},
+    [37] = {DISK_LINK, FIRST, SECOND, THIRD, FOURTH, .flags = FIFTH, .other = AT_SYMLINK_FOLLOW,
+	    .may_be_empty = AT_EMPTY_PATH},
+    [38] = {DISK_RENAME, FIRST, SECOND, THIRD, FOURTH, .flags = NONE},
+    [39] = {DISK_UMOUNT, .path = FIRST, .flags = SECOND, .follows = 1, .other = UMOUNT_NOFOLLOW},
+    [40] = {DISK_MOUNT, .path = FIRST, .target = SECOND, .name = THIRD, .flags = FOURTH,
+	    .follows = 1},
+    [45] = {DISK_TRUNCATE, .path = FIRST, .value = SECOND, .follows = 1},
+    [46] = {DISK_TRUNCATE, .directory = FIRST, .value = SECOND},
+    [52] = {DISK_CHMOD, .directory = FIRST, .mode = SECOND},
+    [53] = {DISK_CHMOD, FIRST, SECOND, .mode = THIRD, .follows = 1},
+    [54] = {DISK_CHOWN, FIRST, SECOND, .owner = THIRD, .flags = FIFTH, .follows = 1,
+	    .other = AT_SYMLINK_NOFOLLOW, .may_be_empty = AT_EMPTY_PATH},
+    [55] = {DISK_CHOWN, .directory = FIRST, .owner = SECOND},
+    [276] = {DISK_RENAME, FIRST, SECOND, THIRD, FOURTH, .flags = FIFTH},
+    /* both: move_mount, fchmodat2, setxattrat, removexattrat */
+    [429] = {DISK_MOUNT, FIRST, SECOND, THIRD, FOURTH, .flags = FIFTH,
+	     .other = MOVE_MOUNT_F_SYMLINKS, .may_be_empty = MOVE_MOUNT_F_EMPTY_PATH,
+	     .target_may_be_empty = MOVE_MOUNT_T_EMPTY_PATH},
+    [452] = {DISK_CHMOD, FIRST, SECOND, .mode = THIRD, .flags = FOURTH, .follows = 1,
+	     .other = AT_SYMLINK_NOFOLLOW, .may_be_empty = AT_EMPTY_PATH},
+    [463] = {DISK_SETXATTR, FIRST, SECOND, .flags = THIRD, .name = FOURTH, .follows = 1,
+	     .other = AT_SYMLINK_NOFOLLOW, .may_be_empty = AT_EMPTY_PATH},
+    [466] = {DISK_REMOVEXATTR, FIRST, SECOND, .flags = THIRD, .name = FOURTH, .follows = 1,
+	     .other = AT_SYMLINK_NOFOLLOW, .may_be_empty = AT_EMPTY_PATH},
+};
+
+#define MOVE_MOUNT 429
+
+/* Beside PATH_FOLLOWED: of an empty path, the descriptor is meant. */
+#define MAY_BE_EMPTY 0x10000
+
+static __always_inline __u64 argument(__u8 place)
+{
+	return place ? syscall_argument(place - 1) : 0;
+}
+
+/* A path of the call: of a descriptor where nothing was typed and that may be, else as asked for.
+ */
+__noinline int path_append(__u32 index, __u64 text, __u8 directory, __u8 path, __u32 notes)
+{
+	int from = directory ? (int)argument(directory) : AT_FDCWD;
+	__u64 typed = argument(path);
+	char first = 0;
+
+	bpf_probe_read_user(&first, sizeof(first), (void *)typed);
+	if (!path || (!first && notes & MAY_BE_EMPTY))
+		return disk_descriptor(index, text, from);
+	return disk_asked(index, text, from, typed, notes & PATH_FOLLOWED);
+}
+
+/* A global function, so that the verifier looks at it once. */
+__noinline int change_send(__u64 session, __u64 number, long result)
+{
+	const struct call *call;
+	struct disk *disk;
+	struct slot *slot;
+	__u32 operation;
+	__u32 followed;
+	__u64 flags;
+	__u32 notes;
+
+	if (number >= sizeof(calls) / sizeof(*calls))
+		return 0;
+	call = &calls[number];
+	operation = call->operation;
+	flags = argument(call->flags);
+	if (operation == DISK_UNLINK && flags & AT_REMOVEDIR)
+		operation = DISK_RMDIR;
+	slot = disk_begin(session, operation, result, flags);
+	if (!slot)
+		return 0;
+	disk = (struct disk *)slot->record;
+	disk->mode = argument(call->mode);
+	disk->value = argument(call->value);
+	if (call->owner) {
+		disk->owner = argument(call->owner);
+		disk->group = argument(call->owner + 1);
+	}
+	/* What mount(2) mounts is a path for sure only if it is a place. */
+	if (operation == DISK_MOUNT && number != MOVE_MOUNT && !(flags & (MS_BIND | MS_MOVE))) {
+		disk_string(slot->index, DISK_PATH, argument(call->path));
+	} else {
+		followed = call->follows;
+		if (flags & call->other)
+			followed = !followed;
+		notes = followed ? PATH_FOLLOWED : 0;
+		if (flags & call->may_be_empty)
+			notes |= MAY_BE_EMPTY;
+		path_append(slot->index, DISK_PATH, call->directory, call->path, notes);
+	}
+	if (call->target) {
+		notes = operation == DISK_MOUNT ? PATH_FOLLOWED : 0;
+		if (flags & call->target_may_be_empty)
+			notes |= MAY_BE_EMPTY;
+		path_append(slot->index, DISK_TARGET, call->target_directory, call->target, notes);
+	} else if (call->content) {
+		disk_string(slot->index, DISK_TARGET, argument(call->content));
+	}
+	if (call->name)
+		disk_string(slot->index, DISK_NAME, argument(call->name));
+	disk_send(slot, 0);
+	return 0;
+}
+
+SEC("tracepoint/syscalls/sys_exit_unlinkat")
+int disk_change(struct syscall_exit *context)
+{
+	struct process *process = recorded_user();
+
+	if (process)
+		change_send(process->session, context->number, context->result);
+	return 0;
+}
