@@ -176,8 +176,11 @@ pub fn signals() -> libc::sigset_t {
 
 fn block_signals() -> io::Result<OwnedFd> {
     let set = signals();
-    // SAFETY: reads the set.
-    unsafe { libc::sigprocmask(libc::SIG_BLOCK, &set, std::ptr::null_mut()) };
+    // SAFETY: reads the set. A limit on the size of files is an error like others.
+    unsafe {
+        libc::sigprocmask(libc::SIG_BLOCK, &set, std::ptr::null_mut());
+        libc::signal(libc::SIGXFSZ, libc::SIG_IGN);
+    }
     // SAFETY: reads the set, and makes a descriptor.
     owned(unsafe { libc::signalfd(-1, &set, libc::SFD_CLOEXEC | libc::SFD_NONBLOCK) })
 }

@@ -161,6 +161,7 @@ fn spawn(program: &Path, command: &[OsString], quiet: bool) -> io::Result<Child>
             unsafe {
                 libc::sigprocmask(libc::SIG_UNBLOCK, &signals(), std::ptr::null_mut());
                 libc::signal(libc::SIGPIPE, libc::SIG_DFL);
+                libc::signal(libc::SIGXFSZ, libc::SIG_DFL);
                 if quiet {
                     libc::dup2(io::stderr().as_raw_fd(), libc::STDOUT_FILENO);
                 }

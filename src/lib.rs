@@ -27,3 +27,4 @@ pub mod record;
 pub mod recorder;
 pub mod session;
 pub mod sink;
+pub mod state;

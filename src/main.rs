@@ -13,7 +13,7 @@ use recorderd::probe::{Probes, Settings, preflight};
 use recorderd::read::Fault;
 use recorderd::recorder::Recorder;
 use recorderd::session::{Cgroups, Table};
-use recorderd::sink::{Log, Sink};
+use recorderd::sink::{Heartbeat, Log, Sink};
 use recorderd::{host, launch, read};
 
 const HELP: &str = "\
@@ -202,10 +202,14 @@ fn run_daemon(path: &Path) -> Result<u8, Failure> {
         .ok();
     let (mut recorder, waiter) = recorder(&config, &btf, &id, Table::new(cgroups))?;
     recorder.probes().shared.notice_logins();
-    let place = match &recorder.sink {
-        Sink::File(log) => log.link().display().to_string(),
-        _ => "standard output".into(),
-    };
+    let (heartbeat, before) = Heartbeat::begin(&config.data_dir)
+        .map(|(heartbeat, before)| (Some(heartbeat), before))
+        .unwrap_or_else(|error| {
+            recorderd::report!("recorderd: {error}; the next start won't know when this one ended");
+            (None, None)
+        });
+    recorder.tell(heartbeat, before);
+    let place = recorder.sink.name();
     recorderd::report!("ready: recording SSH sessions to {place}");
     daemon::notify("READY=1");
     daemon::run(recorder, &waiter);
@@ -240,8 +244,12 @@ fn recorder(
 ) -> Result<(Recorder, Waiter), Failure> {
     let clock = Clock::new();
     let sink = match config.output {
-        Output::Stdout => Sink::Stdout,
-        Output::File => Sink::File(Log::open(&config.data_dir, id, clock.today()).map_err(cannot)?),
+        Output::Stdout => Sink::stdout().map_err(|e| cannot(format!("standard output: {e}")))?,
+        Output::File => {
+            let now = clock.now().real / 1_000_000_000;
+            let log = Log::open(&config.data_dir, id, config.log, now).map_err(cannot)?;
+            Sink::log(log, config.fsync)
+        }
     };
     let hostname = config.nodename.clone().unwrap_or_else(host::hostname);
     let host = Host::new(&HostNames {

@@ -4,11 +4,12 @@ use std::os::fd::RawFd;
 
 use aya::maps::{HashMap, MapData};
 
-use crate::event::{Writer, date};
+use crate::event::Writer;
 use crate::probe::{Order, Probes, boot_time};
 use crate::record::layout::SessionEntry;
 use crate::session::{Kernel, Table};
-use crate::sink::Sink;
+use crate::sink::{Before, Heartbeat, Sink};
+use crate::state::{Parts, State};
 
 /// Everything between the kernel and the log.
 pub struct Recorder {
@@ -20,6 +21,8 @@ pub struct Recorder {
     pub writer: Writer,
     /// Takes them.
     pub sink: Sink,
+    /// What is told of the recorder itself; nothing where it records but one command.
+    state: Option<State>,
     losses: u64,
     full: (u64, u64),
     malformed: u64,
@@ -61,6 +64,7 @@ impl Recorder {
             table,
             writer,
             sink,
+            state: None,
             losses: 0,
             full: (0, 0),
             malformed: 0,
@@ -79,10 +83,28 @@ impl Recorder {
         self.probes.descriptors()
     }
 
+    /// Tells of the recorder itself from now on, and of the one before it.
+    pub fn tell(&mut self, heartbeat: Option<Heartbeat>, before: Option<Before>) {
+        self.state = Some(State::begin(heartbeat, before, &mut self.split().0));
+    }
+
+    fn split(&mut self) -> (Parts<'_>, &mut Option<State>) {
+        let parts = Parts {
+            probes: &self.probes,
+            table: &self.table,
+            writer: &mut self.writer,
+            sink: &mut self.sink,
+        };
+        (parts, &mut self.state)
+    }
+
     /// Takes all that is complete from the rings to the sink. `woken` if a probe asked for it.
     pub fn round(&mut self, woken: bool) -> Next {
         self.probes.shared.timed();
         self.writer.clock.adjust();
+        if let Some(state) = &mut self.state {
+            state.note(&self.probes);
+        }
         let Self {
             probes,
             order,
@@ -103,7 +125,7 @@ impl Recorder {
         }
         let reconciling = self.reconcile();
         let waiting = self.table.tick(boot_time(), &mut self.writer);
-        flush(&mut self.writer, &mut self.sink);
+        let unwritten = self.take_down();
         if (woken && !self.order.is_empty()) || self.table.has_newborn() {
             return Next::Now;
         }
@@ -113,11 +135,34 @@ impl Recorder {
         self.probes.shared.asleep();
         let idle = !self.probes.shared.busy()
             && self.probes.rings.iter().all(crate::probe::Ring::is_empty);
-        match (idle, waiting) {
+        match (idle, waiting || unwritten) {
             (false, _) => Next::Soon,
             (true, true) => Next::Later,
             (true, false) => Next::Woken,
         }
+    }
+
+    /// Takes the lines to the sink, and tells of what happened there. Tells whether there is reason
+    /// to come back soon.
+    fn take_down(&mut self) -> bool {
+        if self.writer.is_full && !self.sink.is_full() {
+            self.writer.is_full = false;
+            self.table.tell_unwritten(&mut self.writer);
+        }
+        flush(&mut self.writer, &mut self.sink);
+        let now = self.writer.clock.now();
+        let again = self.sink.tick(now, self.writer.has_ended());
+        while let Some(notice) = self.sink.notice() {
+            crate::report!("recorderd: {notice}");
+            if let (mut parts, Some(state)) = self.split() {
+                state.tell(&notice, None, &mut parts);
+            }
+        }
+        let settled = self.order.settled();
+        if let (mut parts, Some(state)) = self.split() {
+            state.tick(settled, &mut parts);
+        }
+        again
     }
 
     /// Writes down what was lost since the last round.
@@ -167,13 +212,28 @@ impl Recorder {
             std::thread::sleep(std::time::Duration::from_millis(2));
         }
         self.table.open_all(&mut self.writer);
-        flush(&mut self.writer, &mut self.sink);
+        self.table.tell_unwritten(&mut self.writer);
+        self.take_down();
+        self.close();
     }
 
     /// Ends all sessions, for a recorder that does not outlive them.
     pub fn end_all(&mut self) {
         self.table.end_all(boot_time(), &mut self.writer);
-        flush(&mut self.writer, &mut self.sink);
+        self.take_down();
+        self.close();
+    }
+
+    fn close(&mut self) {
+        self.sink.give_up(self.writer.clock.now());
+        if let (mut parts, Some(state)) = self.split() {
+            state.end(&mut parts);
+        }
+        let given_up = self.sink.given_up;
+        if given_up > 0 {
+            crate::report!("recorderd: {given_up} events could not be written and are lost");
+        }
+        self.sink.close();
     }
 }
 
@@ -188,10 +248,7 @@ fn forget(sessions: &mut HashMap<MapData, u64, SessionEntry>, key: u64) {
 
 /// Gives the lines to the sink.
 fn flush(writer: &mut Writer, sink: &mut Sink) {
-    let day = writer.clock.today();
-    if let Err(error) = sink.write(writer.lines(), day) {
-        let (year, month, day) = date(day);
-        crate::report!("recorderd: log of {year:04}-{month:02}-{day:02}: {error}");
-    }
+    sink.write(writer.lines(), writer.clock.now());
     writer.clear();
+    writer.is_full |= sink.is_full();
 }

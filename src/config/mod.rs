@@ -12,6 +12,7 @@ use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
 use crate::probe::plan::Family;
+use crate::sink::{Limits, Sync};
 use keys::{ENHANCED_RECORDING, GUIDE, GUIDE_MARKS, Level, OWN, SSH_SERVICE, TELEPORT};
 use yaml::{Entry, Kind, Node, Problem};
 
@@ -33,6 +34,9 @@ pub const VARIABLES: usize = crate::record::layout::VARIABLES;
 
 /// Longest name of an environment variable that can be shown, in bytes.
 pub const VARIABLE_LENGTH: usize = 31;
+
+/// Smallest limit of the log, in bytes.
+pub const SMALLEST_SIZE: u64 = 4096;
 
 /// Largest config file, in bytes.
 const FILE_LIMIT: usize = 1 << 20;
@@ -66,6 +70,10 @@ pub struct Config {
     pub labels: Vec<(String, String)>,
     /// Where events go.
     pub output: Output,
+    /// When a file of the log is full, and how long files are kept; default without limits.
+    pub log: Limits,
+    /// When lines are brought to the disk; default within a second.
+    pub fsync: Sync,
     /// Environment variables that session.command shows, by name: at most [`VARIABLES`], of at
     /// most [`VARIABLE_LENGTH`] bytes each.
     pub environment: Vec<String>,
@@ -108,6 +116,8 @@ impl Default for Config {
             cluster_name: None,
             labels: Vec::new(),
             output: Output::File,
+            log: Limits::default(),
+            fsync: Sync::Interval,
             environment: ["LD_PRELOAD", "LD_LIBRARY_PATH", "LD_AUDIT"]
                 .map(str::to_owned)
                 .to_vec(),
@@ -277,6 +287,10 @@ impl Reader {
                 |reader| &mut reader.config.btf_path,
             ),
             "output" => self.set(entry, output, |reader| &mut reader.config.output),
+            "fsync" => self.set(entry, fsync, |reader| &mut reader.config.fsync),
+            "log_file_size" => self.set(entry, size, |reader| &mut reader.config.log.file_size),
+            "log_total_size" => self.set(entry, size, |reader| &mut reader.config.log.total_size),
+            "log_days" => self.set(entry, days, |reader| &mut reader.config.log.days),
             // Only `labels` is left of the keys in use.
             _ => self.labels(entry),
         }
@@ -501,6 +515,55 @@ fn cgroup_root(node: &Node) -> Result<String, String> {
         ));
     }
     Ok(text)
+}
+
+fn fsync(node: &Node) -> Result<Sync, String> {
+    match &node.kind {
+        Kind::Scalar { text, .. } if text == "per-event" => Ok(Sync::PerEvent),
+        Kind::Scalar { text, .. } if text == "interval" => Ok(Sync::Interval),
+        Kind::Scalar { text, .. } if text == "session-end" => Ok(Sync::SessionEnd),
+        _ => {
+            let shown = node.describe();
+            Err(format!(
+                "{shown} is not a policy; write per-event, interval or session-end"
+            ))
+        }
+    }
+}
+
+/// A number of bytes, with or without a unit; 0 is no limit.
+fn size(node: &Node) -> Result<u64, String> {
+    let shown = node.describe();
+    let reason = format!("{shown} is not a size; write a number of bytes, or one such as 500M");
+    let text = text(node).map_err(|_| reason.clone())?;
+    let units = [("K", 10), ("M", 20), ("G", 30), ("T", 40)];
+    let (digits, shift) = units
+        .iter()
+        .find_map(|(unit, shift)| Some((text.strip_suffix(unit)?, *shift)))
+        .unwrap_or((&text, 0));
+    let number = integer(digits).and_then(|number| u64::try_from(number).ok());
+    let size = number.and_then(|number| number.checked_mul(1 << shift));
+    match size {
+        Some(size) if (1..SMALLEST_SIZE).contains(&size) => Err(format!(
+            "{shown} is less than {SMALLEST_SIZE} bytes; write more, or 0 for no limit"
+        )),
+        Some(size) => Ok(size),
+        None => Err(reason),
+    }
+}
+
+/// A number of days; 0 is no limit.
+fn days(node: &Node) -> Result<u64, String> {
+    let number = match &node.kind {
+        Kind::Scalar { text, plain: true } => integer(text),
+        _ => None,
+    };
+    number
+        .and_then(|number| u64::try_from(number).ok())
+        .ok_or_else(|| {
+            let shown = node.describe();
+            format!("{shown} is not a number of days; write one, or 0 for no limit")
+        })
 }
 
 fn output(node: &Node) -> Result<Output, String> {

@@ -176,6 +176,10 @@ cluster_name: \"purple\"
 labels:
   role: leader
 output: file
+fsync: session-end
+log_file_size: 500M
+log_total_size: 2T
+log_days: 90
 ";
     let expected = Config {
         enabled: false,
@@ -189,11 +193,42 @@ output: file
         cluster_name: Some("purple".to_owned()),
         labels: vec![("role".to_owned(), "leader".to_owned())],
         output: Output::File,
+        fsync: Sync::SessionEnd,
+        log: Limits {
+            file_size: 500 << 20,
+            total_size: 2 << 40,
+            days: 90,
+        },
         environment: Config::default().environment,
         required: Config::default().required,
         btf_path: None,
     };
     assert_eq!(config(text), expected);
+}
+
+#[test]
+fn the_log_has_limits_that_make_sense() {
+    assert_eq!(
+        config("log_file_size: 0\nlog_days: 0").log,
+        Limits::default()
+    );
+    assert_eq!(config("log_file_size: 4K").log.file_size, 4096);
+    refused(
+        "log_file_size: 100",
+        "config.yaml:1: log_file_size: 100 is less than 4096 bytes; write more, or 0 for no limit",
+    );
+    for wrong in ["-1", "5 MB", "1.5G", "M", "9223372036854775807T", "[]"] {
+        let error = errors(&format!("log_total_size: {wrong}")).remove(0);
+        assert!(error.contains("is not a size"), "{error}");
+    }
+    refused(
+        "log_days: a week",
+        "config.yaml:1: log_days: a week is not a number of days; write one, or 0 for no limit",
+    );
+    refused(
+        "fsync: always",
+        "config.yaml:1: fsync: always is not a policy; write per-event, interval or session-end",
+    );
 }
 
 #[test]

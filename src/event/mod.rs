@@ -7,14 +7,17 @@ mod disk;
 mod id;
 mod json;
 mod path;
+mod status;
 mod time;
 
 pub use address::{Address, address};
 pub use id::{Ids, Uuid};
 pub use json::Object;
-pub use time::{Clock, date};
+pub use status::Status;
+pub use time::{Clock, Moment, date};
 
-use crate::record::layout::{FAMILIES, Losses, RECORD_MAX};
+use crate::record::layout::{FAMILIES, RECORD_MAX};
+use crate::session::Ledger;
 
 /// The JSON Schema of every line.
 pub const SCHEMA: &str = include_str!("../../docs/events.schema.json");
@@ -98,6 +101,9 @@ impl Subject {
     }
 }
 
+/// A place in what is written, before a line of a session.
+pub struct Mark(usize, u64);
+
 /// How a session began.
 pub struct Start<'a> {
     /// Nanoseconds since boot.
@@ -136,10 +142,8 @@ pub struct End<'a> {
     pub user: &'a str,
     /// As in [`Start`].
     pub initial_command: &'a [Vec<u8>],
-    /// Events written, by family.
-    pub events: &'a [u64; FAMILIES.len()],
-    /// Events lost, by family and cause.
-    pub losses: &'a Losses,
+    /// Events written and lost.
+    pub ledger: &'a Ledger,
 }
 
 /// Writes events to a buffer, from which a sink takes them.
@@ -148,9 +152,14 @@ pub struct Writer {
     ids: Ids,
     /// Turns the kernel's time into the time of day.
     pub clock: Clock,
+    /// Nothing but how sessions begin and end, and what they lost, can be taken at present.
+    pub is_full: bool,
     out: Vec<u8>,
     /// Where the two paths of a file operation are built.
     rooms: [Vec<u8>; 2],
+    /// Index of the next event of the recorder itself.
+    next: u64,
+    ended: bool,
 }
 
 impl Writer {
@@ -163,6 +172,9 @@ impl Writer {
             host,
             ids,
             clock,
+            is_full: false,
+            next: 0,
+            ended: false,
             out: Vec::with_capacity(Self::BATCH + LINE_MAX),
             rooms: [(); 2].map(|()| Vec::with_capacity(RECORD_MAX)),
         }
@@ -182,6 +194,44 @@ impl Writer {
     pub fn clear(&mut self) {
         self.out.clear();
         self.out.shrink_to(Self::BATCH + LINE_MAX);
+    }
+
+    /// Whether a session has ended since the last call.
+    pub fn has_ended(&mut self) -> bool {
+        std::mem::take(&mut self.ended)
+    }
+
+    /// How much is written, to [go back](Self::go_back) to.
+    pub fn mark(&self, subject: &Subject) -> Mark {
+        Mark(self.out.len(), subject.next)
+    }
+
+    /// Takes back what was written of a session since the mark.
+    pub fn go_back(&mut self, Mark(length, next): Mark, subject: &mut Subject) {
+        self.out.truncate(length);
+        subject.next = next;
+    }
+
+    /// A line of the recorder itself, which belongs to no session.
+    fn host_line(
+        &mut self,
+        (event, code): (&str, &str),
+        time: u64,
+        fill: impl FnOnce(&mut Object<'_>, &mut Clock),
+    ) {
+        let uid = self.ids.next();
+        let mut object = Object::open(&mut self.out);
+        object.number("ei", self.next);
+        object.string("event", event.as_bytes());
+        object.string("uid", &uid);
+        object.string("code", code.as_bytes());
+        object.string("time", &self.clock.text(time));
+        object.members(&self.host.before);
+        object.members(&self.host.after);
+        fill(&mut object, &mut self.clock);
+        object.close();
+        self.out.push(b'\n');
+        self.next += 1;
     }
 
     fn line(
@@ -230,6 +280,7 @@ impl Writer {
 
     /// session.end
     pub fn end(&mut self, subject: &mut Subject, end: &End<'_>) {
+        self.ended = true;
         self.line(
             subject,
             ("session.end", "T2004I"),
@@ -243,14 +294,13 @@ impl Writer {
                 object.string("session_stop", &clock.text(end.stop));
                 initial_command(object, end.initial_command);
                 object.object("events", |object| {
-                    for (family, count) in FAMILIES.iter().zip(end.events).skip(1) {
-                        object.number(family, *count);
+                    for (family, count) in FAMILIES.iter().zip(end.ledger.events).skip(1) {
+                        object.number(family, count);
                     }
                 });
                 object.object("losses", |object| {
-                    for (family, causes) in FAMILIES.iter().zip(end.losses) {
-                        let count = causes.iter().copied().fold(0, u64::saturating_add);
-                        object.number(family, count);
+                    for (index, family) in FAMILIES.iter().enumerate() {
+                        object.number(family, end.ledger.lost_of(index));
                     }
                 });
             },

@@ -7,6 +7,15 @@ const SECOND: u64 = 1_000_000_000;
 /// Length of a time in an event: `2023-07-04T16:42:20.540Z`.
 pub const LENGTH: usize = 24;
 
+/// A moment by both clocks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Moment {
+    /// Nanoseconds since boot: never set.
+    pub boot: u64,
+    /// Nanoseconds since 1970-01-01 UTC: can be set at any time.
+    pub real: u64,
+}
+
 /// Turns nanoseconds since boot into the time of day.
 pub struct Clock {
     offset: u64,
@@ -41,14 +50,22 @@ impl Clock {
         boot.saturating_add(self.offset)
     }
 
-    /// Days since 1970-01-01 UTC.
-    pub fn today(&self) -> u64 {
-        self.real(boot_time()) / (86_400 * SECOND)
+    /// This moment.
+    pub fn now(&self) -> Moment {
+        let boot = boot_time();
+        Moment {
+            boot,
+            real: self.real(boot),
+        }
     }
 
-    /// RFC 3339, UTC, milliseconds.
+    /// RFC 3339, UTC, milliseconds, of nanoseconds since boot.
     pub fn text(&mut self, boot: u64) -> [u8; LENGTH] {
-        let real = self.real(boot);
+        self.text_of(self.real(boot))
+    }
+
+    /// The same of nanoseconds since 1970-01-01 UTC.
+    pub fn text_of(&mut self, real: u64) -> [u8; LENGTH] {
         let second = real / SECOND;
         if second != self.second {
             self.second = second;

@@ -2,10 +2,10 @@
 
 use std::ffi::CString;
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 
 use aya::programs::tp_btf::BtfTracePointLink;
-use aya::programs::{BtfTracePoint, Program, ProgramError, TracePoint};
+use aya::programs::{BtfTracePoint, Program, ProgramError, ProgramFd, TracePoint};
 use aya::{Btf, BtfError, Ebpf};
 
 use super::object::{ProbeError, chain};
@@ -24,6 +24,7 @@ pub struct Attached {
     /// How many instructions of each program the verifier has looked at, where the kernel tells:
     /// since 5.16.
     pub instructions: Vec<(&'static str, u32)>,
+    loaded: Vec<(&'static str, ProgramFd)>,
 }
 
 /// Loads and attaches programs of one object.
@@ -72,6 +73,7 @@ impl<'a> Attacher<'a> {
             if let Some(count) = information.and_then(|it| it.verified_instruction_count()) {
                 attached.instructions.push((name, count));
             }
+            attached.keep(name, self.object.program(name));
         }
         Ok(attached)
     }
@@ -102,6 +104,33 @@ impl Attached {
         counts
             .find(|(name, _)| *name == program)
             .map(|(_, count)| *count)
+    }
+
+    /// Keeps the program at hand, to ask the kernel how often it was not run.
+    fn keep(&mut self, name: &'static str, program: Option<&Program>) {
+        let is_new = self.loaded.iter().all(|(other, _)| *other != name);
+        let fd = program.and_then(|program| program.fd().ok()?.try_clone().ok());
+        if let (true, Some(fd)) = (is_new, fd) {
+            self.loaded.push((name, fd));
+        }
+    }
+
+    /// The programs, and how often the kernel did not run each because it was at work on the same
+    /// CPU already. Kernels before 5.12 don't count that.
+    pub fn missed(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        self.loaded.iter().map(|(name, fd)| {
+            let path = format!("/proc/self/fdinfo/{}", fd.as_fd().as_raw_fd());
+            let text = std::fs::read_to_string(path).unwrap_or_default();
+            let count = text
+                .lines()
+                .find_map(|line| line.strip_prefix("recursion_misses:"));
+            (
+                *name,
+                count
+                    .and_then(|count| count.trim().parse().ok())
+                    .unwrap_or(0),
+            )
+        })
     }
 
     fn tracepoint(

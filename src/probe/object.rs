@@ -222,6 +222,12 @@ impl Probes {
             .map(|map| map.fd().as_fd().as_raw_fd())
     }
 
+    /// How often the kernel did not run a program, by its name.
+    pub fn missed(&self) -> Vec<(&'static str, u64)> {
+        let taken = self.coverage.iter().filter_map(|one| one.taken.as_ref());
+        taken.flat_map(|(_, attached)| attached.missed()).collect()
+    }
+
     /// Detaches every hook; what is in the rings stays readable.
     pub fn detach(&mut self) {
         self.coverage.clear();

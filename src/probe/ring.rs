@@ -122,6 +122,13 @@ impl Ring {
         self.scanned == self.producer.word(0).load(Ordering::Acquire)
     }
 
+    /// How full it is, in percent.
+    pub fn fill(&self) -> u64 {
+        let end = self.producer.word(0).load(Ordering::Acquire);
+        let begin = self.consumer.word(0).load(Ordering::Relaxed);
+        end.saturating_sub(begin) * 100 / self.size as u64
+    }
+
     fn offset(&self, position: u64) -> usize {
         self.data + (position as usize & (self.size - 1))
     }

@@ -3,10 +3,12 @@
 mod account;
 mod cgroup;
 mod identity;
+mod ledger;
 mod table;
 
 pub use account::login_name;
 pub use cgroup::Cgroups;
+pub use ledger::{ALL_CAUSES, Ledger};
 pub use table::{Kernel, Table};
 
 use identity::Identity;
@@ -55,8 +57,8 @@ pub struct Session {
     ran: Option<u64>,
     terminal: Option<(u16, u16)>,
     initial_command: Vec<Vec<u8>>,
-    events: [u64; FAMILIES.len()],
-    lost: Losses,
+    ledger: Ledger,
+    unwritten: Unwritten,
     /// Since session.start was written.
     subject: Option<Subject>,
     /// Records that came before that, each behind its length.
@@ -71,6 +73,14 @@ pub struct Session {
     gone: Option<u64>,
 }
 
+/// What could not be written since that was told last.
+#[derive(Default)]
+struct Unwritten {
+    counts: [u64; FAMILIES.len()],
+    /// Times of the first and the last. Nanoseconds since boot.
+    times: Option<(u64, u64)>,
+}
+
 impl Session {
     /// A session that has yet to write its start.
     pub fn new(sid: Uuid, birth: Birth, login: Option<String>) -> Self {
@@ -83,8 +93,8 @@ impl Session {
             ran: None,
             terminal: None,
             initial_command: Vec::new(),
-            events: Default::default(),
-            lost: Losses::default(),
+            ledger: Ledger::default(),
+            unwritten: Unwritten::default(),
             subject: None,
             backlog: Vec::new(),
             commands: HashMap::new(),
@@ -100,6 +110,19 @@ impl Session {
             None => Some(self.birth.time.saturating_add(PATIENCE)),
             Some(_) => None,
         }
+    }
+
+    /// Since when it waits to be begun; `None` once it is written.
+    pub fn waits_since(&self) -> Option<u64> {
+        match self.subject {
+            None => Some(self.birth.time),
+            Some(_) => None,
+        }
+    }
+
+    /// What was written and lost.
+    pub fn ledger(&self) -> &Ledger {
+        &self.ledger
     }
 
     fn user(&self) -> &str {
@@ -220,6 +243,7 @@ impl Session {
             return;
         };
         let pid = record.head.pid;
+        let mark = writer.mark(subject);
         let family = match &record.body {
             Body::Command(command) => {
                 // Behind a shorter first part there is none: this is of a command that was lost.
@@ -265,7 +289,21 @@ impl Session {
             }
             _ => return,
         };
-        self.events[family] += 1;
+        if !writer.is_full {
+            self.ledger.events[family] += 1;
+            return;
+        }
+        writer.go_back(mark, subject);
+        // What comes of it later has nothing to refer to.
+        match &record.body {
+            Body::Command(_) => drop(self.commands.remove(&pid)),
+            Body::Network(network) => drop(self.connects.remove(&network.connection)),
+            _ => {}
+        }
+        let time = record.head.time;
+        self.ledger.unwritten[family] += 1;
+        self.unwritten.counts[family] += 1;
+        self.unwritten.times.get_or_insert((time, time)).1 = time;
     }
 
     /// Keeps a later part of the arguments until their command comes.
@@ -281,7 +319,7 @@ impl Session {
     /// Writes session.lost for what the kernel has counted beyond what is written already, between
     /// two times in nanoseconds since boot.
     pub fn lose(&mut self, total: &Losses, (from, to): (u64, u64), writer: &mut Writer) {
-        if self.lost == *total {
+        if self.ledger.lost == *total {
             return;
         }
         self.open(writer);
@@ -291,7 +329,7 @@ impl Session {
         let from = from.max(self.birth.time).min(to);
         for (family, causes) in total.iter().enumerate() {
             for (cause, count) in causes.iter().enumerate() {
-                let count = count.saturating_sub(self.lost[family][cause]);
+                let count = count.saturating_sub(self.ledger.lost[family][cause]);
                 if count > 0 {
                     let lost = Lost {
                         from,
@@ -304,14 +342,36 @@ impl Session {
                 }
             }
         }
-        self.lost = *total;
+        self.ledger.lost = *total;
     }
 
-    /// Writes session.end.
-    pub fn end(mut self, time: u64, writer: &mut Writer) {
-        self.open(writer);
-        let Some(mut subject) = self.subject.take() else {
+    /// Writes session.lost for what could not be written.
+    pub fn tell_unwritten(&mut self, writer: &mut Writer) {
+        let (Some(subject), Some((from, to))) = (&mut self.subject, self.unwritten.times.take())
+        else {
             return;
+        };
+        for (family, count) in FAMILIES.iter().zip(&mut self.unwritten.counts) {
+            let count = std::mem::take(count);
+            if count > 0 {
+                let lost = Lost {
+                    from,
+                    to,
+                    family,
+                    cause: "write_failed",
+                    count,
+                };
+                writer.lost(subject, &lost);
+            }
+        }
+    }
+
+    /// Writes session.end; returns what was written and lost.
+    pub fn end(mut self, time: u64, writer: &mut Writer) -> Ledger {
+        self.open(writer);
+        self.tell_unwritten(writer);
+        let Some(mut subject) = self.subject.take() else {
+            return self.ledger;
         };
         writer.end(
             &mut subject,
@@ -321,9 +381,9 @@ impl Session {
                 interactive: self.terminal.is_some(),
                 user: self.user(),
                 initial_command: &self.initial_command,
-                events: &self.events,
-                losses: &self.lost,
+                ledger: &self.ledger,
             },
         );
+        self.ledger
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::{Birth, Cgroups, Session, login_name};
+use super::{Birth, Cgroups, Ledger, Session, login_name};
 use crate::event::{Uuid, Writer};
 use crate::record::layout::{Head, SessionEntry};
 use crate::record::{Body, Record, decode};
@@ -23,6 +23,8 @@ pub struct Table {
     unopened: Vec<u64>,
     /// Sessions that are over, and of which the kernel still has its entry.
     over: Vec<u64>,
+    /// Of the sessions that have ended.
+    ended: Ledger,
     /// Before this, nothing was lost that is not written yet. Nanoseconds since boot.
     checked: u64,
     /// Bytes that no probe of this build sends.
@@ -46,6 +48,36 @@ impl Table {
         Self {
             cgroups,
             ..Self::default()
+        }
+    }
+
+    /// How many sessions are open.
+    pub fn len(&self) -> usize {
+        self.sessions.len()
+    }
+
+    /// What was written and lost since the start, of all sessions.
+    pub fn ledger(&self) -> Ledger {
+        let mut sum = self.ended.clone();
+        for session in self.sessions.values() {
+            sum.add(session.ledger());
+        }
+        sum
+    }
+
+    /// When the first of the sessions began whose start is not written yet. Nanoseconds since boot.
+    pub fn first_unopened(&self) -> Option<u64> {
+        let sessions = self
+            .unopened
+            .iter()
+            .filter_map(|key| self.sessions.get(key));
+        sessions.filter_map(Session::waits_since).min()
+    }
+
+    /// Writes what each session lost because the log could not be written.
+    pub fn tell_unwritten(&mut self, writer: &mut Writer) {
+        for session in self.sessions.values_mut() {
+            session.tell_unwritten(writer);
         }
     }
 
@@ -169,7 +201,8 @@ impl Table {
 
     fn end(&mut self, session: Session, time: u64, writer: &mut Writer) {
         let sid = session.sid;
-        session.end(time, writer);
+        let ledger = session.end(time, writer);
+        self.ended.add(&ledger);
         if let Some(cgroups) = &mut self.cgroups {
             cgroups.end(text(&sid));
         }

@@ -1,194 +1,246 @@
-//! The log on disk: a file for each UTC day, and a link to today's.
+//! One file of the log: whole lines or none, and space kept aside.
 
-use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, symlink};
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-use crate::event::date;
+/// Space behind the end of the file, for telling that the disk is full when it is. Bytes.
+pub const RESERVE: u64 = 64 << 10;
 
-/// What is kept in memory while the disk takes nothing. Bytes.
-const KEPT: usize = 16 << 20;
+/// How much space is asked for at a time. Bytes.
+const AHEAD: u64 = 1 << 20;
 
-/// The link to today's file.
-const LINK: &str = "events.log";
+/// How much is written at a time, so that of much something fits where little does. Bytes.
+const PIECE: usize = 256 << 10;
 
-/// The log of one host.
-pub struct Log {
-    folder: PathBuf,
+/// A file that is written to at its end.
+pub struct LogFile {
     file: File,
-    day: u64,
-    /// Lines that the disk has not taken yet; the first may be partly written.
-    kept: Vec<u8>,
+    path: PathBuf,
+    /// Where the last whole line ends. Bytes.
+    end: u64,
+    /// Up to where there is space already; `None` where the file system keeps none aside.
+    provided: Option<u64>,
+    /// A part of a line is behind the end, and could not be cut off.
+    torn: bool,
 }
 
-impl Log {
-    /// Opens the file of `day`, counted from 1970-01-01 UTC, in `<data_dir>/log/<host>`.
+/// What became of the file while it was open.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Found {
+    /// It is where it was, and ends where it did, or later.
+    Same,
+    /// It has no name any more, with so many bytes in it.
+    Removed(u64),
+    /// It has another name, or another file has its name.
+    Moved,
+    /// So many bytes are gone from it.
+    Truncated(u64),
+}
+
+impl LogFile {
+    /// Opens or makes the file, and cuts off what is behind its last whole line; tells how many
+    /// bytes that was.
     ///
     /// # Errors
-    /// What can't be made or opened, by name, and why.
-    pub fn open(data_dir: &Path, host: &str, day: u64) -> io::Result<Self> {
-        let folder = data_dir.join("log").join(host);
-        let file = open(&folder, day)?;
-        Ok(Self {
-            folder,
+    /// What the operating system says.
+    pub fn open(path: &Path) -> io::Result<(Self, u64)> {
+        let file = OpenOptions::new()
+            .read(true)
+            .append(true)
+            .create(true)
+            .mode(0o640)
+            .open(path)?;
+        let length = file.metadata()?.len();
+        let end = whole(&file, length)?;
+        let mut this = Self {
             file,
-            day,
-            kept: Vec::new(),
-        })
+            path: path.to_owned(),
+            end,
+            provided: Some(0),
+            torn: end < length,
+        };
+        // Where it can't be cut, it is ended by the next line.
+        let _ = this.mend();
+        let _ = this.provide(this.end + RESERVE);
+        Ok((this, length - end))
     }
 
-    /// The link to the file that is being written.
-    pub fn link(&self) -> PathBuf {
-        self.folder.join(LINK)
+    /// Where the last whole line ends. Bytes.
+    pub fn end(&self) -> u64 {
+        self.end
     }
 
-    /// Appends whole lines to the file of `day`. A clock that is set back does not bring an older
-    /// file back.
+    /// Looks at what others have done to the file.
     ///
     /// # Errors
-    /// What the operating system says. The lines are kept, as far as memory is set aside for
-    /// them; the error says how many are not.
-    pub fn write(&mut self, lines: &[u8], day: u64) -> io::Result<()> {
-        if self.kept.is_empty() {
-            // Where there can be no new file, the old one goes on.
-            let rotated = match day > self.day {
-                true => self.rotate(day),
-                false => Ok(()),
-            };
-            let written = append(&mut self.file, lines);
-            return self.keep(&lines[written.0..], written.1).and(rotated);
-        }
-        let written = append(&mut self.file, &self.kept);
-        self.kept.drain(..written.0);
-        if written.1.is_err() {
-            return self.keep(lines, written.1);
-        }
-        self.write(lines, day)
-    }
-
-    fn keep(&mut self, lines: &[u8], result: io::Result<()>) -> io::Result<()> {
-        let Err(error) = result else {
-            return Ok(());
+    /// What the operating system says.
+    pub fn look(&mut self) -> io::Result<Found> {
+        let open = self.file.metadata()?;
+        let named = match fs::symlink_metadata(&self.path) {
+            Ok(named) => (named.dev(), named.ino()) == (open.dev(), open.ino()),
+            Err(e) if matches!(e.kind(), io::ErrorKind::NotFound) => false,
+            Err(e) if matches!(e.kind(), io::ErrorKind::NotADirectory) => false,
+            Err(e) => return Err(e),
         };
-        if self.kept.len() + lines.len() > KEPT {
-            let lost = memchr::memchr_iter(b'\n', lines).count();
-            return Err(io::Error::new(
-                error.kind(),
-                format!("{error}; {lost} events are lost"),
-            ));
+        if !named && open.nlink() == 0 {
+            return Ok(Found::Removed(self.end));
         }
-        self.kept.extend_from_slice(lines);
-        Err(error)
+        if !named {
+            return Ok(Found::Moved);
+        }
+        if open.len() >= self.end {
+            return Ok(Found::Same);
+        }
+        let missing = self.end - open.len();
+        self.end = whole(&self.file, open.len())?;
+        self.torn = self.end < open.len();
+        self.provided = self.provided.and(Some(0));
+        Ok(Found::Truncated(missing))
     }
 
-    fn rotate(&mut self, day: u64) -> io::Result<()> {
-        self.file = open(&self.folder, day)?;
-        self.day = day;
+    /// Appends whole lines; tells how many bytes of them are in the file, up to the end of a line.
+    /// What is `urgent` may use the space that is kept aside.
+    pub fn append(&mut self, lines: &[u8], urgent: bool) -> (usize, io::Result<()>) {
+        let mut taken = 0;
+        while taken < lines.len() {
+            let piece = piece(&lines[taken..], PIECE);
+            let (count, result) = self.append_piece(piece, urgent);
+            taken += count;
+            if result.is_err() {
+                return (taken, result);
+            }
+        }
+        (taken, Ok(()))
+    }
+
+    fn append_piece(&mut self, piece: &[u8], urgent: bool) -> (usize, io::Result<()>) {
+        let ready = self.mend().and_then(|()| {
+            // Another process may have written here as well.
+            self.end = self.end.max(self.file.metadata()?.len());
+            match urgent {
+                true => Ok(()),
+                false => self.provide(self.end + piece.len() as u64 + RESERVE),
+            }
+        });
+        if ready.is_err() {
+            return (0, ready);
+        }
+        let mut written = 0;
+        let result = loop {
+            if written == piece.len() {
+                break Ok(());
+            }
+            match self.file.write(&piece[written..]) {
+                Ok(0) => break Err(io::ErrorKind::WriteZero.into()),
+                Ok(count) => written += count,
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+                Err(e) => break Err(e),
+            }
+        };
+        let taken = memchr::memrchr(b'\n', &piece[..written]).map_or(0, |at| at + 1);
+        self.end += taken as u64;
+        self.torn = taken < written;
+        if self.torn {
+            let _ = self.mend();
+        }
+        (taken, result)
+    }
+
+    /// Cuts off a part of a line, or, in a file that can only grow, ends it.
+    fn mend(&mut self) -> io::Result<()> {
+        if !self.torn {
+            return Ok(());
+        }
+        if self.file.set_len(self.end).is_err() {
+            self.file.write_all(b"\n")?;
+            self.end = self.file.metadata()?.len();
+        }
+        self.provided = self.provided.and(Some(0));
+        self.torn = false;
         Ok(())
     }
 
-    /// Opens the file again by its name.
+    /// Has the file system keep space for the file up to `end`, and for some more if it can.
+    fn provide(&mut self, end: u64) -> io::Result<()> {
+        let Some(provided) = self.provided else {
+            return Ok(());
+        };
+        if end <= provided {
+            return Ok(());
+        }
+        for more in [AHEAD, 0] {
+            let length = end + more - self.end;
+            // SAFETY: takes numbers; the length of the file does not change.
+            let done = unsafe {
+                libc::fallocate(
+                    self.file.as_raw_fd(),
+                    libc::FALLOC_FL_KEEP_SIZE,
+                    self.end as libc::off_t,
+                    length as libc::off_t,
+                )
+            };
+            if done == 0 {
+                self.provided = Some(end + more);
+                return Ok(());
+            }
+            let error = io::Error::last_os_error();
+            match error.raw_os_error() {
+                Some(libc::ENOSPC | libc::EDQUOT | libc::EFBIG) if more > 0 => {}
+                Some(libc::EOPNOTSUPP | libc::ENOSYS | libc::EINVAL) => {
+                    self.provided = None;
+                    return Ok(());
+                }
+                _ => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    /// Waits until all lines are on the disk.
     ///
     /// # Errors
-    /// What can't be made or opened, by name, and why.
-    pub fn reopen(&mut self) -> io::Result<()> {
-        self.rotate(self.day)
+    /// What the operating system says.
+    pub fn sync(&self) -> io::Result<()> {
+        self.file.sync_data()
     }
-}
 
-/// Writes as much as the disk takes; tells how much that was.
-fn append(file: &mut File, bytes: &[u8]) -> (usize, io::Result<()>) {
-    let mut written = 0;
-    while written < bytes.len() {
-        match file.write(&bytes[written..]) {
-            Ok(0) => return (written, Err(io::ErrorKind::WriteZero.into())),
-            Ok(count) => written += count,
-            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
-            Err(e) => return (written, Err(e)),
+    /// Gives back the space behind the end.
+    pub fn release(&mut self) {
+        if self.provided.take().is_some()
+            && let Ok(now) = self.file.metadata()
+        {
+            // It goes when the file does.
+            let _ = self.file.set_len(now.len());
         }
     }
-    (written, Ok(()))
 }
 
-fn open(folder: &Path, day: u64) -> io::Result<File> {
-    let named =
-        |path: &Path, e: io::Error| io::Error::new(e.kind(), format!("{}: {e}", path.display()));
-    DirBuilder::new()
-        .recursive(true)
-        .mode(0o750)
-        .create(folder)
-        .map_err(|e| named(folder, e))?;
-    let (year, month, day) = date(day);
-    let name = format!("{year:04}-{month:02}-{day:02}.00:00:00.log");
-    let path = folder.join(&name);
-    let file = OpenOptions::new()
-        .create(true)
-        .append(true)
-        .mode(0o640)
-        .open(&path)
-        .map_err(|e| named(&path, e))?;
-    // A new link takes the old one's place at once, so that `tail -F` never finds none.
-    let link = folder.join(LINK);
-    let new = folder.join(".events.log");
-    match fs::remove_file(&new) {
-        Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(named(&new, e)),
-        _ => {}
+/// Whole lines from the beginning of `lines`: as many as fit `most` bytes, but at least one.
+pub fn piece(lines: &[u8], most: usize) -> &[u8] {
+    if lines.len() <= most {
+        return lines;
     }
-    symlink(&name, &new).map_err(|e| named(&new, e))?;
-    fs::rename(&new, &link).map_err(|e| named(&link, e))?;
-    Ok(file)
+    let end = memchr::memrchr(b'\n', &lines[..most])
+        .or_else(|| memchr::memchr(b'\n', lines))
+        .map_or(lines.len(), |at| at + 1);
+    &lines[..end]
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn folder(name: &str) -> PathBuf {
-        let folder = std::env::temp_dir().join(format!("recorderd-{name}-{}", std::process::id()));
-        let _ = fs::remove_dir_all(&folder);
-        folder
+/// Where the last whole line ends in the first `length` bytes of a file.
+fn whole(file: &File, length: u64) -> io::Result<u64> {
+    let mut buffer = [0; 4096];
+    let mut end = length;
+    while end > 0 {
+        let count = end.min(buffer.len() as u64) as usize;
+        let start = end - count as u64;
+        file.read_exact_at(&mut buffer[..count], start)?;
+        if let Some(at) = memchr::memrchr(b'\n', &buffer[..count]) {
+            return Ok(start + at as u64 + 1);
+        }
+        end = start;
     }
-
-    #[test]
-    fn each_day_has_its_file_and_the_link_follows() {
-        let data = folder("days");
-        let mut log = Log::open(&data, "host", 20_000).unwrap();
-        log.write(b"one\n", 20_000).unwrap();
-        assert_eq!(fs::read(log.link()).unwrap(), b"one\n");
-        log.write(b"two\n", 20_001).unwrap();
-        assert_eq!(fs::read(log.link()).unwrap(), b"two\n");
-        log.write(b"three\n", 20_000).unwrap();
-        assert_eq!(fs::read(log.link()).unwrap(), b"two\nthree\n");
-        let old = data.join("log/host/2024-10-04.00:00:00.log");
-        assert_eq!(fs::read(old).unwrap(), b"one\n");
-        fs::remove_dir_all(&data).unwrap();
-    }
-
-    #[test]
-    fn what_the_disk_refuses_is_written_later() {
-        let data = folder("refused");
-        let mut log = Log::open(&data, "host", 20_000).unwrap();
-        let good = std::mem::replace(
-            &mut log.file,
-            OpenOptions::new().append(true).open("/dev/full").unwrap(),
-        );
-        assert!(log.write(b"one\n", 20_000).is_err());
-        assert!(log.write(b"two\n", 20_000).is_err());
-        log.file = good;
-        log.write(b"three\n", 20_000).unwrap();
-        assert_eq!(fs::read(log.link()).unwrap(), b"one\ntwo\nthree\n");
-        fs::remove_dir_all(&data).unwrap();
-    }
-
-    #[test]
-    fn a_moved_log_is_made_anew() {
-        let data = folder("moved");
-        let mut log = Log::open(&data, "host", 20_000).unwrap();
-        fs::rename(data.join("log"), data.join("old")).unwrap();
-        log.reopen().unwrap();
-        log.write(b"one\n", 20_000).unwrap();
-        assert_eq!(fs::read(log.link()).unwrap(), b"one\n");
-        fs::remove_dir_all(&data).unwrap();
-    }
+    Ok(0)
 }

@@ -1,0 +1,103 @@
+//! What the recorder says of itself.
+
+use super::{Moment, Object, Writer};
+use crate::record::layout::FAMILIES;
+use crate::session::{ALL_CAUSES, Ledger};
+use crate::sink::{Before, Notice};
+
+/// The state of the recorder.
+pub struct Status<'a> {
+    /// Why it is told now.
+    pub notice: &'a Notice,
+    /// The recorder before this one, where that is the reason.
+    pub before: Option<Before>,
+    /// Sessions that are open.
+    pub sessions: usize,
+    /// Events since the start.
+    pub ledger: &'a Ledger,
+    /// Logins and processes that found no room in the kernel's tables since the start.
+    pub refused: (u64, u64),
+    /// How often a program was not run, since the start: its name, and how often.
+    pub missed: &'a [(&'static str, u64)],
+    /// Records that could not be read since the start.
+    pub malformed: u64,
+    /// Bytes written to the log since the start.
+    pub written: u64,
+    /// Lines that were given up since the start.
+    pub given_up: u64,
+    /// The rings, and how full each was at most since the last status, in percent.
+    pub fill: [(&'static str, u64); 4],
+}
+
+impl Writer {
+    /// recorder.status
+    pub fn status(&mut self, status: &Status<'_>, now: Moment) {
+        let notice = status.notice;
+        self.host_line(("recorder.status", "R2002I"), now.boot, |object, clock| {
+            object.string("reason", notice.reason.as_bytes());
+            if let Some(error) = &notice.error {
+                object.string("error", error.as_bytes());
+            }
+            let optional = [("bytes", notice.bytes), ("files", notice.files)];
+            for (key, value) in optional {
+                if let Some(value) = value {
+                    object.number(key, value);
+                }
+            }
+            if let Some(before) = status.before {
+                object.string(
+                    "previous",
+                    match before.stopped {
+                        true => b"clean".as_slice(),
+                        false => b"unclean",
+                    },
+                );
+            }
+            let since = notice.since.map(|since| clock.real(since));
+            if let Some(from) = status.before.map(|before| before.until).or(since) {
+                object.string("from", &clock.text_of(from));
+                object.string("to", &clock.text_of(now.real));
+            }
+            object.number("sessions", status.sessions);
+            object.object("events", |object| {
+                for (family, count) in FAMILIES.iter().zip(status.ledger.events).skip(1) {
+                    object.number(family, count);
+                }
+            });
+            losses(object, status.ledger);
+            object.number("logins_not_recorded", status.refused.0);
+            object.number("processes_not_recorded", status.refused.1);
+            object.object("hook_missed", |object| {
+                for (program, count) in status.missed.iter().filter(|(_, count)| *count > 0) {
+                    object.number(program, *count);
+                }
+            });
+            object.number("malformed_records", status.malformed);
+            object.number("lines_given_up", status.given_up);
+            object.number("bytes_written", status.written);
+            object.object("ring_fill", |object| {
+                for (ring, percent) in status.fill {
+                    object.number(ring, percent);
+                }
+            });
+        });
+    }
+}
+
+/// By family and cause; what is 0 is left out.
+fn losses(object: &mut Object<'_>, ledger: &Ledger) {
+    object.object("losses", |object| {
+        for (family, name) in FAMILIES.iter().enumerate() {
+            if ledger.lost_of(family) == 0 {
+                continue;
+            }
+            object.object(name, |object| {
+                for (cause, count) in ALL_CAUSES.iter().zip(ledger.losses(family)) {
+                    if count > 0 {
+                        object.number(cause, count);
+                    }
+                }
+            });
+        }
+    });
+}

@@ -1,0 +1,371 @@
+//! The log on disk: a file for each UTC day, or more, and a link to the one being written.
+
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::io;
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, symlink};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use super::Notice;
+use super::file::{Found, LogFile, piece};
+use crate::event::date;
+use crate::log::instant;
+
+/// The link to the file that is being written.
+const LINK: &str = "events.log";
+
+const DAY: u64 = 86_400;
+
+/// How often to ask for the lock of the folder, a millisecond apart: it is held for one write.
+const ATTEMPTS: u32 = 100;
+
+/// When a file is full, and how long files are kept. 0: no limit.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Limits {
+    /// Largest size of one file, in bytes. A line that is longer has a file of its own.
+    pub file_size: u64,
+    /// How long a file is kept after its last line, in days.
+    pub days: u64,
+    /// How much all files take together, in bytes; the one being written is never removed.
+    pub total_size: u64,
+}
+
+/// The log of one host.
+pub struct Log {
+    folder: PathBuf,
+    limits: Limits,
+    /// Keeps others that write here apart from one another.
+    lock: File,
+    file: LogFile,
+    /// The name of the file, as a time: seconds since 1970-01-01 UTC.
+    name: u64,
+    notices: Vec<Notice>,
+    /// There was no new file the last time that one was due.
+    stuck: bool,
+}
+
+impl Log {
+    /// Opens the newest file in `<data_dir>/log/<host>`, or makes one for `now`, in seconds since
+    /// 1970-01-01 UTC.
+    ///
+    /// # Errors
+    /// What can't be made or opened, by name, and why.
+    pub fn open(data_dir: &Path, host: &str, limits: Limits, now: u64) -> io::Result<Self> {
+        let folder = data_dir.join("log").join(host);
+        let lock = make(&folder)?;
+        locked(&lock, || {
+            // A crash can have left a part of a line in a file that is not the one to write to.
+            let last = fs::read_link(folder.join(LINK)).ok();
+            let name = choose(&folder, None, limits.file_size, now)?;
+            let mut notices = Vec::new();
+            if let Some(last) = last.filter(|last| *last != Path::new(&text(name)))
+                && let Ok(metadata) = fs::symlink_metadata(folder.join(&last))
+                && metadata.is_file()
+                && let Ok((mut file, cut)) = LogFile::open(&folder.join(last))
+            {
+                notice_cut(&mut notices, cut);
+                file.release();
+            }
+            let (file, cut) = begin(&folder, name)?;
+            notice_cut(&mut notices, cut);
+            Ok((file, name, notices))
+        })
+        .map(|(file, name, notices)| {
+            let mut log = Self {
+                folder,
+                limits,
+                lock,
+                file,
+                name,
+                notices,
+                stuck: false,
+            };
+            log.expire();
+            log
+        })
+    }
+
+    /// The link to the file that is being written.
+    pub fn link(&self) -> PathBuf {
+        self.folder.join(LINK)
+    }
+
+    /// What there is to tell since the last call.
+    pub fn notices(&mut self) -> impl Iterator<Item = Notice> {
+        self.notices.drain(..)
+    }
+
+    /// Appends whole lines at the time `now`, in seconds since 1970-01-01 UTC; a clock that is set
+    /// back does not bring an older file back. Tells how many bytes of them are in the log, up to
+    /// the end of a line. What is `urgent` may use the space that is kept aside.
+    pub fn append(&mut self, lines: &[u8], now: u64, urgent: bool) -> (usize, io::Result<()>) {
+        let fd = self.lock.as_raw_fd();
+        if let Err(error) = take(fd) {
+            return (0, Err(error));
+        }
+        let done = self.append_locked(lines, now, urgent);
+        give_back(fd);
+        done
+    }
+
+    fn append_locked(&mut self, lines: &[u8], now: u64, urgent: bool) -> (usize, io::Result<()>) {
+        if let Err(error) = self.follow(now) {
+            return (0, Err(error));
+        }
+        let mut taken = 0;
+        while taken < lines.len() {
+            let most = match self.limits.file_size {
+                0 => usize::MAX,
+                size => size.saturating_sub(self.file.end()) as usize,
+            };
+            let next = piece(&lines[taken..], most);
+            let is_full = next.len() > most && self.file.end() > 0;
+            if is_full || now / DAY > self.name / DAY {
+                match self.rotate(now) {
+                    Ok(()) => {
+                        self.stuck = false;
+                        // A file of a day that is over, or full, is done with.
+                        continue;
+                    }
+                    // Where there can be no new file, the old one goes on.
+                    Err(error) if !self.stuck => {
+                        self.notices.push(Notice {
+                            error: Some(error.to_string()),
+                            ..Notice::of("rotation_failed")
+                        });
+                        self.stuck = true;
+                    }
+                    Err(_) => {}
+                }
+            }
+            let (count, result) = self.file.append(next, urgent);
+            taken += count;
+            if result.is_err() {
+                return (taken, result);
+            }
+        }
+        (taken, Ok(()))
+    }
+
+    /// Sees to it that the file is the one that its name leads to.
+    fn follow(&mut self, now: u64) -> io::Result<()> {
+        let (reason, bytes) = match self.file.look()? {
+            Found::Same => return Ok(()),
+            Found::Truncated(bytes) => ("log_truncated", Some(bytes)),
+            Found::Removed(bytes) => ("log_removed", Some(bytes)),
+            Found::Moved => ("log_moved", None),
+        };
+        if reason != "log_truncated" {
+            self.lock = make(&self.folder)?;
+            self.renew(choose(&self.folder, None, self.limits.file_size, now)?.max(self.name))?;
+        }
+        self.notices.push(Notice {
+            bytes,
+            ..Notice::of(reason)
+        });
+        Ok(())
+    }
+
+    fn rotate(&mut self, now: u64) -> io::Result<()> {
+        let name = choose(&self.folder, Some(self.name), self.limits.file_size, now)?;
+        self.renew(name)?;
+        self.expire();
+        Ok(())
+    }
+
+    fn renew(&mut self, name: u64) -> io::Result<()> {
+        let (file, cut) = begin(&self.folder, name)?;
+        let mut old = std::mem::replace(&mut self.file, file);
+        self.name = name;
+        notice_cut(&mut self.notices, cut);
+        old.release();
+        old.sync()
+    }
+
+    /// Removes files that are older, or more, than is to be kept.
+    fn expire(&mut self) {
+        let Limits {
+            days, total_size, ..
+        } = self.limits;
+        if (days, total_size) == (0, 0) {
+            return;
+        }
+        let current = text(self.name);
+        let files: Vec<_> = names(&self.folder)
+            .into_iter()
+            .filter_map(|name| {
+                let path = self.folder.join(text(name));
+                let metadata = fs::symlink_metadata(&path).ok()?;
+                Some((path, metadata.len(), metadata.modified().ok()?))
+            })
+            .collect();
+        let mut total: u64 = files.iter().map(|(_, size, _)| size).sum();
+        let age = Duration::from_secs(days.saturating_mul(DAY));
+        let oldest = SystemTime::now().checked_sub(age);
+        let mut notice = Notice::of("log_expired");
+        for (path, size, modified) in files {
+            let is_old = days > 0 && oldest.is_some_and(|oldest| modified < oldest);
+            let is_too_much = total_size > 0 && total > total_size;
+            if path.ends_with(&current) || !(is_old || is_too_much) {
+                continue;
+            }
+            if fs::remove_file(&path).is_ok() {
+                total -= size;
+                *notice.bytes.get_or_insert(0) += size;
+                *notice.files.get_or_insert(0) += 1;
+            }
+        }
+        if notice.files.is_some() {
+            self.notices.push(notice);
+        }
+    }
+
+    /// Opens the file again by its name.
+    ///
+    /// # Errors
+    /// What can't be made or opened, by name, and why.
+    pub fn reopen(&mut self) -> io::Result<()> {
+        self.lock = make(&self.folder)?;
+        self.renew(self.name)
+    }
+
+    /// Waits until all lines are on the disk.
+    ///
+    /// # Errors
+    /// What the operating system says.
+    pub fn sync(&self) -> io::Result<()> {
+        self.file.sync()
+    }
+
+    /// Gives back the space that is kept aside.
+    pub fn release(&mut self) {
+        self.file.release();
+    }
+}
+
+fn notice_cut(notices: &mut Vec<Notice>, cut: u64) {
+    if cut > 0 {
+        notices.push(Notice {
+            bytes: Some(cut),
+            ..Notice::of("line_cut")
+        });
+    }
+}
+
+fn named(path: &Path, e: io::Error) -> io::Error {
+    io::Error::new(e.kind(), format!("{}: {e}", path.display()))
+}
+
+/// Makes the folder, and the file in it on which its writers take turns.
+fn make(folder: &Path) -> io::Result<File> {
+    DirBuilder::new()
+        .recursive(true)
+        .mode(0o750)
+        .create(folder)
+        .map_err(|e| named(folder, e))?;
+    let path = folder.join(".lock");
+    OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .open(&path)
+        .map_err(|e| named(&path, e))
+}
+
+fn take(fd: i32) -> io::Result<()> {
+    for _ in 0..ATTEMPTS {
+        // SAFETY: takes numbers.
+        if unsafe { libc::flock(fd, libc::LOCK_EX | libc::LOCK_NB) } == 0 {
+            return Ok(());
+        }
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    Err(io::Error::last_os_error())
+}
+
+fn give_back(fd: i32) {
+    // SAFETY: takes numbers; a descriptor that was closed meanwhile has given it back.
+    unsafe { libc::flock(fd, libc::LOCK_UN) };
+}
+
+fn locked<T>(lock: &File, act: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
+    take(lock.as_raw_fd())?;
+    let done = act();
+    give_back(lock.as_raw_fd());
+    done
+}
+
+/// The name of a file. Names sort by time.
+fn text(name: u64) -> String {
+    let (year, month, day) = date(name / DAY);
+    let (hour, minute, second) = (name % DAY / 3600, name / 60 % 60, name % 60);
+    format!("{year:04}-{month:02}-{day:02}.{hour:02}:{minute:02}:{second:02}.log")
+}
+
+/// The time that is the name of a file of the log, if it is one.
+fn time(name: &str) -> Option<u64> {
+    let (day, time) = (name.get(..10)?, name.get(11..19)?);
+    let time = u64::try_from(instant(&format!("{day}T{time}Z"))? / 1000).ok()?;
+    (text(time) == name).then_some(time)
+}
+
+/// The files in the folder whose names are text.
+fn entries(folder: &Path) -> impl Iterator<Item = String> {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    entries.filter_map(|entry| entry.file_name().into_string().ok())
+}
+
+/// The files of the log, oldest first.
+fn names(folder: &Path) -> Vec<u64> {
+    let mut names: Vec<_> = entries(folder).filter_map(|name| time(&name)).collect();
+    names.sort_unstable();
+    names
+}
+
+/// The newest file of the log.
+fn newest(folder: &Path) -> Option<u64> {
+    let later = |newest: String, name: String| match name > newest && time(&name).is_some() {
+        true => name,
+        false => newest,
+    };
+    time(&entries(folder).fold(String::new(), later))
+}
+
+/// The newest file, if it is of today, not `full`, and has room; else the name of a new one, which
+/// sorts behind all others.
+fn choose(folder: &Path, full: Option<u64>, size: u64, now: u64) -> io::Result<u64> {
+    let today = now / DAY * DAY;
+    let Some(newest) = newest(folder).max(full).filter(|name| *name >= today) else {
+        return Ok(today);
+    };
+    let length = fs::metadata(folder.join(text(newest))).map_or(0, |file| file.len());
+    match full == Some(newest) || (size > 0 && length >= size) {
+        true => Ok(now.max(newest + 1)),
+        false => Ok(newest),
+    }
+}
+
+/// Opens a file, and has the link lead to it.
+fn begin(folder: &Path, name: u64) -> io::Result<(LogFile, u64)> {
+    let name = text(name);
+    let path = folder.join(&name);
+    let opened = LogFile::open(&path).map_err(|e| named(&path, e))?;
+    // A new link takes the old one's place at once, so that `tail -F` never finds none.
+    let link = folder.join(LINK);
+    if fs::read_link(&link).is_ok_and(|target| target == Path::new(&name)) {
+        return Ok(opened);
+    }
+    let new = folder.join(".events.log");
+    match fs::remove_file(&new) {
+        Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(named(&new, e)),
+        _ => {}
+    }
+    symlink(&name, &new).map_err(|e| named(&new, e))?;
+    fs::rename(&new, &link).map_err(|e| named(&link, e))?;
+    Ok(opened)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,149 @@
+//! The state of the recorder itself: when it is told, and until when it was at work.
+
+use crate::event::{Status, Writer};
+use crate::probe::Probes;
+use crate::session::{Ledger, Table};
+use crate::sink::{Before, Heartbeat, Notice, Sink};
+
+/// How often the state is told at least. Nanoseconds.
+const HOUR: u64 = 3_600_000_000_000;
+
+/// How long after a loss it is told at the latest. Nanoseconds.
+const MINUTE: u64 = 60_000_000_000;
+
+/// How often the heartbeat is noted while records come. Nanoseconds.
+const SECOND: u64 = 1_000_000_000;
+
+/// The names of the rings, in their order.
+const RINGS: [&str; 4] = ["session", "command", "disk", "network"];
+
+/// What the parts of the recorder know.
+pub struct Parts<'a> {
+    /// The kernel's side.
+    pub probes: &'a Probes,
+    /// The sessions.
+    pub table: &'a Table,
+    /// Writes the events.
+    pub writer: &'a mut Writer,
+    /// Takes them.
+    pub sink: &'a mut Sink,
+}
+
+/// What is told of the recorder, and when it was told last.
+pub struct State {
+    heartbeat: Option<Heartbeat>,
+    beat_at: u64,
+    told_at: u64,
+    checked_at: u64,
+    lost: u64,
+    fill: [u64; 4],
+}
+
+impl State {
+    /// Writes the first recorder.status, which tells of the recorder before this one.
+    pub fn begin(
+        heartbeat: Option<Heartbeat>,
+        before: Option<Before>,
+        parts: &mut Parts<'_>,
+    ) -> Self {
+        let mut state = Self {
+            heartbeat,
+            beat_at: 0,
+            told_at: 0,
+            checked_at: 0,
+            lost: 0,
+            fill: [0; 4],
+        };
+        state.tell(&Notice::of("start"), before, parts);
+        state
+    }
+
+    /// Notes how full the rings are.
+    pub fn note(&mut self, probes: &Probes) {
+        for (most, ring) in self.fill.iter_mut().zip(&probes.rings) {
+            *most = (*most).max(ring.fill());
+        }
+    }
+
+    /// Tells what is due. Everything up to `settled`, in nanoseconds since boot, has been taken
+    /// from the rings.
+    pub fn tick(&mut self, settled: u64, parts: &mut Parts<'_>) {
+        let now = parts.writer.clock.now();
+        if now.boot >= self.beat_at + SECOND {
+            self.beat_at = now.boot;
+            self.beat(settled, parts);
+        }
+        if now.boot >= self.told_at + HOUR {
+            self.tell(&Notice::of("hourly"), None, parts);
+        } else if now.boot >= self.checked_at + MINUTE {
+            self.checked_at = now.boot;
+            if lost(parts) != self.lost {
+                self.tell(&Notice::of("losses"), None, parts);
+            }
+        }
+    }
+
+    fn beat(&self, settled: u64, parts: &Parts<'_>) {
+        let Some(heartbeat) = &self.heartbeat else {
+            return;
+        };
+        let unopened = parts.table.first_unopened().unwrap_or(u64::MAX);
+        if settled > 0 && parts.sink.is_empty() {
+            let until = parts.writer.clock.real(settled.min(unopened));
+            // Then the next start tells of a longer time.
+            let _ = heartbeat.beat(until);
+        }
+    }
+
+    /// Writes recorder.status, ahead of what waits to be written. No other lines are in the writer.
+    pub fn tell(&mut self, notice: &Notice, before: Option<Before>, parts: &mut Parts<'_>) {
+        let now = parts.writer.clock.now();
+        let missed = parts.probes.missed();
+        let fill = std::mem::take(&mut self.fill);
+        let ledger = parts.table.ledger();
+        let status = Status {
+            notice,
+            before,
+            sessions: parts.table.len(),
+            ledger: &ledger,
+            refused: parts.probes.shared.full(),
+            missed: &missed,
+            malformed: parts.table.malformed,
+            written: parts.sink.written,
+            given_up: parts.sink.given_up,
+            fill: std::array::from_fn(|ring| (RINGS[ring], fill[ring])),
+        };
+        parts.writer.status(&status, now);
+        let line = parts.writer.lines();
+        match parts.sink.is_failing() {
+            true => parts.sink.write_urgent(line, now),
+            false => parts.sink.write(line, now),
+        }
+        parts.writer.clear();
+        self.told_at = now.boot;
+        self.lost = lost_of(parts, &ledger, &missed);
+    }
+
+    /// Writes the last recorder.status, and notes that this was an orderly end.
+    pub fn end(&mut self, parts: &mut Parts<'_>) {
+        self.tell(&Notice::of("stop"), None, parts);
+        // Else the next one tells since when something is missing.
+        if parts.sink.given_up == 0
+            && let Some(heartbeat) = &self.heartbeat
+            && let Err(error) = heartbeat.end(parts.writer.clock.now().real)
+        {
+            crate::report!("recorderd: {error}");
+        }
+    }
+}
+
+fn lost(parts: &Parts<'_>) -> u64 {
+    lost_of(parts, &parts.table.ledger(), &parts.probes.missed())
+}
+
+fn lost_of(parts: &Parts<'_>, ledger: &Ledger, missed: &[(&str, u64)]) -> u64 {
+    let (logins, processes) = parts.probes.shared.full();
+    let missed = missed.iter().map(|(_, count)| count).sum::<u64>();
+    let of_events = ledger.lost_at_all().saturating_add(missed);
+    of_events + logins + processes + parts.table.malformed + parts.sink.given_up
+}
