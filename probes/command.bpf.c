@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 OR (MIT AND GPL-2.0-only) */
 /* session.command: each program that is run, and each attempt to. */
 #include "path.h"
+#include "privilege.h"
 #include "session.h"
 #include "syscall.h"
 
@@ -213,6 +214,9 @@ int command_exec(__u64 *context)
 	if (!process)
 		return 0;
 	environment_send(process);
+	/* What an exec does to the ids, session.command tells. */
+	loginuid_compare(process);
+	process_note(process);
 	/* The arguments on the new stack: complete, and not yet the program's to change. */
 	start = BPF_CORE_READ(task, mm, arg_start);
 	total = BPF_CORE_READ(task, mm, arg_end) - start;

@@ -33,7 +33,14 @@
 #define TCP_LISTEN 10
 #define ECANCELED 125
 #define UNIX_PATH_MAX 108
+#define PIDTYPE_PID 0
 #define PIDTYPE_SID 3
+#define NSFS_MAGIC 0x6e736673
+#define BPF_PROGRAM_NAME 16
+#define PTRACE_ATTACH 16
+#define PTRACE_SEIZE 0x4206
+#define ERESTARTSYS 512
+#define ERESTART_RESTARTBLOCK 516
 
 #pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
 
@@ -77,12 +84,14 @@ struct path {
 
 struct super_block {
 	unsigned int s_dev;
+	unsigned long s_magic;
 };
 
 struct inode {
 	unsigned short i_mode;
 	unsigned long i_ino;
 	struct super_block *i_sb;
+	void *i_private;
 };
 
 struct file {
@@ -90,6 +99,7 @@ struct file {
 	struct inode *f_inode;
 	unsigned int f_flags;
 	unsigned int f_mode;
+	void *private_data;
 };
 
 struct fdtable {
@@ -130,7 +140,63 @@ struct tty_struct {
 	struct winsize winsize;
 };
 
-struct pid;
+struct hlist_node {
+	struct hlist_node *next;
+};
+
+struct hlist_head {
+	struct hlist_node *first;
+};
+
+struct xarray {
+	void *xa_head;
+};
+
+/* It has 64 slots, or 16 in kernels made for little memory. */
+struct xa_node {
+	unsigned char shift;
+	void *slots[64];
+};
+
+struct idr {
+	struct xarray idr_rt;
+};
+
+struct pid_namespace {
+	struct idr idr;
+};
+
+struct upid {
+	int nr;
+	struct pid_namespace *ns;
+};
+
+struct pid {
+	unsigned int level;
+	struct hlist_head tasks[4];
+	struct upid numbers[0];
+};
+
+struct proc_ns_operations___before_6_18 {
+	int type;
+};
+
+struct ns_common___before_6_18 {
+	const struct proc_ns_operations___before_6_18 *ops;
+};
+
+struct ns_common {
+	__u32 ns_type;
+};
+
+struct bpf_prog_aux {
+	char name[BPF_PROGRAM_NAME];
+};
+
+struct bpf_prog {
+	enum bpf_prog_type type;
+	struct bpf_prog_aux *aux;
+};
 
 struct signal_struct {
 	atomic_t live;
@@ -145,12 +211,20 @@ typedef struct {
 	unsigned int val;
 } kgid_t;
 
+/* Before 6.3 two words of 32 bits, the lower one first. */
+typedef struct {
+	__u64 val;
+} kernel_cap_t;
+
 struct cred {
 	kuid_t uid;
 	kgid_t gid;
 	kuid_t suid;
 	kuid_t euid;
 	kgid_t egid;
+	kernel_cap_t cap_inheritable;
+	kernel_cap_t cap_permitted;
+	kernel_cap_t cap_effective;
 };
 
 struct sched_entity {
@@ -162,6 +236,7 @@ struct task_struct {
 	int tgid;
 	struct task_struct *real_parent;
 	struct pid *thread_pid;
+	struct hlist_node pid_links[4];
 	struct mm_struct *mm;
 	const struct cred *cred;
 	struct fs_struct *fs;

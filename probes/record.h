@@ -22,6 +22,7 @@ enum family {
 	FAMILY_DISK,
 	FAMILY_NETWORK,
 	FAMILY_NETWORK_RESULT,
+	FAMILY_PRIVILEGE,
 	FAMILY_COUNT,
 };
 
@@ -44,6 +45,7 @@ enum kind {
 	KIND_PROCESS_EXIT,
 	KIND_NETWORK_RESULT,
 	KIND_LOCAL_CONNECT,
+	KIND_PRIVILEGE,
 };
 
 enum path_note {
@@ -238,6 +240,71 @@ struct local_connect {
 	__u32 path_notes;
 };
 
+enum privilege_operation {
+	PRIVILEGE_NONE,
+	PRIVILEGE_SETUID,
+	PRIVILEGE_SETGID,
+	PRIVILEGE_SETREUID,
+	PRIVILEGE_SETREGID,
+	PRIVILEGE_SETRESUID,
+	PRIVILEGE_SETRESGID,
+	PRIVILEGE_LOGINUID,
+	PRIVILEGE_CAPSET,
+	PRIVILEGE_PTRACE_ATTACH,
+	PRIVILEGE_PTRACE_SEIZE,
+	PRIVILEGE_PROCESS_VM_WRITEV,
+	PRIVILEGE_INIT_MODULE,
+	PRIVILEGE_FINIT_MODULE,
+	PRIVILEGE_DELETE_MODULE,
+	PRIVILEGE_BPF_PROG_LOAD,
+	PRIVILEGE_KEXEC_LOAD,
+	PRIVILEGE_KEXEC_FILE_LOAD,
+	PRIVILEGE_UNSHARE,
+	PRIVILEGE_SETNS,
+	PRIVILEGE_CLONE,
+	PRIVILEGE_CHROOT,
+	PRIVILEGE_PIVOT_ROOT,
+	PRIVILEGE_COUNT,
+};
+
+/* What a process may do by its ids. */
+struct ids {
+	__u32 uid;
+	__u32 gid;
+	__u32 euid;
+	__u32 egid;
+};
+
+/* Where a uid, a gid or a loginuid is not known, or not set. */
+#define ID_NONE 0xffffffffU
+
+/* The longest name of a kernel module, in bytes. */
+#define OBJECT_NAME_LENGTH 56
+
+/* Another process or the kernel was reached into, or rights were changed. The path follows. */
+struct privilege {
+	struct record record;
+	__s32 return_code;
+	__u32 operation;
+	struct ids old_ids; /* ID_NONE where nothing changed */
+	struct ids ids;
+	__u32 requested[3]; /* as the call had them; ID_NONE leaves one as it is */
+	__u32 old_loginuid;
+	__u32 loginuid;
+	__u32 old_audit_session_id;
+	__u64 effective;
+	__u64 permitted;
+	__u64 inheritable;
+	__u64 bytes; /* written to the target */
+	__u32 target_pid;
+	__u32 namespaces;   /* CLONE_NEW... */
+	__u32 program_type; /* BPF_PROG_TYPE_... */
+	__u32 path_notes;
+	__u32 path_length;
+	__u32 unused;
+	char name[OBJECT_NAME_LENGTH]; /* of the target, the module or the BPF program */
+};
+
 /* Who began a TCP connect, for its result, by the address of the socket. */
 struct connecting {
 	__u64 session;
@@ -300,6 +367,9 @@ struct process {
 	__u64 session;
 	__u64 command_time; /* of its last exec in the session; 0 if it had none */
 	__u32 role;
+	__u32 audit_session_id; /* these three as last seen; this is 0 if they never were */
+	__u32 loginuid;
+	struct ids ids;
 	__u32 unused;
 };
 

@@ -5,6 +5,7 @@
 #include "disk.bpf.c"
 #include "change.bpf.c"
 #include "network.bpf.c"
+#include "privilege.bpf.c"
 
 /* Never called: it keeps the types of record.h in the BTF, where tests/layout.rs looks for them. */
 struct layout {
@@ -18,6 +19,7 @@ struct layout {
 	struct network network;
 	struct network_result network_result;
 	struct local_connect local_connect;
+	struct privilege privilege;
 	enum family family;
 	enum loss loss;
 	enum kind kind;
@@ -27,6 +29,7 @@ struct layout {
 	enum disk_operation disk_operation;
 	enum disk_text disk_text;
 	enum operation operation;
+	enum privilege_operation privilege_operation;
 	enum role role;
 	enum reader reader;
 };

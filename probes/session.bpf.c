@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 OR (MIT AND GPL-2.0-only) */
 /* The life of a session: its processes are born, and the last one exits. */
+#include "privilege.h"
 #include "session.h"
 
 SEC("tp_btf/sched_process_fork")
@@ -13,8 +14,10 @@ int session_fork(__u64 *context)
 	if (pid == (__u32)BPF_CORE_READ(parent, tgid))
 		return 0;
 	process = recorded_user();
-	if (process)
-		process_join(process->session, pid, ROLE_USER);
+	if (!process)
+		return 0;
+	loginuid_compare(process);
+	process_join(process->session, pid, ROLE_USER);
 	return 0;
 }
 
@@ -31,7 +34,11 @@ int session_exit(__u64 *context)
 	__u64 command_time;
 	__u64 key;
 
-	if (!process || BPF_CORE_READ(task, signal, live.counter) > 0)
+	if (!process)
+		return 0;
+	if (process->role == ROLE_USER)
+		loginuid_compare(process);
+	if (BPF_CORE_READ(task, signal, live.counter) > 0)
 		return 0;
 	key = process->session;
 	command_time = process->command_time;

@@ -98,6 +98,35 @@ static __noinline int find_connection(struct task_struct *task, struct session *
 	return 0;
 }
 
+static __noinline int ids_read(struct ids *ids)
+{
+	struct task_struct *task = (void *)bpf_get_current_task();
+	const struct cred *cred = BPF_CORE_READ(task, cred);
+
+	ids->uid = BPF_CORE_READ(cred, uid.val);
+	ids->gid = BPF_CORE_READ(cred, gid.val);
+	ids->euid = BPF_CORE_READ(cred, euid.val);
+	ids->egid = BPF_CORE_READ(cred, egid.val);
+	return 0;
+}
+
+static __always_inline __u32 login_uid(struct task_struct *task)
+{
+	if (!bpf_core_field_exists(task->loginuid))
+		return ID_NONE;
+	return BPF_CORE_READ(task, loginuid.val);
+}
+
+/* Takes down what session.privilege compares with later. */
+static __always_inline void process_note(struct process *process)
+{
+	struct task_struct *task = (void *)bpf_get_current_task();
+
+	ids_read(&process->ids);
+	process->audit_session_id = audit_session(task);
+	process->loginuid = login_uid(task);
+}
+
 /* Puts a process into a session; the session lives for as long as it has one. */
 static __noinline int process_join(__u64 key, __u32 pid, __u32 role)
 {
@@ -108,6 +137,7 @@ static __noinline int process_join(__u64 key, __u32 pid, __u32 role)
 
 	if (!session || !control)
 		return 0;
+	process_note(&process);
 	error = bpf_map_update_elem(&processes, &pid, &process, BPF_NOEXIST);
 	if (!error) {
 		__sync_fetch_and_add(&session->processes, 1);

@@ -38,7 +38,7 @@ The log is read from the files of its days, without the daemon:
   --since, --until TIME   2023-07-04, 2023-07-04T16:42 (UTC), or 90s, 15m, 2h, 7d for how long ago
   --user, --login NAME    who logged in; the Unix account
   --session SID      or its beginning
-  --family NAME      session, command, disk, network, or an event's name
+  --family NAME      session, command, disk, network, privilege, or an event's name
   --path PATH        this file, or what is below this folder
   --address ADDRESS  192.0.2.1, 192.0.2.1:443, 192.0.2.0/24
   --text TEXT        as in search

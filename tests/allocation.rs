@@ -106,6 +106,12 @@ fn connections_need_no_allocation() {
     }
 }
 
+/// Rights.
+#[test]
+fn privilege_needs_no_allocation() {
+    assert_eq!(allocations("privilege.hex", false), 0);
+}
+
 /// The count counts.
 #[test]
 fn an_allocation_is_seen() {

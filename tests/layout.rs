@@ -2,8 +2,9 @@
 
 use object::{Object, ObjectSection};
 use recorderd::record::layout::{
-    ALL, CAUSES, DISK_OPERATIONS, DISK_TEXTS, FAMILIES, ProcessEntry, RECORD_MAX, TEXTS,
-    command_mark, disk_operation, kind, operation, path_note, reader,
+    ALL, CAUSES, DISK_OPERATIONS, DISK_TEXTS, FAMILIES, PRIVILEGE_OPERATIONS, ProcessEntry,
+    RECORD_MAX, TEXTS, command_mark, disk_operation, kind, operation, path_note,
+    privilege_operation, reader,
 };
 
 const OBJECT: &[u8] = include_bytes!("../probes/recorderd.bpf.o");
@@ -211,6 +212,7 @@ fn lists_of_names_are_mirrored() {
         ("family", "FAMILY", &FAMILIES[..]),
         ("loss", "LOSS", &CAUSES),
         ("disk_operation", "DISK", &DISK_OPERATIONS),
+        ("privilege_operation", "PRIVILEGE", &PRIVILEGE_OPERATIONS),
     ] {
         let count = match prefix {
             "DISK" => "operation_count",
@@ -223,6 +225,31 @@ fn lists_of_names_are_mirrored() {
             .collect();
         let expected: Vec<_> = expected.iter().map(String::as_str).zip(0..).collect();
         assert_eq!(btf.values(name), expected);
+    }
+}
+
+/// The operations that have a name on the Rust side, too.
+#[test]
+fn privilege_operations_are_where_they_are() {
+    for (operation, name) in [
+        (privilege_operation::SETUID, "setuid"),
+        (privilege_operation::SETGID, "setgid"),
+        (privilege_operation::SETREUID, "setreuid"),
+        (privilege_operation::SETREGID, "setregid"),
+        (privilege_operation::SETRESUID, "setresuid"),
+        (privilege_operation::SETRESGID, "setresgid"),
+        (privilege_operation::LOGINUID, "loginuid"),
+        (privilege_operation::CAPSET, "capset"),
+        (privilege_operation::PTRACE_ATTACH, "ptrace_attach"),
+        (privilege_operation::PTRACE_SEIZE, "ptrace_seize"),
+        (privilege_operation::PROCESS_VM_WRITEV, "process_vm_writev"),
+        (privilege_operation::DELETE_MODULE, "delete_module"),
+        (privilege_operation::BPF_PROG_LOAD, "bpf_prog_load"),
+        (privilege_operation::UNSHARE, "unshare"),
+        (privilege_operation::SETNS, "setns"),
+        (privilege_operation::CLONE, "clone"),
+    ] {
+        assert_eq!(PRIVILEGE_OPERATIONS[operation as usize], name);
     }
 }
 
@@ -250,6 +277,7 @@ fn constants_are_mirrored() {
             ("KIND_PROCESS_EXIT", kind::PROCESS_EXIT),
             ("KIND_NETWORK_RESULT", kind::NETWORK_RESULT),
             ("KIND_LOCAL_CONNECT", kind::LOCAL_CONNECT),
+            ("KIND_PRIVILEGE", kind::PRIVILEGE),
         ],
     );
     same(

@@ -56,12 +56,12 @@ fn required_is_a_list_of_families() {
     refused(
         "required: [files]",
         "config.yaml:1: required: files is not a family; these are: \
-         session, command, disk, network",
+         session, command, disk, network, privilege",
     );
     refused(
         "required: disk",
         "config.yaml:1: required: disk is not a list; write families as in \
-         [session, command, disk, network]",
+         [session, command, disk, network, privilege]",
     );
 }
 

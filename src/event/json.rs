@@ -80,6 +80,20 @@ impl<'a> Object<'a> {
         }
     }
 
+    /// A list of whole numbers.
+    pub fn numbers(&mut self, key: &str, values: impl Iterator<Item = i32>) {
+        self.key(key);
+        self.out.push(b'[');
+        for (index, value) in values.enumerate() {
+            if index > 0 {
+                self.out.push(b',');
+            }
+            self.out
+                .extend_from_slice(itoa::Buffer::new().format(value).as_bytes());
+        }
+        self.out.push(b']');
+    }
+
     fn items<'b>(
         &mut self,
         key: &str,

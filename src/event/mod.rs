@@ -7,6 +7,7 @@ mod disk;
 mod id;
 mod json;
 mod path;
+mod privilege;
 mod status;
 mod time;
 

@@ -13,11 +13,19 @@ pub enum Family {
     Disk,
     /// session.network, session.network_result and session.local_connect
     Network,
+    /// session.privilege
+    Privilege,
 }
 
 impl Family {
     /// All of them, in the order in which they are attached.
-    pub const ALL: [Self; 4] = [Self::Session, Self::Command, Self::Disk, Self::Network];
+    pub const ALL: [Self; 5] = [
+        Self::Session,
+        Self::Command,
+        Self::Disk,
+        Self::Network,
+        Self::Privilege,
+    ];
 
     /// As the config has it.
     pub fn name(self) -> &'static str {
@@ -26,6 +34,7 @@ impl Family {
             Self::Command => "command",
             Self::Disk => "disk",
             Self::Network => "network",
+            Self::Privilege => "privilege",
         }
     }
 }
@@ -204,5 +213,44 @@ pub const PLANS: &[Plan] = &[
             "local connects and accepts by io_uring",
             "local connects and accepts by 32-bit programs",
         ],
+    },
+    Plan {
+        family: Family::Privilege,
+        kind: Kind::Portable,
+        hooks: &[
+            exits(
+                "privilege_act",
+                &[
+                    "setuid",
+                    "setgid",
+                    "setreuid",
+                    "setregid",
+                    "setresuid",
+                    "setresgid",
+                    "capset",
+                    "ptrace",
+                    "bpf",
+                    "unshare",
+                    "setns",
+                    "clone",
+                    "clone3",
+                    "chroot",
+                    "pivot_root",
+                ],
+            ),
+            // A kernel may be made without each of these.
+            optional(exits(
+                "privilege_act",
+                &[
+                    "process_vm_writev",
+                    "init_module",
+                    "finit_module",
+                    "delete_module",
+                    "kexec_load",
+                    "kexec_file_load",
+                ],
+            )),
+        ],
+        unseen: &["what 32-bit programs do"],
     },
 ];

@@ -4,6 +4,7 @@
 use std::fs::File;
 use std::io;
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::os::unix::fs::chroot;
 use std::os::unix::net::UnixStream;
 use std::process::{Command, Stdio};
 use std::time::Duration;
@@ -65,6 +66,11 @@ const ACTS: &[Act] = &[
         program: "network_connect",
         perform: || refused(UnixStream::connect(NOTHING)),
         shows: |body| matches!(body, Body::LocalConnect(_)),
+    },
+    Act {
+        program: "privilege_act",
+        perform: || refused(chroot(NOTHING)),
+        shows: |body| matches!(body, Body::Privilege(_)),
     },
 ];
 

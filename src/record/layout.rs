@@ -184,6 +184,38 @@ layout! {
         path_notes: u32,
     }
 
+    /// What a process may do by its ids.
+    "ids" ProcessIds {
+        uid: u32,
+        gid: u32,
+        euid: u32,
+        egid: u32,
+    }
+
+    /// Another process or the kernel was reached into, or rights were changed; the path follows.
+    "privilege" Privilege {
+        record: Head,
+        return_code: i32,
+        operation: u32,
+        old_ids: ProcessIds,
+        ids: ProcessIds,
+        requested: [u32; 3],
+        old_loginuid: u32,
+        loginuid: u32,
+        old_audit_session_id: u32,
+        effective: u64,
+        permitted: u64,
+        inheritable: u64,
+        bytes: u64,
+        target_pid: u32,
+        namespaces: u32,
+        program_type: u32,
+        path_notes: u32,
+        path_length: u32,
+        unused: u32,
+        name: [u8; OBJECT_NAME_LENGTH],
+    }
+
     /// The value of the map `sessions`.
     "session" SessionEntry {
         time: u64,
@@ -204,6 +236,9 @@ layout! {
         session: u64,
         command_time: u64,
         role: u32,
+        audit_session_id: u32,
+        loginuid: u32,
+        ids: ProcessIds,
         unused: u32,
     }
 
@@ -237,6 +272,10 @@ layout! {
 
 /// Length of a program's name as the kernel keeps it (TASK_COMM_LEN), in bytes.
 pub const PROGRAM_LENGTH: usize = 16;
+/// The longest name of a target, a module or a BPF program, in bytes.
+pub const OBJECT_NAME_LENGTH: usize = 56;
+/// A uid, gid or loginuid that is not known, or not set.
+pub const ID_NONE: u32 = u32::MAX;
 /// The largest record, in bytes.
 pub const RECORD_MAX: usize = 40960;
 /// How many strings follow a command: TEXT_COUNT.
@@ -249,13 +288,14 @@ pub const VARIABLES: usize = 16;
 pub const AUDIT_UNSET: u32 = u32::MAX;
 
 /// `enum family`.
-pub const FAMILIES: [&str; 6] = [
+pub const FAMILIES: [&str; 7] = [
     "session",
     "command",
     "process_exit",
     "disk",
     "network",
     "network_result",
+    "privilege",
 ];
 /// `enum loss`.
 pub const CAUSES: [&str; 3] = ["ring_full", "slots_busy", "table_full"];
@@ -294,6 +334,55 @@ pub mod kind {
     pub const PROCESS_EXIT: u32 = 8;
     pub const NETWORK_RESULT: u32 = 9;
     pub const LOCAL_CONNECT: u32 = 10;
+    pub const PRIVILEGE: u32 = 11;
+}
+
+/// `enum privilege_operation`.
+pub const PRIVILEGE_OPERATIONS: [&str; 23] = [
+    "none",
+    "setuid",
+    "setgid",
+    "setreuid",
+    "setregid",
+    "setresuid",
+    "setresgid",
+    "loginuid",
+    "capset",
+    "ptrace_attach",
+    "ptrace_seize",
+    "process_vm_writev",
+    "init_module",
+    "finit_module",
+    "delete_module",
+    "bpf_prog_load",
+    "kexec_load",
+    "kexec_file_load",
+    "unshare",
+    "setns",
+    "clone",
+    "chroot",
+    "pivot_root",
+];
+
+/// The same by name, those that events have fields of their own for.
+pub mod privilege_operation {
+    #![allow(missing_docs)]
+    pub const SETUID: u32 = 1;
+    pub const SETGID: u32 = 2;
+    pub const SETREUID: u32 = 3;
+    pub const SETREGID: u32 = 4;
+    pub const SETRESUID: u32 = 5;
+    pub const SETRESGID: u32 = 6;
+    pub const LOGINUID: u32 = 7;
+    pub const CAPSET: u32 = 8;
+    pub const PTRACE_ATTACH: u32 = 9;
+    pub const PTRACE_SEIZE: u32 = 10;
+    pub const PROCESS_VM_WRITEV: u32 = 11;
+    pub const DELETE_MODULE: u32 = 14;
+    pub const BPF_PROG_LOAD: u32 = 15;
+    pub const UNSHARE: u32 = 18;
+    pub const SETNS: u32 = 19;
+    pub const CLONE: u32 = 20;
 }
 
 /// `enum operation`.

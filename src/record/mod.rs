@@ -42,6 +42,7 @@ pub enum Body<'a> {
     Network(Network),
     NetworkResult(NetworkResult),
     LocalConnect(LocalConnect<'a>),
+    Privilege(Privilege<'a>),
 }
 
 /// A local socket that was connected to, or could not be.
@@ -52,6 +53,15 @@ pub struct LocalConnect<'a> {
     pub is_abstract: bool,
     pub path: &'a [u8],
     pub path_notes: u32,
+}
+
+/// Rights that were changed, or another process or the kernel that was reached into.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Privilege<'a> {
+    /// All that is not the path.
+    pub fixed: layout::Privilege,
+    /// Of the target's program, the module, the kernel or the new root; empty where there is none.
+    pub path: &'a [u8],
 }
 
 /// A file operation, or the attempt at one.
@@ -111,6 +121,8 @@ pub enum Malformed {
     Short,
     /// A kind that no probe sends.
     Kind(u32),
+    /// An operation of a privilege that no probe sends.
+    Operation(u32),
 }
 
 /// Reads one record.
@@ -183,6 +195,16 @@ pub fn decode(bytes: &[u8]) -> Result<Record<'_>, Malformed> {
                 is_abstract: local.is_abstract != 0,
                 path: take(rest, local.path_length)?.0,
                 path_notes: local.path_notes,
+            })
+        }
+        kind::PRIVILEGE => {
+            let (fixed, rest) = split::<layout::Privilege>(bytes)?;
+            if !(1..layout::PRIVILEGE_OPERATIONS.len()).contains(&(fixed.operation as usize)) {
+                return Err(Malformed::Operation(fixed.operation));
+            }
+            Body::Privilege(Privilege {
+                fixed,
+                path: take(rest, fixed.path_length)?.0,
             })
         }
         other => return Err(Malformed::Kind(other)),

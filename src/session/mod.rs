@@ -283,6 +283,10 @@ impl Session {
                 writer.local_connect(subject, &record.head, local);
                 4
             }
+            Body::Privilege(privilege) => {
+                writer.privilege(subject, privilege);
+                6
+            }
             Body::Arguments { offset, bytes } => {
                 self.arguments_part(pid, *offset, bytes);
                 return;

@@ -187,7 +187,7 @@ impl Table {
             let Some(session) = sessions.get(&newborn.key) else {
                 return false;
             };
-            if now < newborn.time + REST || session.is_identifying(now) {
+            if now < newborn.time.saturating_add(REST) || session.is_identifying(now) {
                 return true;
             }
             if let Some(cgroups) = cgroups

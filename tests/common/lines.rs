@@ -128,13 +128,22 @@ pub fn start(login: &str, more: &str) -> String {
 
 /// The session.end of `lines`, as `plain` gives it, where nothing was lost.
 pub fn end(login: &str, interactive: bool, more: &str, lines: &[Value]) -> String {
-    let [commands, exits, disks, networks, locals, results] = [
+    let [
+        commands,
+        exits,
+        disks,
+        networks,
+        locals,
+        results,
+        privileges,
+    ] = [
         "session.command",
         "session.process_exit",
         "session.disk",
         "session.network",
         "session.local_connect",
         "session.network_result",
+        "session.privilege",
     ]
     .map(|event| of_kind(lines, event).len());
     let networks = networks + locals;
@@ -143,7 +152,7 @@ pub fn end(login: &str, interactive: bool, more: &str, lines: &[Value]) -> Strin
         "T2004I",
         login,
         &format!(
-            r#""enhanced_recording":true,"interactive":{interactive},"participants":["{login}"],"session_start":"<session_start>","session_stop":"<session_stop>",{more}"events":{{"command":{commands},"process_exit":{exits},"disk":{disks},"network":{networks},"network_result":{results}}},"losses":{{"session":0,"command":0,"process_exit":0,"disk":0,"network":0,"network_result":0}}"#
+            r#""enhanced_recording":true,"interactive":{interactive},"participants":["{login}"],"session_start":"<session_start>","session_stop":"<session_stop>",{more}"events":{{"command":{commands},"process_exit":{exits},"disk":{disks},"network":{networks},"network_result":{results},"privilege":{privileges}}},"losses":{{"session":0,"command":0,"process_exit":0,"disk":0,"network":0,"network_result":0,"privilege":0}}"#
         ),
     )
 }

@@ -1,0 +1,159 @@
+//! What changes a process's rights, or reaches into others and the kernel, as events.
+
+use super::act::{incomplete, process};
+use super::{Object, Subject, Writer};
+use crate::record::Privilege;
+use crate::record::layout::{
+    ID_NONE, PRIVILEGE_OPERATIONS, ProcessIds, privilege_operation as operation,
+};
+
+impl Writer {
+    /// session.privilege
+    pub fn privilege(&mut self, subject: &mut Subject, privilege: &Privilege<'_>) {
+        let fixed = &privilege.fixed;
+        let head = &fixed.record;
+        let name = ("session.privilege", "R4007I");
+        self.line(subject, name, head.time, |object, _| {
+            process(object, head);
+            let name = PRIVILEGE_OPERATIONS[fixed.operation as usize];
+            object.string("operation", name.as_bytes());
+            object.number("return_code", fixed.return_code);
+            ids(object, "ids", &fixed.ids);
+            details(object, privilege);
+            incomplete(object, fixed.path_notes);
+        });
+    }
+}
+
+fn ids(object: &mut Object<'_>, key: &str, ids: &ProcessIds) {
+    object.object(key, |object| {
+        object.number("uid", ids.uid);
+        object.number("gid", ids.gid);
+        object.number("euid", ids.euid);
+        object.number("egid", ids.egid);
+    });
+}
+
+/// What only some operations have.
+fn details(object: &mut Object<'_>, privilege: &Privilege<'_>) {
+    let fixed = &privilege.fixed;
+    let path = privilege.path;
+    let length = memchr::memchr(0, &fixed.name).unwrap_or(fixed.name.len());
+    let name = &fixed.name[..length];
+    match fixed.operation {
+        operation::SETUID..=operation::SETRESGID => {
+            if fixed.return_code != 0 {
+                requested(object, fixed.operation, &fixed.requested);
+            } else if fixed.old_ids.uid != ID_NONE {
+                ids(object, "old_ids", &fixed.old_ids);
+            }
+        }
+        operation::LOGINUID => {
+            object.number("loginuid", fixed.loginuid);
+            object.number("old_loginuid", fixed.old_loginuid);
+            object.number("old_audit_session_id", fixed.old_audit_session_id);
+        }
+        operation::CAPSET => object.object("capabilities", |object| {
+            object.string("effective", &capabilities(fixed.effective));
+            object.string("permitted", &capabilities(fixed.permitted));
+            object.string("inheritable", &capabilities(fixed.inheritable));
+        }),
+        operation::PTRACE_ATTACH..=operation::PROCESS_VM_WRITEV => {
+            object.number("target_pid", fixed.target_pid);
+            if !name.is_empty() {
+                object.bytes("target_program", "target_program_base64", name);
+            }
+            if !path.is_empty() {
+                object.bytes("target_exe", "target_exe_base64", path);
+            }
+            if fixed.operation == operation::PROCESS_VM_WRITEV {
+                object.number("bytes", fixed.bytes);
+            }
+        }
+        operation::DELETE_MODULE => object.bytes("name", "name_base64", name),
+        operation::BPF_PROG_LOAD => {
+            object.bytes("name", "name_base64", name);
+            program_type(object, fixed.program_type);
+        }
+        operation::UNSHARE..=operation::CLONE => namespaces(object, fixed.namespaces),
+        _ if !path.is_empty() => object.bytes("path", "path_base64", path),
+        _ => {}
+    }
+}
+
+/// The ids that the call was given; as many as it takes.
+fn requested(object: &mut Object<'_>, operation: u32, requested: &[u32; 3]) {
+    let count = match operation {
+        operation::SETUID | operation::SETGID => 1,
+        operation::SETREUID | operation::SETREGID => 2,
+        _ => 3,
+    };
+    object.numbers("requested", requested[..count].iter().map(|id| *id as i32));
+}
+
+/// As in /proc/PID/status: 16 hexadecimal digits.
+fn capabilities(set: u64) -> [u8; 16] {
+    std::array::from_fn(|digit| b"0123456789abcdef"[(set >> (60 - 4 * digit) & 15) as usize])
+}
+
+/// By the bits of clone(2), and the names in /proc/PID/ns.
+fn namespaces(object: &mut Object<'_>, flags: u32) {
+    const NAMES: [(u32, &[u8]); 8] = [
+        (0x0000_0080, b"time"),
+        (0x0002_0000, b"mnt"),
+        (0x0200_0000, b"cgroup"),
+        (0x0400_0000, b"uts"),
+        (0x0800_0000, b"ipc"),
+        (0x1000_0000, b"user"),
+        (0x2000_0000, b"pid"),
+        (0x4000_0000, b"net"),
+    ];
+    let named = NAMES.iter().filter(|(flag, _)| flags & flag != 0);
+    object.list("namespaces", "", named.map(|(_, name)| *name));
+}
+
+/// By `enum bpf_prog_type` of the kernel's linux/bpf.h, whose names never change.
+fn program_type(object: &mut Object<'_>, number: u32) {
+    const NAMES: [&str; 33] = [
+        "unspec",
+        "socket_filter",
+        "kprobe",
+        "sched_cls",
+        "sched_act",
+        "tracepoint",
+        "xdp",
+        "perf_event",
+        "cgroup_skb",
+        "cgroup_sock",
+        "lwt_in",
+        "lwt_out",
+        "lwt_xmit",
+        "sock_ops",
+        "sk_skb",
+        "cgroup_device",
+        "sk_msg",
+        "raw_tracepoint",
+        "cgroup_sock_addr",
+        "lwt_seg6local",
+        "lirc_mode2",
+        "sk_reuseport",
+        "flow_dissector",
+        "cgroup_sysctl",
+        "raw_tracepoint_writable",
+        "cgroup_sockopt",
+        "tracing",
+        "struct_ops",
+        "ext",
+        "lsm",
+        "sk_lookup",
+        "syscall",
+        "netfilter",
+    ];
+    match NAMES.get(number as usize) {
+        Some(name) => object.string("program_type", name.as_bytes()),
+        None => object.string(
+            "program_type",
+            itoa::Buffer::new().format(number).as_bytes(),
+        ),
+    }
+}
