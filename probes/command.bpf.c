@@ -142,7 +142,7 @@ __u64 arguments_part(__u64 session, __u64 start, __u64 offset, __u64 total)
 		return 0;
 	}
 	slot->length = sizeof(*arguments) + length;
-	return record_output(slot, &command_ring, 0) ? 0 : length;
+	return record_output(slot, &command_ring, FAMILY_COMMAND, 0) ? 0 : length;
 }
 
 /* Sends all arguments but the first part, before the command itself; returns how far it came. */

@@ -384,8 +384,10 @@ struct control {
 	__u64 reader;
 	__u64 logins; /* set when logins are to be noticed: once every hook is attached */
 	__u64 losses; /* counts up with every loss, so that one look tells whether there was any */
-	__u64 sessions_full;  /* logins that found no room in the table of sessions */
-	__u64 processes_full; /* processes that found no room in the table of processes */
+	__u64 sessions_full;	    /* logins that found no room in the table of sessions */
+	__u64 processes_full;	    /* processes that found no room in the table of processes */
+	__u64 round;		    /* how often the daemon has begun to read the rings */
+	__u64 active[FAMILY_COUNT]; /* sessions that have sent something since */
 };
 
 #endif

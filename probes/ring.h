@@ -87,6 +87,22 @@ struct {
 	__type(value, __u32);
 } refused SEC(".maps");
 
+/* What a session has sent since the daemon last began to read, for one family. */
+struct share {
+	__u64 round;
+	__u64 bytes;
+};
+
+/* By the key of the session times FAMILY_MAX, plus the family. To forget one costs nothing. */
+#define FAMILY_MAX 16
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 16384);
+	__type(key, __u64);
+	__type(value, struct share);
+} shares SEC(".maps");
+
 static __always_inline struct control *shared(void)
 {
 	__u32 zero = 0;
@@ -165,34 +181,63 @@ static __always_inline void slot_release(struct slot *slot)
  * its ring is half full, because a wake-up for each costs more than all the rest. What is urgent is
  * told at once: what sshd says of a login is soon gone.
  */
-static __always_inline __u64 wakeup(void *ring, int urgent)
+static __always_inline __u64 wakeup(__u64 used, __u64 size, int urgent)
 {
 	struct control *control = shared();
 
 	if (!control || control->reader == READER_WOKEN)
 		return BPF_RB_NO_WAKEUP;
-	if (!urgent && control->reader == READER_TIMED &&
-	    bpf_ringbuf_query(ring, BPF_RB_AVAIL_DATA) <
-		bpf_ringbuf_query(ring, BPF_RB_RING_SIZE) / 2)
+	if (!urgent && control->reader == READER_TIMED && used < size / 2)
 		return BPF_RB_NO_WAKEUP;
 	control->reader = READER_WOKEN;
 	return BPF_RB_FORCE_WAKEUP;
 }
 
-/* Sends the record and gives the slot back; returns an error if the ring is full. */
-static __always_inline long record_output(struct slot *slot, void *ring, int urgent)
+/*
+ * Whether the session may use this much of a ring. The last eighth is for those that have sent
+ * little since the daemon began to read, so that a noisy session costs no other its records.
+ */
+static __noinline int has_room(__u64 session, __u32 family, __u64 length, __u64 used, __u64 size)
+{
+	__u64 key = session * FAMILY_MAX + family;
+	struct share *share = bpf_map_lookup_elem(&shares, &key);
+	struct control *control = shared();
+	struct share first = {};
+	__u64 before = 0;
+
+	if (!control || family >= FAMILY_COUNT)
+		return 1;
+	if (share && share->round == control->round) {
+		before = share->bytes;
+		__sync_fetch_and_add(&share->bytes, length);
+	} else {
+		first.round = control->round;
+		first.bytes = length;
+		bpf_map_update_elem(&shares, &key, &first, BPF_ANY);
+		__sync_fetch_and_add(&control->active[family], 1);
+	}
+	if (used + length <= size - size / 8)
+		return 1;
+	return before * (control->active[family] + 1) <= size / 8;
+}
+
+/* Sends the record and gives the slot back; returns an error if there was no room for it. */
+static __always_inline long record_output(struct slot *slot, void *ring, __u32 family, int urgent)
 {
 	struct record *record = (struct record *)slot->record;
+	__u64 used = bpf_ringbuf_query(ring, BPF_RB_AVAIL_DATA);
+	__u64 size = bpf_ringbuf_query(ring, BPF_RB_RING_SIZE);
 	struct control *control = shared();
 	__u64 length = slot->length;
+	long error = -1;
 	__u64 flags;
-	long error;
 
 	if (length < sizeof(*record) || length > RECORD_MAX)
 		length = sizeof(*record);
 	record->length = length;
-	flags = wakeup(ring, urgent);
-	error = bpf_ringbuf_output(ring, record, length, flags);
+	flags = wakeup(used, size, urgent);
+	if (family == FAMILY_SESSION || has_room(record->session, family, length, used, size))
+		error = bpf_ringbuf_output(ring, record, length, flags);
 	/* Nothing was woken: the next record has to try again. */
 	if (error && control && flags == BPF_RB_FORCE_WAKEUP)
 		control->reader = READER_ASLEEP;
@@ -205,7 +250,7 @@ static __always_inline void record_send(struct slot *slot, void *ring, __u32 fam
 {
 	__u64 session = ((struct record *)slot->record)->session;
 
-	if (record_output(slot, ring, urgent))
+	if (record_output(slot, ring, family, urgent))
 		lose(session, family, LOSS_RING_FULL);
 }
 

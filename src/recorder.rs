@@ -101,6 +101,7 @@ impl Recorder {
     /// Takes all that is complete from the rings to the sink. `woken` if a probe asked for it.
     pub fn round(&mut self, woken: bool) -> Next {
         self.probes.shared.timed();
+        self.probes.shared.begin_round();
         self.writer.clock.adjust();
         if let Some(state) = &mut self.state {
             state.note(&self.probes);

@@ -22,6 +22,10 @@ fn main() -> ExitCode {
         ("opens in the smallest ring", opens_in_the_smallest_ring),
         ("20,000 plain commands fit 8 MiB", plain_commands_are_small),
         (
+            "a noisy session beside a quiet one",
+            a_noisy_session_beside_a_quiet_one,
+        ),
+        (
             "a stopped daemon loses nothing",
             a_stopped_daemon_loses_nothing,
         ),
@@ -133,6 +137,22 @@ fn opens_in_the_smallest_ring() -> Outcome {
     let lines = session(&host, 1, &opens(&host, 20_000).0);
     assert_eq!(all(&lines), of_login + 20_000);
     assert!(totals(&lines, "disk").1 > 0, "the ring has not overflowed");
+    Ok(())
+}
+
+/// A session that fills the rings leaves room for another that does little.
+fn a_noisy_session_beside_a_quiet_one() -> Outcome {
+    let host = Host::with("", "command_buffer_size: 16\ndisk_buffer_size: 16");
+    host.daemon.signal(libc::SIGSTOP);
+    host.ssh(ONE, &commands(1_000));
+    host.ssh(ONE, &commands(4));
+    host.daemon.signal(libc::SIGCONT);
+    let sessions = host.sessions(2);
+    let lost = |lines: &[Value]| ["command", "process_exit", "disk"].map(|f| totals(lines, f).1);
+    let noisy = lost(&sessions[0]);
+    assert!(noisy.iter().all(|lost| *lost > 0), "{noisy:?} lost");
+    assert_eq!(lost(&sessions[1]), [0; 3]);
+    assert_eq!(totals(&sessions[1], "command"), (4, 0));
     Ok(())
 }
 

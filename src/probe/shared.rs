@@ -5,7 +5,7 @@ use std::os::fd::BorrowedFd;
 use std::sync::atomic::{AtomicU64, Ordering, fence};
 
 use super::ring::Mapping;
-use crate::record::layout::{Claim, Control, reader};
+use crate::record::layout::{Claim, Control, FAMILIES, reader};
 
 /// Nanoseconds since boot, suspend included: the clock of every record.
 pub fn boot_time() -> u64 {
@@ -75,6 +75,16 @@ impl Shared {
             load(std::mem::offset_of!(Control, sessions_full)),
             load(std::mem::offset_of!(Control, processes_full)),
         )
+    }
+
+    /// Begins a round of reading: from here on the sessions' shares of the rings count anew.
+    pub fn begin_round(&self) {
+        self.control(std::mem::offset_of!(Control, round))
+            .fetch_add(1, Ordering::Relaxed);
+        for family in 0..FAMILIES.len() {
+            self.control(std::mem::offset_of!(Control, active) + family * size_of::<u64>())
+                .store(0, Ordering::Relaxed);
+        }
     }
 
     /// Has logins noticed from now on. Before that, sessions are only those that were put into the

@@ -260,6 +260,8 @@ layout! {
         losses: u64,
         sessions_full: u64,
         processes_full: u64,
+        round: u64,
+        active: [u64; FAMILIES.len()],
     }
 
     /// The beginning of a slot, in which a probe builds its record.
