@@ -45,6 +45,14 @@ static __always_inline void disk_note(struct disk *disk, __u64 text, __u16 notes
 		disk->target_notes |= notes;
 }
 
+/* Appends a name as it was given; returns its length, or a negative error. */
+static __always_inline long append_name(struct slot *slot, __u64 from)
+{
+	if (slot->names == NAMES_OF_KERNEL)
+		return append_string(slot, PATH_LENGTH, (void *)from, bpf_probe_read_kernel_str);
+	return append_string(slot, PATH_LENGTH, (void *)from, bpf_probe_read_user_str);
+}
+
 /*
  * The length of a string, to read or to write. The index is bounded right where it is used: older
  * kernels forget the bounds of what was put aside in between.
@@ -98,7 +106,7 @@ __noinline int disk_string(__u32 index, __u64 text, __u64 from)
 	if (!slot)
 		return 0;
 	disk = (struct disk *)slot->record;
-	length = append_string(slot, PATH_LENGTH, (void *)from, bpf_probe_read_user_str);
+	length = append_name(slot, from);
 	if (length > 0)
 		disk_length(disk, text) = length;
 	return 0;
@@ -142,7 +150,7 @@ __noinline int disk_typed(__u32 index, __u64 text, __u64 typed)
 		return 0;
 	disk = (struct disk *)slot->record;
 	at = slot->length;
-	length = append_string(slot, PATH_LENGTH, (void *)typed, bpf_probe_read_user_str);
+	length = append_name(slot, typed);
 	if (length <= 0)
 		return 0;
 	if (length == disk_length(disk, text) && length >= (long)sizeof(__u64) &&
@@ -174,7 +182,10 @@ __noinline int disk_asked(__u32 index, __u64 text, int directory, __u64 typed, _
 	disk = (struct disk *)slot->record;
 	begin = slot->length;
 	notes |= PATH_TYPED;
-	bpf_probe_read_user(&first, sizeof(first), (void *)typed);
+	if (slot->names == NAMES_OF_KERNEL)
+		bpf_probe_read_kernel(&first, sizeof(first), (void *)typed);
+	else
+		bpf_probe_read_user(&first, sizeof(first), (void *)typed);
 	walk_path(index, from);
 	/* Its path is more than a slash. */
 	if (slot->walk.position != WALK_MAX - 1)
@@ -201,7 +212,7 @@ __noinline int disk_asked(__u32 index, __u64 text, int directory, __u64 typed, _
 			slot->length = at + 1;
 		}
 	}
-	length = append_string(slot, PATH_LENGTH, (void *)typed, bpf_probe_read_user_str);
+	length = append_name(slot, typed);
 	if (length < 0)
 		notes |= PATH_CUT;
 	else

@@ -41,6 +41,7 @@
 #define PTRACE_SEIZE 0x4206
 #define ERESTARTSYS 512
 #define ERESTART_RESTARTBLOCK 516
+#define PF_IO_WORKER 0x10
 
 #pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
 
@@ -233,8 +234,10 @@ struct sched_entity {
 
 struct task_struct {
 	void *stack;
+	unsigned int flags;
 	int tgid;
 	struct task_struct *real_parent;
+	struct task_struct *group_leader;
 	struct pid *thread_pid;
 	struct hlist_node pid_links[4];
 	struct mm_struct *mm;
@@ -305,12 +308,75 @@ struct socket_alloc {
 	struct inode vfs_inode;
 };
 
+struct filename {
+	const char *name;
+};
+
+/* What an io_uring request asks for; it is at the beginning of the request. */
+struct io_open {
+	int dfd;
+	__u32 file_slot;
+	struct filename *filename;
+	struct {
+		__u64 flags;
+		__u64 mode;
+	} how;
+};
+
+/* Since 7.0 */
+struct delayed_filename {
+	struct filename *__incomplete_filename;
+};
+
+struct io_open___delayed {
+	struct delayed_filename filename;
+};
+
+struct io_cqe {
+	__s32 res;
+};
+
+struct io_fixed_file {
+	unsigned long file_ptr;
+};
+
+struct io_file_table {
+	struct io_fixed_file *files;
+};
+
+/* Since 6.13 */
+struct io_rsrc_node {
+	unsigned long file_ptr;
+};
+
+struct io_rsrc_data {
+	struct io_rsrc_node **nodes;
+};
+
+struct io_file_table___nodes {
+	struct io_rsrc_data data;
+};
+
+struct io_ring_ctx {
+	struct io_file_table file_table;
+};
+
+struct io_kiocb {
+	struct file *file;
+	__u8 opcode;
+	unsigned int flags;
+	__u64 user_data;
+	struct io_cqe cqe;
+	struct io_ring_ctx *ctx;
+};
+
 /* The saved user registers differ by architecture; both forms are here, and CO-RE picks one. */
 struct pt_regs___x86 {
 	unsigned long di;
 	unsigned long si;
 	unsigned long dx;
 	unsigned long r10;
+	unsigned long orig_ax;
 	unsigned long r8;
 	unsigned long r9;
 };
@@ -318,12 +384,18 @@ struct pt_regs___x86 {
 struct pt_regs___arm64 {
 	__u64 regs[31];
 	__u64 orig_x0;
+	__s32 syscallno;
 };
 
 struct pt_regs {
 };
 
 #pragma clang attribute pop
+
+/* Tracepoints whose arguments have changed: which this kernel has, only their types tell. */
+typedef void (*btf_trace_io_uring_submit_sqe___ring)(void *, void *, void *, __u8, __u64, __u32,
+						     _Bool, _Bool);
+typedef void (*btf_trace_io_uring_complete___nameless)(void *, void *, __u64, int, unsigned int);
 
 /* What a syscall exit tracepoint hands over; its format file in tracefs shows these offsets. */
 struct syscall_exit {

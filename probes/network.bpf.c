@@ -4,6 +4,9 @@
 #include "session.h"
 #include "syscall.h"
 
+/* The same number on all architectures. */
+#define IO_URING_ENTER 426
+
 /* TCP connects whose result is awaited, by the address of the socket. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
@@ -34,6 +37,8 @@ static __noinline int network_send(struct process *process, struct sock *sk, __u
 	if (!slot)
 		return 0;
 	network = (struct network *)slot->record;
+	if (syscall_number() == IO_URING_ENTER)
+		network->record.via = VIA_IO_URING;
 	endpoints(sk, &network->source, &network->destination);
 	network->operation = operation;
 	network->protocol = protocol;
@@ -44,6 +49,7 @@ static __noinline int network_send(struct process *process, struct sock *sk, __u
 		connecting.pid = network->record.pid;
 		connecting.audit_session_id = network->record.audit_session_id;
 		connecting.cgroup_id = network->record.cgroup_id;
+		connecting.via = network->record.via;
 		__builtin_memcpy(connecting.program, network->record.program, PROGRAM_LENGTH);
 		if (bpf_map_update_elem(&connects, &key, &connecting, BPF_ANY))
 			lose(process->session, FAMILY_NETWORK_RESULT, LOSS_TABLE_FULL);
@@ -77,6 +83,7 @@ static __noinline int result_send(struct sock *sk, int state)
 			record->pid = connecting->pid;
 			record->audit_session_id = connecting->audit_session_id;
 			record->cgroup_id = connecting->cgroup_id;
+			record->via = connecting->via;
 			__builtin_memcpy(record->program, connecting->program, PROGRAM_LENGTH);
 			endpoints(sk, &result->source, &result->destination);
 			result->connection = key;

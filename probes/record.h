@@ -48,6 +48,12 @@ enum kind {
 	KIND_PRIVILEGE,
 };
 
+/* How it was asked for, if not by a system call of its own. */
+enum via {
+	VIA_IO_URING = 1,
+	VIA_UNCONFIRMED = 2, /* how it ended could not be seen */
+};
+
 enum path_note {
 	PATH_CUT = 1,	    /* deeper than can be walked: the beginning is missing */
 	PATH_DELETED = 2,   /* no longer linked into its directory */
@@ -63,7 +69,8 @@ struct record {
 	__u64 session;
 	__u64 cgroup_id;
 	__u32 length; /* of the whole record, this head included */
-	__u32 kind;
+	__u16 kind;
+	__u16 via; /* enum via */
 	__u32 pid;
 	__u32 audit_session_id;
 	char program[PROGRAM_LENGTH];
@@ -312,6 +319,7 @@ struct connecting {
 	__u32 pid;
 	__u32 audit_session_id;
 	__u64 cgroup_id;
+	__u64 via;
 	char program[PROGRAM_LENGTH];
 };
 

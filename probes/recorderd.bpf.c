@@ -6,6 +6,7 @@
 #include "change.bpf.c"
 #include "network.bpf.c"
 #include "privilege.bpf.c"
+#include "uring.bpf.c"
 
 /* Never called: it keeps the types of record.h in the BTF, where tests/layout.rs looks for them. */
 struct layout {
@@ -23,6 +24,7 @@ struct layout {
 	enum family family;
 	enum loss loss;
 	enum kind kind;
+	enum via via;
 	enum path_note path_note;
 	enum text text;
 	enum command_mark command_mark;

@@ -24,6 +24,12 @@ struct walk {
 	__u32 notes;
 };
 
+/* Where the names lie that a record is built from. */
+enum names {
+	NAMES_OF_PROGRAM, /* in the memory of the process */
+	NAMES_OF_KERNEL,
+};
+
 /*
  * A place to build one record. Since 5.11 a probe can be preempted by another on its CPU, so a
  * buffer per CPU is not enough: a slot is claimed.
@@ -33,6 +39,7 @@ struct slot {
 	struct walk walk;
 	__u32 index;
 	__u32 length; /* of the record so far */
+	__u32 names;  /* enum names */
 	char path[WALK_MAX + NAME_LENGTH];
 	char record[RECORD_MAX];
 };
@@ -154,14 +161,21 @@ static __always_inline struct slot *record_begin(__u64 session, __u32 family, __
 			*(volatile __u64 *)&slot->claim.time = record->time;
 			slot->index = index;
 			slot->length = length;
+			slot->names = NAMES_OF_PROGRAM;
 			record->session = session;
 			record->cgroup_id = bpf_get_current_cgroup_id();
 			record->kind = kind;
+			record->via = 0;
 			record->pid = bpf_get_current_pid_tgid() >> 32;
 			record->audit_session_id = AUDIT_UNSET;
 			if (bpf_core_field_exists(task->sessionid))
 				record->audit_session_id = BPF_CORE_READ(task, sessionid);
 			bpf_get_current_comm(record->program, sizeof(record->program));
+			/* A thread that the kernel made for io_uring has a name of its own. */
+			if (BPF_CORE_READ(task, flags) & PF_IO_WORKER) {
+				record->via = VIA_IO_URING;
+				BPF_CORE_READ_INTO(&record->program, task, group_leader, comm);
+			}
 			return slot;
 		}
 		__sync_fetch_and_add(&slot->claim.claims, -1);

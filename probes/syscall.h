@@ -21,6 +21,17 @@ static __always_inline struct pt_regs *user_registers(void)
 	return BPF_CORE_READ(task, stack) + STACK_SIZE - bpf_core_type_size(struct pt_regs);
 }
 
+static __always_inline long syscall_number(void)
+{
+	struct pt_regs *registers = user_registers();
+	struct pt_regs___arm64 *arm64 = (void *)registers;
+	struct pt_regs___x86 *x86 = (void *)registers;
+
+	if (bpf_core_field_exists(arm64->syscallno))
+		return BPF_CORE_READ(arm64, syscallno);
+	return BPF_CORE_READ(x86, orig_ax);
+}
+
 /* `index` from 0 to 5. */
 __noinline unsigned long syscall_argument(__u32 index)
 {

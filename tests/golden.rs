@@ -15,6 +15,7 @@ use recorderd::record::layout::{
     AUDIT_UNSET, Arguments, Command, DISK_OPERATIONS, Disk, Endpoint, Environment, Head, ID_NONE,
     Layout, LocalConnect, Losses, Network, NetworkResult, PRIVILEGE_OPERATIONS, Privilege,
     ProcessExit, ProcessIds, SessionEnd, SessionStart, command_mark, kind, operation, path_note,
+    via,
 };
 use recorderd::session::Table;
 
@@ -39,6 +40,7 @@ const CASES: &[Case] = &[
     ("disk", disk_case),
     ("file_operation", file_operation_case),
     ("network", network_case),
+    ("uring", uring_case),
     ("local", local_case),
     ("privilege", privilege_case),
     ("terminal", terminal_case),
@@ -59,7 +61,8 @@ fn head(kind: u32, time: u64) -> Head {
         time: time * 1_000_000,
         session: 7,
         cgroup_id: 2360,
-        kind,
+        kind: kind as u16,
+        via: 0,
         pid: 5007,
         audit_session_id: 7,
         program: program(b"curl"),
@@ -685,6 +688,21 @@ fn file_operation_case() -> Vec<Described> {
         (
             "it goes",
             asked(1518, "umount", [(b"/mnt", 4), NONE], |d| d.flags = 2),
+        ),
+        end(Losses::default()),
+    ]
+}
+
+fn uring_case() -> Vec<Described> {
+    let through =
+        |time, marks: u32| opened(time, b"/etc/hostname", |d| d.record.via = marks as u16);
+    vec![
+        start(),
+        ("a shell", run(1500, b"/bin/sh", b"sh\0", |_| {})),
+        ("opened through io_uring", through(1501, via::IO_URING)),
+        (
+            "the same, and what came of it was not seen",
+            through(1502, via::IO_URING | via::UNCONFIRMED),
         ),
         end(Losses::default()),
     ]

@@ -4,7 +4,7 @@ use object::{Object, ObjectSection};
 use recorderd::record::layout::{
     ALL, CAUSES, DISK_OPERATIONS, DISK_TEXTS, FAMILIES, PRIVILEGE_OPERATIONS, ProcessEntry,
     RECORD_MAX, TEXTS, command_mark, disk_operation, kind, operation, path_note,
-    privilege_operation, reader,
+    privilege_operation, reader, via,
 };
 
 const OBJECT: &[u8] = include_bytes!("../probes/recorderd.bpf.o");
@@ -278,6 +278,13 @@ fn constants_are_mirrored() {
             ("KIND_NETWORK_RESULT", kind::NETWORK_RESULT),
             ("KIND_LOCAL_CONNECT", kind::LOCAL_CONNECT),
             ("KIND_PRIVILEGE", kind::PRIVILEGE),
+        ],
+    );
+    same(
+        "via",
+        &[
+            ("VIA_IO_URING", via::IO_URING),
+            ("VIA_UNCONFIRMED", via::UNCONFIRMED),
         ],
     );
     same(

@@ -3,7 +3,7 @@
 use super::{Object, Subject, Uuid, Writer, address, device};
 use crate::probe::page_size;
 use crate::record::layout::{
-    AUDIT_UNSET, Head, Network, NetworkResult, ProcessExit, command_mark, operation, path_note,
+    AUDIT_UNSET, Head, Network, NetworkResult, ProcessExit, command_mark, operation, path_note, via,
 };
 use crate::record::{Command, LocalConnect, strings};
 
@@ -220,5 +220,12 @@ pub(super) fn process(object: &mut Object<'_>, head: &Head) {
     object.bytes("program", "program_base64", &head.program[..length]);
     if head.audit_session_id != AUDIT_UNSET {
         object.number("audit_session_id", head.audit_session_id);
+    }
+    let via = u32::from(head.via);
+    if via & via::IO_URING != 0 {
+        object.string("via", b"io_uring");
+    }
+    if via & via::UNCONFIRMED != 0 {
+        object.boolean("unconfirmed", true);
     }
 }

@@ -195,9 +195,14 @@ pub const PLANS: &[Plan] = &[
                     "removexattrat",
                 ],
             )),
+            optional(tracepoint(
+                "uring_submit",
+                &["io_uring_submit_req", "io_uring_submit_sqe"],
+            )),
+            optional(tracepoint("uring_complete", &["io_uring_complete"])),
         ],
         unseen: &[
-            "what is done to files by io_uring",
+            "what is done to files by io_uring, except opens",
             "and by 32-bit programs",
         ],
     },

@@ -65,7 +65,8 @@ layout! {
         session: u64,
         cgroup_id: u64,
         length: u32,
-        kind: u32,
+        kind: u16,
+        via: u16,
         pid: u32,
         audit_session_id: u32,
         program: [u8; PROGRAM_LENGTH],
@@ -385,6 +386,13 @@ pub mod privilege_operation {
     pub const UNSHARE: u32 = 18;
     pub const SETNS: u32 = 19;
     pub const CLONE: u32 = 20;
+}
+
+/// `enum via`.
+pub mod via {
+    #![allow(missing_docs)]
+    pub const IO_URING: u32 = 1;
+    pub const UNCONFIRMED: u32 = 2;
 }
 
 /// `enum operation`.

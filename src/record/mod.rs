@@ -132,7 +132,7 @@ pub enum Malformed {
 pub fn decode(bytes: &[u8]) -> Result<Record<'_>, Malformed> {
     let head: Head = read(bytes).ok_or(Malformed::Short)?;
     let bytes = bytes.get(..head.length as usize).ok_or(Malformed::Short)?;
-    let body = match head.kind {
+    let body = match u32::from(head.kind) {
         kind::SESSION_START => {
             let (start, _) = split::<SessionStart>(bytes)?;
             Body::SessionStart {

@@ -1,0 +1,101 @@
+//! What is done through io_uring gives the events of the system calls that do the same.
+
+#[path = "uring/acts.rs"]
+mod acts;
+mod common;
+
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode};
+
+use acts::WAYS;
+use common::{Host, ONE, Outcome, of_kind, plain, printed};
+use serde_json::Value;
+
+fn main() -> ExitCode {
+    if acts::run() {
+        return ExitCode::SUCCESS;
+    }
+    common::main(&[
+        ("each act by each way", ways),
+        ("outside of sessions", outside),
+    ])
+}
+
+/// The program that acts, where every account can run it.
+fn program(host: &Host) -> PathBuf {
+    let program = host.folder.path().join("acts");
+    fs::copy(std::env::current_exe().unwrap(), &program).unwrap();
+    program
+}
+
+/// A folder for the program to act in.
+fn folder(host: &Host) -> PathBuf {
+    let folder = host.folder.shared();
+    fs::write(folder.join("file"), "").unwrap();
+    fs::create_dir(folder.join("below")).unwrap();
+    symlink("file", folder.join("link")).unwrap();
+    folder
+}
+
+/// What the program did, from the name of the program on: in the folder, and on the network but for
+/// ports; with the mark of io_uring taken out, and whether it was there.
+fn done(lines: &[Value], folder: &Path) -> Vec<(bool, String)> {
+    let folder = format!("{}/", folder.display());
+    let in_folder = |line: &&Value| line["path"].as_str().unwrap_or("").starts_with(&folder);
+    let disk = of_kind(lines, "session.disk").into_iter().filter(in_folder);
+    let network = of_kind(lines, "session.network").into_iter();
+    disk.chain(network.filter(|line| line["operation"] == 0))
+        .map(|line| {
+            let mut line: Value = serde_json::from_str(&plain(line)).unwrap();
+            let object = line.as_object_mut().unwrap();
+            object.retain(|key, _| !key.ends_with("_port"));
+            let via = object.shift_remove("via");
+            let line = line.to_string();
+            let (_, line) = line.split_once(r#""program":"#).unwrap();
+            (via.is_some_and(|via| via == "io_uring"), line.to_owned())
+        })
+        .collect()
+}
+
+/// Inline, by the kernel's workers, and polled for: but for the mark all is as by system calls
+fn ways() -> Outcome {
+    let host = Host::start();
+    let folder = folder(&host);
+    let program = program(&host);
+    let mut expected = None;
+    for (index, way) in WAYS.iter().enumerate() {
+        let command = format!("{} acts {way} {}", program.display(), folder.display());
+        let results = host.ssh(ONE, &command);
+        let lines = host.sessions(index + 1).remove(index);
+        let (vias, done): (Vec<_>, Vec<_>) = done(&lines, &folder).into_iter().unzip();
+        let through = |line: &String| *way != "calls" && line.contains(r#""acts""#);
+        let through: Vec<_> = done.iter().map(through).collect();
+        assert_eq!(vias, through, "{way}: {done:#?}");
+        let done = (results, done.join("\n"));
+        let expected = expected.get_or_insert_with(|| done.clone());
+        assert_eq!(&done, expected, "{way}");
+        fs::remove_file(folder.join("new"))?;
+    }
+    Ok(())
+}
+
+/// Nobody's: it leaves nothing
+fn outside() -> Outcome {
+    let host = Host::start();
+    let folder = folder(&host);
+    for way in WAYS {
+        printed(
+            Command::new(program(&host))
+                .arg("acts")
+                .arg(way)
+                .arg(&folder),
+        );
+    }
+    host.ssh(ONE, "true");
+    let lines = host.sessions(1).remove(0);
+    assert!(of_kind(&lines, "session.disk").len() > 1);
+    assert_eq!(done(&host.log(), &folder), []);
+    Ok(())
+}

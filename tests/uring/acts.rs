@@ -1,0 +1,156 @@
+//! What the test does in a session, by system calls or through io_uring: the program `acts WAY FOLDER`.
+
+use std::ffi::CString;
+use std::io;
+use std::net::TcpListener;
+
+use io_uring::squeue::{Entry, Flags};
+use io_uring::{IoUring, opcode, types};
+use libc::{AT_FDCWD, O_CREAT, O_PATH, O_RDONLY, O_WRONLY};
+
+/// The ways, the system calls first.
+pub const WAYS: [&str; 4] = ["calls", "inline", "workers", "polled"];
+
+/// How to act.
+enum Way {
+    Calls,
+    Ring(Box<IoUring>, Flags),
+}
+
+impl Way {
+    fn named(name: &str) -> io::Result<Self> {
+        let mut builder = IoUring::builder();
+        let flags = match name {
+            "calls" => return Ok(Self::Calls),
+            "workers" => Flags::ASYNC,
+            "silent" => Flags::SKIP_SUCCESS,
+            _ => Flags::empty(),
+        };
+        if name == "polled" {
+            builder.setup_sqpoll(1000);
+        }
+        let ring = builder.build(8)?;
+        ring.submitter().register_files(&[-1; 4])?;
+        Ok(Self::Ring(Box::new(ring), flags))
+    }
+
+    /// Does it, by `call` or as `entry` says; returns 0, or a negative error.
+    fn act(&mut self, call: impl FnOnce() -> i64, entry: impl FnOnce() -> Entry) -> i32 {
+        match self {
+            Self::Calls => match call() {
+                -1 => -io::Error::last_os_error().raw_os_error().unwrap(),
+                result => result.min(0) as i32,
+            },
+            Self::Ring(ring, flags) => {
+                let entry = entry().flags(*flags);
+                // SAFETY: what the entry points to lives until it is complete.
+                unsafe { ring.submission().push(&entry).unwrap() };
+                let silent = flags.contains(Flags::SKIP_SUCCESS);
+                ring.submit_and_wait(usize::from(!silent)).unwrap();
+                ring.completion()
+                    .next()
+                    .map_or(0, |end| end.result().min(0))
+            }
+        }
+    }
+}
+
+fn path(text: &str) -> CString {
+    CString::new(text).unwrap()
+}
+
+/// All acts in a folder, one after the other, with what came of each.
+fn acts(way: &mut Way, folder: &str) {
+    let directory = path(folder);
+    // SAFETY: a path that ends in a zero byte.
+    let directory = unsafe { libc::open(directory.as_ptr(), O_PATH) };
+    std::env::set_current_dir(folder).unwrap();
+    let mut results = Vec::new();
+    for (from, name, flags) in [
+        (AT_FDCWD, format!("{folder}/file"), O_RDONLY),
+        (AT_FDCWD, "link".into(), O_RDONLY),
+        (directory, "below/../file".into(), O_RDONLY),
+        (AT_FDCWD, "new".into(), O_WRONLY | O_CREAT),
+        (AT_FDCWD, "absent".into(), O_RDONLY),
+        (directory, "absent".into(), O_RDONLY),
+        (AT_FDCWD, format!("{folder}/absent/file"), O_RDONLY),
+    ] {
+        let name = path(&name);
+        results.push(way.act(
+            // SAFETY: a path that ends in a zero byte.
+            || unsafe { libc::syscall(libc::SYS_openat, from, name.as_ptr(), flags, 0o644) },
+            || {
+                opcode::OpenAt::new(types::Fd(from), name.as_ptr())
+                    .flags(flags)
+                    .mode(0o644)
+                    .build()
+            },
+        ));
+    }
+    let how = types::OpenHow::new().flags(O_RDONLY as u64);
+    let name = path("link");
+    results.push(way.act(
+        // SAFETY: a path that ends in a zero byte, and the structure with its size.
+        || unsafe {
+            libc::syscall(
+                libc::SYS_openat2,
+                directory,
+                name.as_ptr(),
+                &raw const how,
+                size_of_val(&how),
+            )
+        },
+        || opcode::OpenAt2::new(types::Fd(directory), name.as_ptr(), &how).build(),
+    ));
+    for slot in [
+        types::DestinationSlot::try_from_slot_target(2).unwrap(),
+        types::DestinationSlot::auto_target(),
+    ] {
+        results.push(way.act(
+            // SAFETY: a path that ends in a zero byte.
+            || unsafe { libc::syscall(libc::SYS_openat, directory, name.as_ptr(), O_RDONLY) },
+            || {
+                opcode::OpenAt::new(types::Fd(directory), name.as_ptr())
+                    .file_index(Some(slot))
+                    .build()
+            },
+        ));
+    }
+    results.push(connect(way));
+    println!("{results:?}");
+}
+
+/// Connects to a socket that listens on loopback.
+fn connect(way: &mut Way) -> i32 {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = libc::sockaddr_in {
+        sin_family: libc::AF_INET as u16,
+        sin_port: listener.local_addr().unwrap().port().to_be(),
+        sin_addr: libc::in_addr {
+            s_addr: 0x7f00_0001u32.to_be(),
+        },
+        sin_zero: [0; 8],
+    };
+    // SAFETY: makes a descriptor.
+    let socket = unsafe { libc::socket(libc::AF_INET, libc::SOCK_STREAM, 0) };
+    let size = size_of_val(&address) as u32;
+    let pointer = (&raw const address).cast();
+    way.act(
+        // SAFETY: an address and its size.
+        || unsafe { libc::syscall(libc::SYS_connect, socket, pointer, size) },
+        || opcode::Connect::new(types::Fd(socket), pointer, size).build(),
+    )
+}
+
+/// Runs the program if these are its arguments.
+pub fn run() -> bool {
+    let arguments: Vec<String> = std::env::args().collect();
+    let [_, acts_, way, folder] = &arguments[..] else {
+        return false;
+    };
+    if acts_ != "acts" {
+        return false;
+    }
+    acts(&mut Way::named(way).unwrap(), folder);
+    true
+}
