@@ -180,7 +180,13 @@ impl Log {
         self.name = name;
         notice_cut(&mut self.notices, cut);
         old.release();
-        old.sync()
+        if let Err(error) = old.sync() {
+            self.notices.push(Notice {
+                error: Some(error.to_string()),
+                ..Notice::of("sync_failed")
+            });
+        }
+        Ok(())
     }
 
     /// Removes files that are older, or more, than is to be kept.
