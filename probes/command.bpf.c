@@ -20,7 +20,9 @@
 /* The most of the environment that is read for what sshd says in it. */
 #define ENVIRONMENT_LENGTH 8192
 
-/* The environment that sshd gave the session's first program: it names the identity and the login.
+/*
+ * The environment that sshd gave the session's first program: it names the identity and the login.
+ * Tells whether this is that program.
  */
 static __noinline int environment_send(struct process *process)
 {
@@ -36,7 +38,7 @@ static __noinline int environment_send(struct process *process)
 	slot =
 	    record_begin(process->session, FAMILY_SESSION, KIND_ENVIRONMENT, sizeof(*environment));
 	if (!slot)
-		return 0;
+		return 1;
 	environment = (struct environment *)slot->record;
 	start = BPF_CORE_READ(task, mm, env_start);
 	length = BPF_CORE_READ(task, mm, env_end) - start;
@@ -47,7 +49,7 @@ static __noinline int environment_send(struct process *process)
 	environment->environment_length = length;
 	slot->length = sizeof(*environment) + length;
 	record_send(slot, &session_ring, FAMILY_SESSION, 1);
-	return 0;
+	return 1;
 }
 
 struct {
@@ -128,7 +130,7 @@ __u64 arguments_part(__u64 session, __u64 start, __u64 offset, __u64 total)
 	if (bpf_ringbuf_query(&command_ring, BPF_RB_AVAIL_DATA) + ARGV_PART + RECORD_MAX >
 	    bpf_ringbuf_query(&command_ring, BPF_RB_RING_SIZE))
 		return 0;
-	slot = record_begin(session, FAMILY_COMMAND, KIND_ARGUMENTS, sizeof(*arguments));
+	slot = record_claim(session, FAMILY_COMMAND, KIND_ARGUMENTS, sizeof(*arguments));
 	if (!slot)
 		return 0;
 	if (length > ARGV_PART)
@@ -209,25 +211,29 @@ int command_exec(__u64 *context)
 	struct file *exe_file;
 	struct slot *slot;
 	long length;
+	int first;
 	__u64 at;
 
 	if (!process)
 		return 0;
-	environment_send(process);
+	first = environment_send(process);
 	/* What an exec does to the ids, session.command tells. */
 	loginuid_compare(process);
 	process_note(process);
+	process->command_time = bpf_ktime_get_boot_ns();
+	/* What session.start tells is taken from the first. */
+	if (!first && family_left_out(process->session, FAMILY_COMMAND))
+		return 0;
 	/* The arguments on the new stack: complete, and not yet the program's to change. */
 	start = BPF_CORE_READ(task, mm, arg_start);
 	total = BPF_CORE_READ(task, mm, arg_end) - start;
 	offset = arguments_send(process->session, start, total);
-	slot = record_begin(process->session, FAMILY_COMMAND, KIND_COMMAND, sizeof(*command));
+	slot = record_claim(process->session, FAMILY_COMMAND, KIND_COMMAND, sizeof(*command));
 	if (!slot)
 		return 0;
 	command = (struct command *)slot->record;
 	command_fill(command, task);
 	command->return_code = 0;
-	process->command_time = command->record.time;
 	if (BPF_CORE_READ_BITFIELD_PROBED(binprm, secureexec))
 		command->marks |= COMMAND_PRIVILEGED;
 	length = append_string(slot, PATH_LENGTH, BPF_CORE_READ(binprm, filename),

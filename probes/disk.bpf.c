@@ -88,7 +88,9 @@ __noinline int open_send(__u64 session, __s32 number, long result, int identity)
 		file = file_of(result);
 	if (file && (BPF_CORE_READ(file, f_mode) & FMODE_CREATED || asked.flags & O_TMPFILE_BIT))
 		operation = DISK_CREATE;
-	slot = disk_begin(session, operation, result, asked.flags);
+	if (!identity && disk_left_out(session, operation))
+		return 0;
+	slot = disk_claim(session, operation, result, asked.flags);
 	if (!slot)
 		return 0;
 	disk = (struct disk *)slot->record;

@@ -12,13 +12,20 @@
 /* Paths of more than this are sent twice where they are the same; the daemon sees that they are. */
 #define SAME_MOST 512
 
-static __always_inline struct slot *disk_begin(__u64 session, __u32 operation, long result,
+static __always_inline int disk_left_out(__u64 session, __u32 operation)
+{
+	return family_left_out(session, FAMILY_DISK) ||
+	       operation_left_out(session, FAMILY_DISK, operation);
+}
+
+/* For what has to be told, whatever is left out. */
+static __always_inline struct slot *disk_claim(__u64 session, __u32 operation, long result,
 					       __u32 flags)
 {
 	struct disk *disk;
 	struct slot *slot;
 
-	slot = record_begin(session, FAMILY_DISK, KIND_DISK, sizeof(*disk));
+	slot = record_claim(session, FAMILY_DISK, KIND_DISK, sizeof(*disk));
 	if (!slot)
 		return NULL;
 	disk = (struct disk *)slot->record;
@@ -30,9 +37,25 @@ static __always_inline struct slot *disk_begin(__u64 session, __u32 operation, l
 	return slot;
 }
 
-/* All records of file operations go this way. */
+static __always_inline struct slot *disk_begin(__u64 session, __u32 operation, long result,
+					       __u32 flags)
+{
+	if (disk_left_out(session, operation))
+		return NULL;
+	return disk_claim(session, operation, result, flags);
+}
+
+/* All records of file operations go this way. What is urgent is needed, whatever is left out. */
 static __always_inline void disk_send(struct slot *slot, int urgent)
 {
+	struct disk *disk = (struct disk *)slot->record;
+	__u64 session = disk->record.session;
+
+	if (!urgent && (operation_left_out(session, FAMILY_DISK, disk->operation) ||
+			path_left_out(session, slot->index))) {
+		slot_release(slot);
+		return;
+	}
 	record_send(slot, &disk_ring, FAMILY_DISK, urgent);
 }
 

@@ -309,6 +309,10 @@ int privilege_act(struct syscall_exit *context)
 	session = bpf_map_lookup_elem(&sessions, &process->session);
 	if (!session || !session->environment_sent)
 		return 0;
+	if (operation_left_out(process->session, FAMILY_PRIVILEGE, operation)) {
+		process_note(process);
+		return 0;
+	}
 	slot = privilege_begin(process, operation, result < 0 ? result : 0);
 	if (!slot)
 		return 0;

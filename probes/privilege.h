@@ -44,7 +44,9 @@ static __noinline int loginuid_compare(struct process *process)
 		process_note(process);
 		return 0;
 	}
-	slot = privilege_begin(process, PRIVILEGE_LOGINUID, 0);
+	slot = NULL;
+	if (!operation_left_out(process->session, FAMILY_PRIVILEGE, PRIVILEGE_LOGINUID))
+		slot = privilege_begin(process, PRIVILEGE_LOGINUID, 0);
 	if (slot) {
 		privilege = (struct privilege *)slot->record;
 		privilege->old_loginuid = process->loginuid;

@@ -94,6 +94,7 @@ struct session_start {
 struct session_end {
 	struct record record;
 	__u64 lost[FAMILY_COUNT][LOSS_COUNT];
+	__u64 left_out[FAMILY_COUNT];
 };
 
 /* What sshd gave the first program of a session; the environment follows. */
@@ -337,6 +338,8 @@ struct session {
 	struct endpoint local;
 	struct endpoint remote;
 	__u64 lost[FAMILY_COUNT][LOSS_COUNT];
+	__u64 families_left_out;      /* bits of enum family */
+	__u64 left_out[FAMILY_COUNT]; /* how many events were */
 };
 
 /*
@@ -368,6 +371,33 @@ struct variable {
 
 struct variables {
 	struct variable wanted[VARIABLE_COUNT];
+};
+
+#define PATTERN_WORDS 8
+#define PATTERN_COUNT 32
+
+enum verdict {
+	PATTERN_NONE, /* there is no pattern, and none behind it */
+	PATTERN_LEFT_OUT,
+	PATTERN_KEPT,
+	PATTERN_OTHER, /* it is of other paths */
+};
+
+/* The beginnings of paths: the first bytes, and a mask of those. */
+struct pattern {
+	__u64 begins[PATTERN_WORDS];
+	__u64 mask[PATTERN_WORDS];
+	__u32 length;
+	__u32 whole;   /* the path has no more bytes */
+	__u32 verdict; /* PATTERN_LEFT_OUT or PATTERN_KEPT; PATTERN_NONE ends the list */
+	__u32 unused;
+};
+
+/* What the config leaves out. */
+struct rules {
+	__u64 families;			/* bits of enum family */
+	__u64 operations[FAMILY_COUNT]; /* bits of the family's operations */
+	struct pattern patterns[PATTERN_COUNT];
 };
 
 /* A process of a session, by its process id. */

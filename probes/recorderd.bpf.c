@@ -34,6 +34,7 @@ struct layout {
 	enum privilege_operation privilege_operation;
 	enum role role;
 	enum reader reader;
+	enum verdict verdict;
 };
 
 int layout(struct layout *layout)

@@ -141,7 +141,7 @@ static __always_inline struct slot *slot_at(__u32 index)
  * Claims a slot and starts a record in it. The claim is a plain atomic add, which 5.10 has too: a
  * slot is ours if ours is its only claim.
  */
-static __always_inline struct slot *record_begin(__u64 session, __u32 family, __u32 kind,
+static __always_inline struct slot *record_claim(__u64 session, __u32 family, __u32 kind,
 						 __u32 length)
 {
 	__u32 first = bpf_get_smp_processor_id() * SLOTS_PER_CPU;

@@ -75,6 +75,7 @@ int session_exit(__u64 *context)
 	if (slot) {
 		end = (struct session_end *)slot->record;
 		__builtin_memcpy(end->lost, session->lost, sizeof(end->lost));
+		__builtin_memcpy(end->left_out, session->left_out, sizeof(end->left_out));
 		record_send(slot, &session_ring, FAMILY_SESSION, 1);
 	}
 	return 0;

@@ -5,7 +5,7 @@
 #ifndef SESSION_H
 #define SESSION_H
 
-#include "ring.h"
+#include "filter.h"
 
 /* How many of a login's file descriptors are searched for its connection. */
 #define CONNECTION_SEARCH 64
@@ -149,6 +149,14 @@ static __noinline int process_join(__u64 key, __u32 pid, __u32 role)
 	return 1;
 }
 
+/* What a session begins as: it would take up most of the stack. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct session);
+} blank_session SEC(".maps");
+
 /*
  * Starts the session of an audit session id, with the connection that `holder` has open, and
  * tells the daemon. Only the first of several at once does.
@@ -158,21 +166,19 @@ static __noinline int session_open(__u32 audit, struct task_struct *holder, __u3
 	__u64 key = audit;
 	struct slot *slot;
 	struct session_start *start;
-	struct session session = {};
+	struct session *session;
 	struct control *control = shared();
+	__u32 zero = 0;
 	long error;
 
 	if (!control || !control->logins)
 		return 0;
 	if (bpf_map_lookup_elem(&sessions, &key))
 		return 1;
-	session.time = bpf_ktime_get_boot_ns();
-	session.uid = uid;
-	session.audit_session_id = audit;
-	session.pid = bpf_get_current_pid_tgid() >> 32;
-	session.connection_pid = BPF_CORE_READ(holder, tgid);
-	find_connection(holder, &session);
-	error = bpf_map_update_elem(&sessions, &key, &session, BPF_NOEXIST);
+	session = bpf_map_lookup_elem(&blank_session, &zero);
+	if (!session)
+		return 0;
+	error = bpf_map_update_elem(&sessions, &key, session, BPF_NOEXIST);
 	if (error == -17 /* EEXIST */)
 		return 1;
 	if (error) {
@@ -181,14 +187,24 @@ static __noinline int session_open(__u32 audit, struct task_struct *holder, __u3
 			__sync_fetch_and_add(&control->sessions_full, 1);
 		return 0;
 	}
+	session = bpf_map_lookup_elem(&sessions, &key);
+	if (!session)
+		return 0;
+	session->time = bpf_ktime_get_boot_ns();
+	session->uid = uid;
+	session->audit_session_id = audit;
+	session->pid = bpf_get_current_pid_tgid() >> 32;
+	session->connection_pid = BPF_CORE_READ(holder, tgid);
+	session->families_left_out = families_left_out(uid);
+	find_connection(holder, session);
 	slot = record_begin(key, FAMILY_SESSION, KIND_SESSION_START, sizeof(*start));
 	if (!slot)
 		return 1;
 	start = (struct session_start *)slot->record;
-	start->local = session.local;
-	start->remote = session.remote;
+	start->local = session->local;
+	start->remote = session->remote;
 	start->uid = uid;
-	start->connection_pid = session.connection_pid;
+	start->connection_pid = session->connection_pid;
 	record_send(slot, &session_ring, FAMILY_SESSION, 1);
 	return 1;
 }

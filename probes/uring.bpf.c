@@ -246,7 +246,10 @@ static __noinline struct slot *open_begin(__u64 session, struct io_kiocb *reques
 	struct io_open *open = (void *)request;
 	struct slot *slot;
 
-	slot = disk_begin(session, DISK_OPEN, 0, open_flags(open));
+	/* Whether it makes the file is known only at its end. */
+	if (family_left_out(session, FAMILY_DISK))
+		return NULL;
+	slot = disk_claim(session, DISK_OPEN, 0, open_flags(open));
 	if (!slot)
 		return NULL;
 	slot->names = NAMES_OF_KERNEL;

@@ -86,6 +86,7 @@ fn begin(recorder: &mut Recorder, child: &Child, command: &[OsString]) -> Result
         audit_session_id: AUDIT_UNSET,
         pid,
         environment_sent: 1,
+        families_left_out: recorder.probes().families_left_out(uid),
         ..SessionEntry::default()
     };
     let process = ProcessEntry {

@@ -12,8 +12,8 @@ use std::fs;
 use common::golden::{NoKernel, path, records, writer};
 use common::schema;
 use recorderd::record::layout::{
-    AUDIT_UNSET, Arguments, Command, DISK_OPERATIONS, Disk, Endpoint, Environment, Head, ID_NONE,
-    Layout, LocalConnect, Losses, Network, NetworkResult, PRIVILEGE_OPERATIONS, Privilege,
+    AUDIT_UNSET, Arguments, Command, Counts, DISK_OPERATIONS, Disk, Endpoint, Environment, Head,
+    ID_NONE, Layout, LocalConnect, Losses, Network, NetworkResult, PRIVILEGE_OPERATIONS, Privilege,
     ProcessExit, ProcessIds, SessionEnd, SessionStart, command_mark, kind, operation, path_note,
     via,
 };
@@ -48,6 +48,7 @@ const CASES: &[Case] = &[
     ("environment", environment_case),
     ("nothing_done", nothing_done_case),
     ("lost", lost_case),
+    ("left_out", left_out_case),
     ("start_lost", start_lost_case),
     ("network_first", network_first_case),
     ("backlog", backlog_case),
@@ -119,12 +120,27 @@ fn start() -> Described {
 }
 
 fn end(lost: Losses) -> Described {
-    let record_head = head(kind::SESSION_END, 9000);
+    end_with(lost, Counts::default())
+}
+
+fn end_with(lost: Losses, left_out: Counts) -> Described {
     let end = SessionEnd {
-        record: record_head,
+        record: head(kind::SESSION_END, 9000),
         lost,
+        left_out,
     };
     ("the session ends", record(end, b""))
+}
+
+fn left_out_case() -> Vec<Described> {
+    vec![
+        start(),
+        ("a shell", run(1500, b"/bin/sh", b"sh\0", |_| {})),
+        end_with(
+            Losses::default(),
+            std::array::from_fn(|family| family as u64 * 1000),
+        ),
+    ]
 }
 
 /// The strings of a command, and what else differs.

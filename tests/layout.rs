@@ -4,7 +4,7 @@ use object::{Object, ObjectSection};
 use recorderd::record::layout::{
     ALL, CAUSES, DISK_OPERATIONS, DISK_TEXTS, FAMILIES, PRIVILEGE_OPERATIONS, ProcessEntry,
     RECORD_MAX, TEXTS, command_mark, disk_operation, kind, operation, path_note,
-    privilege_operation, reader, via,
+    privilege_operation, reader, verdict, via,
 };
 
 const OBJECT: &[u8] = include_bytes!("../probes/recorderd.bpf.o");
@@ -316,6 +316,15 @@ fn constants_are_mirrored() {
             ("OPERATION_CONNECT", operation::CONNECT),
             ("OPERATION_LISTEN", operation::LISTEN),
             ("OPERATION_ACCEPT", operation::ACCEPT),
+        ],
+    );
+    same(
+        "verdict",
+        &[
+            ("PATTERN_NONE", verdict::NONE),
+            ("PATTERN_LEFT_OUT", verdict::LEFT_OUT),
+            ("PATTERN_KEPT", verdict::KEPT),
+            ("PATTERN_OTHER", verdict::OTHER),
         ],
     );
     same(

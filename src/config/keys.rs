@@ -40,6 +40,8 @@ pub const OWN: Level = Level {
         "log_days",
         "environment",
         "required",
+        "record",
+        "leave_out",
         "btf_path",
     ],
     ignored: &[],
@@ -59,6 +61,8 @@ pub const GUIDE: Level = Level {
         "log_days",
         "environment",
         "required",
+        "record",
+        "leave_out",
         "btf_path",
     ],
     ignored: &[
@@ -147,6 +151,34 @@ pub const ENHANCED_RECORDING: Level = Level {
         "cgroup_path",
         "root_path",
     ],
+    ignored: &[],
+};
+
+/// `record`, what is recorded of whose sessions.
+pub const RECORD: Level = Level {
+    path: "record",
+    used: &["families", "users", "groups"],
+    ignored: &[],
+};
+
+/// `leave_out`, what of it is not.
+pub const LEAVE_OUT: Level = Level {
+    path: "leave_out",
+    used: &["disk", "privilege"],
+    ignored: &[],
+};
+
+/// `leave_out.disk`
+pub const LEAVE_OUT_DISK: Level = Level {
+    path: "leave_out.disk",
+    used: &["operations", "paths", "except"],
+    ignored: &[],
+};
+
+/// `leave_out.privilege`
+pub const LEAVE_OUT_PRIVILEGE: Level = Level {
+    path: "leave_out.privilege",
+    used: &["operations"],
     ignored: &[],
 };
 

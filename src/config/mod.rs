@@ -4,6 +4,7 @@
 //! file that Teleport's public guide gives for enhanced session recording; a file is in that form
 //! when it has one of [`GUIDE_MARKS`] at its top level.
 
+mod filter;
 mod keys;
 mod yaml;
 
@@ -12,8 +13,13 @@ use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
 use crate::probe::plan::Family;
+use crate::record::layout::{DISK_OPERATIONS, PRIVILEGE_OPERATIONS};
 use crate::sink::{Limits, Sync};
-use keys::{ENHANCED_RECORDING, GUIDE, GUIDE_MARKS, Level, OWN, SSH_SERVICE, TELEPORT};
+pub use filter::{Filter, Pattern};
+use keys::{
+    ENHANCED_RECORDING, GUIDE, GUIDE_MARKS, LEAVE_OUT, LEAVE_OUT_DISK, LEAVE_OUT_PRIVILEGE, Level,
+    OWN, RECORD, SSH_SERVICE, TELEPORT,
+};
 use yaml::{Entry, Kind, Node, Problem};
 
 /// Default size of the ring buffer for commands, in pages of 4 KiB (4 MiB): room for the longest
@@ -79,6 +85,8 @@ pub struct Config {
     pub environment: Vec<String>,
     /// Families without which recording is not begun; default all.
     pub required: Vec<Family>,
+    /// What is recorded of whose sessions, and what is left out.
+    pub filter: Filter,
     /// Where the kernel's types are described, for a kernel that does not do so itself: an absolute
     /// path.
     pub btf_path: Option<PathBuf>,
@@ -122,6 +130,7 @@ impl Default for Config {
                 .map(str::to_owned)
                 .to_vec(),
             required: Family::ALL.to_vec(),
+            filter: Filter::default(),
             btf_path: None,
         }
     }
@@ -281,6 +290,30 @@ impl Reader {
             "cluster_name" => self.set(entry, name, |reader| &mut reader.config.cluster_name),
             "environment" => self.set(entry, environment, |reader| &mut reader.config.environment),
             "required" => self.set(entry, families, |reader| &mut reader.config.required),
+            "record" => self.section(&RECORD, entry),
+            "families" => self.set(entry, families, |reader| &mut reader.config.filter.families),
+            "users" => self.shares(entry, |filter| &mut filter.users),
+            "groups" => self.shares(entry, |filter| &mut filter.groups),
+            "leave_out" => self.section(&LEAVE_OUT, entry),
+            "disk" => self.section(&LEAVE_OUT_DISK, entry),
+            "privilege" => self.section(&LEAVE_OUT_PRIVILEGE, entry),
+            "operations" if level.path == LEAVE_OUT_DISK.path => self.set(
+                entry,
+                |node| filter::operations(node, &DISK_OPERATIONS),
+                |reader| &mut reader.config.filter.disk_operations,
+            ),
+            "operations" => self.set(
+                entry,
+                // The first stands for none.
+                |node| filter::operations(node, &PRIVILEGE_OPERATIONS[1..]).map(|bits| bits << 1),
+                |reader| &mut reader.config.filter.privilege_operations,
+            ),
+            "paths" => self.set(entry, filter::patterns, |reader| {
+                &mut reader.config.filter.paths
+            }),
+            "except" => self.set(entry, filter::patterns, |reader| {
+                &mut reader.config.filter.except
+            }),
             "btf_path" => self.set(
                 entry,
                 |node| path(node).map(Some),
@@ -328,6 +361,25 @@ impl Reader {
     fn section(&mut self, level: &Level, entry: &Entry) {
         let entries = self.entries(entry);
         self.level(level, entries);
+    }
+
+    /// Families by the name of an account or a group.
+    fn shares(
+        &mut self,
+        entry: &Entry,
+        place: impl Fn(&mut Filter) -> &mut Vec<(String, Vec<Family>)>,
+    ) {
+        for share in self.entries(entry) {
+            match families(&share.value) {
+                Ok(families) => {
+                    place(&mut self.config.filter).push((share.key.clone(), families));
+                }
+                Err(reason) => {
+                    let key = yaml::printable(&share.key);
+                    self.problem(share.line, format!("{}.{key}: {reason}", entry.key));
+                }
+            }
+        }
     }
 
     fn labels(&mut self, entry: &Entry) {

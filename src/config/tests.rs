@@ -66,6 +66,94 @@ fn required_is_a_list_of_families() {
 }
 
 #[test]
+fn what_is_recorded_is_by_family_user_and_group() {
+    assert_eq!(config("record:\nleave_out:").filter, Filter::default());
+    let text = "\
+record:
+  families: [command]
+  users:
+    deploy: []
+    1001: [command, disk]
+  groups: {admins: [privilege]}
+";
+    let named = |name: &str, families: &[Family]| (name.to_owned(), families.to_vec());
+    let filter = config(text).filter;
+    assert_eq!(filter.families, [Family::Command]);
+    assert_eq!(
+        filter.users,
+        [
+            named("deploy", &[]),
+            named("1001", &[Family::Command, Family::Disk])
+        ]
+    );
+    assert_eq!(filter.groups, [named("admins", &[Family::Privilege])]);
+    refused(
+        "record:\n  users:\n    ann: command",
+        "config.yaml:3: users.ann: command is not a list; write families as in \
+         [session, command, disk, network, privilege]",
+    );
+    refused(
+        "record: {group: []}",
+        "config.yaml:1: group: unknown key; did you mean groups?",
+    );
+}
+
+#[test]
+fn what_is_left_out_is_by_operation_and_path() {
+    let text = "\
+leave_out:
+  disk:
+    operations: [open, mkdir]
+    paths: [/proc/*, /dev/null]
+    except: [/proc/kcore]
+  privilege: {operations: [setuid, pivot_root]}
+";
+    let filter = config(text).filter;
+    assert_eq!(filter.disk_operations, 1 << 0 | 1 << 6);
+    assert_eq!(filter.privilege_operations, 1 << 1 | 1 << 22);
+    let pattern = |begins: &str, whole| Pattern {
+        begins: begins.to_owned(),
+        whole,
+    };
+    assert_eq!(
+        filter.paths,
+        [pattern("/proc/", false), pattern("/dev/null", true)]
+    );
+    assert_eq!(filter.except, [pattern("/proc/kcore", true)]);
+    for (paths, reason) in [
+        (
+            "proc/*",
+            "proc/* is not an absolute path; begin it with \"/\"",
+        ),
+        (
+            "/a/*/b",
+            "/a/*/b has a * before its end; leave the rest away, or write several paths",
+        ),
+    ] {
+        refused(
+            &format!("leave_out: {{disk: {{paths: [{paths}]}}}}"),
+            &format!("config.yaml:1: paths: {reason}"),
+        );
+    }
+    let long = format!("/{}", "x".repeat(64));
+    refused(
+        &format!("leave_out: {{disk: {{except: [{long}]}}}}"),
+        &format!(
+            "config.yaml:1: except: {}... is longer than 64 bytes; cut it, and end it with *",
+            &long[..60]
+        ),
+    );
+    let many = ["/x"; 17].join(", ");
+    refused(
+        &format!("leave_out: {{disk: {{paths: [{many}]}}}}"),
+        "config.yaml:1: paths: 17 paths are too many; 16 is the most",
+    );
+    let error = &errors("leave_out: {privilege: {operations: [none]}}")[0];
+    let begins = "config.yaml:1: operations: none is not an operation; these are: setuid, ";
+    assert!(error.starts_with(begins), "{error}");
+}
+
+#[test]
 fn btf_path_is_a_path() {
     assert_eq!(config("").btf_path, None);
     assert_eq!(config("btf_path: /btf").btf_path, Some("/btf".into()));
@@ -201,6 +289,7 @@ log_days: 90
         },
         environment: Config::default().environment,
         required: Config::default().required,
+        filter: Filter::default(),
         btf_path: None,
     };
     assert_eq!(config(text), expected);

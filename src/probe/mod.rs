@@ -2,6 +2,7 @@
 
 mod attach;
 mod coverage;
+mod filter;
 mod object;
 mod order;
 pub mod plan;

@@ -9,12 +9,14 @@ use aya::{Btf, Ebpf, EbpfLoader, Endianness};
 
 use super::attach::Attacher;
 use super::coverage::Coverage;
+use super::filter;
 use super::plan::{Family, PLANS, Plan};
 use super::ring::{Ring, page_size};
 use super::selftest::selftest;
 use super::shared::Shared;
-use crate::config::Config;
-use crate::record::layout::{ProcessEntry, SessionEntry, Variables};
+use crate::config::{Config, Filter};
+use crate::record::layout::{ProcessEntry, Rules, SessionEntry, Variables};
+use crate::session::Accounts;
 
 static OBJECT: &[u8] = aya::include_bytes_aligned!("../../probes/recorderd.bpf.o");
 
@@ -61,6 +63,8 @@ pub struct Settings<'a> {
     pub btf: &'a Path,
     /// Those that may be taken.
     pub plans: &'a [Plan],
+    /// What is left out.
+    pub filter: &'a Filter,
 }
 
 impl<'a> Settings<'a> {
@@ -75,6 +79,7 @@ impl<'a> Settings<'a> {
             environment: &config.environment,
             btf,
             plans: PLANS,
+            filter: &config.filter,
         }
     }
 }
@@ -113,6 +118,8 @@ pub struct Probes {
     pub sessions: HashMap<MapData, u64, SessionEntry>,
     /// The kernel's table of processes.
     pub processes: HashMap<MapData, u32, ProcessEntry>,
+    users: HashMap<MapData, u32, u64>,
+    families_left_out: u64,
     ring_maps: [MapData; 4],
 }
 
@@ -174,6 +181,8 @@ impl Probes {
             .map_err(|e| ProbeError::new("map sessions", e))?;
         let processes = HashMap::try_from(table(&mut object, "processes")?)
             .map_err(|e| ProbeError::new("map processes", e))?;
+        let users = HashMap::try_from(table(&mut object, "users")?)
+            .map_err(|e| ProbeError::new("map users", e))?;
         let mut variables: Array<_, Variables> = Array::try_from(table(&mut object, "variables")?)
             .map_err(|e| ProbeError::new("map variables", e))?;
         variables
@@ -186,10 +195,36 @@ impl Probes {
             shared,
             sessions,
             processes,
+            users,
+            families_left_out: filter::rules(settings.filter).families,
             ring_maps: ring_maps.try_into().map_err(|_| array(()))?,
         };
+        let mut rules: Array<_, Rules> = Array::try_from(table(&mut object, "rules")?)
+            .map_err(|e| ProbeError::new("map rules", e))?;
         probes.cover(settings.plans, &mut Attacher::new(&mut object, &btf)?)?;
+        // The self-test is over, of which nothing is left out.
+        rules
+            .set(0, filter::rules(settings.filter), 0)
+            .map_err(|e| ProbeError::new("map rules", e))?;
+        probes.leave_out_by_user(settings.filter)?;
         Ok(probes)
+    }
+
+    fn leave_out_by_user(&mut self, filter: &Filter) -> Result<(), ProbeError> {
+        let (masks, unknown) = filter::users(filter, &Accounts::of_host());
+        for line in unknown {
+            crate::report!("recorderd: {line}; sessions of others are not concerned");
+        }
+        for (uid, mask) in masks {
+            let inserted = self.users.insert(uid, mask, 0);
+            inserted.map_err(|e| ProbeError::new("map users", e))?;
+        }
+        Ok(())
+    }
+
+    /// Bits of the families that a session of this user goes without.
+    pub fn families_left_out(&self, uid: u32) -> u64 {
+        self.users.get(&uid, 0).unwrap_or(self.families_left_out)
     }
 
     fn cover(&mut self, plans: &[Plan], attacher: &mut Attacher<'_>) -> Result<(), ProbeError> {

@@ -93,6 +93,7 @@ layout! {
     "session_end" SessionEnd {
         record: Head,
         lost: Losses,
+        left_out: Counts,
     }
 
     /// The environment of the first program; its bytes follow.
@@ -230,6 +231,8 @@ layout! {
         local: Endpoint,
         remote: Endpoint,
         lost: Losses,
+        families_left_out: u64,
+        left_out: Counts,
     }
 
     /// The value of the map `processes`.
@@ -252,6 +255,23 @@ layout! {
     /// The value of the map `variables`.
     "variables" Variables {
         wanted: [Variable; VARIABLES],
+    }
+
+    /// The beginnings of paths: the first bytes, and a mask of those.
+    "pattern" PatternEntry {
+        begins: [u8; PATTERN_LENGTH],
+        mask: [u8; PATTERN_LENGTH],
+        length: u32,
+        whole: u32,
+        verdict: u32,
+        unused: u32,
+    }
+
+    /// The value of the map `rules`: what the config leaves out.
+    "rules" Rules {
+        families: u64,
+        operations: Counts,
+        patterns: [PatternEntry; PATTERNS],
     }
 
     /// The page of the map `control`.
@@ -321,6 +341,12 @@ pub const DISK_OPERATIONS: [&str; 16] = [
     "mount",
     "umount",
 ];
+/// Length of a pattern of paths, in bytes.
+pub const PATTERN_LENGTH: usize = 64;
+/// How many patterns there can be.
+pub const PATTERNS: usize = 32;
+/// A number for each family.
+pub type Counts = [u64; FAMILIES.len()];
 /// Counts by family and cause.
 pub type Losses = [[u64; CAUSES.len()]; FAMILIES.len()];
 
@@ -436,6 +462,15 @@ pub mod path_note {
     pub const TYPED: u32 = 8;
     pub const FOLLOWED: u32 = 16;
     pub const CHROOT: u32 = 32;
+}
+
+/// `enum verdict`.
+pub mod verdict {
+    #![allow(missing_docs)]
+    pub const NONE: u32 = 0;
+    pub const LEFT_OUT: u32 = 1;
+    pub const KEPT: u32 = 2;
+    pub const OTHER: u32 = 3;
 }
 
 /// `enum reader`.

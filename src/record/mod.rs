@@ -3,8 +3,8 @@
 pub mod layout;
 
 use layout::{
-    Arguments, Endpoint, Environment, Head, Layout, Losses, Network, NetworkResult, SessionEnd,
-    SessionStart, kind, read,
+    Arguments, Counts, Endpoint, Environment, Head, Layout, Losses, Network, NetworkResult,
+    SessionEnd, SessionStart, kind, read,
 };
 
 /// One record, borrowed from the ring it came by.
@@ -28,6 +28,7 @@ pub enum Body<'a> {
     },
     SessionEnd {
         lost: Losses,
+        left_out: Counts,
     },
     /// `NAME=value` strings, each ended by a zero byte.
     Environment(&'a [u8]),
@@ -142,9 +143,13 @@ pub fn decode(bytes: &[u8]) -> Result<Record<'_>, Malformed> {
                 connection_pid: start.connection_pid,
             }
         }
-        kind::SESSION_END => Body::SessionEnd {
-            lost: split::<SessionEnd>(bytes)?.0.lost,
-        },
+        kind::SESSION_END => {
+            let (end, _) = split::<SessionEnd>(bytes)?;
+            Body::SessionEnd {
+                lost: end.lost,
+                left_out: end.left_out,
+            }
+        }
         kind::ENVIRONMENT => {
             let (environment, rest) = split::<Environment>(bytes)?;
             Body::Environment(take(rest, environment.environment_length)?.0)

@@ -23,6 +23,8 @@ pub struct Ledger {
     pub lost: Losses,
     /// What could not be written.
     pub unwritten: [u64; FAMILIES.len()],
+    /// What the config leaves out.
+    pub left_out: [u64; FAMILIES.len()],
 }
 
 impl Ledger {
@@ -32,6 +34,7 @@ impl Ledger {
         for family in 0..FAMILIES.len() {
             add(&mut self.events[family], &other.events[family]);
             add(&mut self.unwritten[family], &other.unwritten[family]);
+            add(&mut self.left_out[family], &other.left_out[family]);
             for (into, count) in self.lost[family].iter_mut().zip(&other.lost[family]) {
                 add(into, count);
             }

@@ -1,12 +1,14 @@
 //! Who it is, which processes, birth and end.
 
 mod account;
+mod accounts;
 mod cgroup;
 mod identity;
 mod ledger;
 mod table;
 
 pub use account::login_name;
+pub use accounts::Accounts;
 pub use cgroup::Cgroups;
 pub use ledger::{ALL_CAUSES, Ledger};
 pub use table::{Kernel, Table};
@@ -16,7 +18,7 @@ use identity::Identity;
 use std::collections::HashMap;
 
 use crate::event::{Clock, End, Lost, Start, Subject, Uuid, Writer, address};
-use crate::record::layout::{CAUSES, Endpoint, FAMILIES, Losses};
+use crate::record::layout::{CAUSES, Counts, Endpoint, FAMILIES, Losses};
 use crate::record::{Body, Command, Record, strings};
 
 /// How long session.start waits for the first program or connection, which tell the terminal, the
@@ -368,6 +370,11 @@ impl Session {
                 writer.lost(subject, &lost);
             }
         }
+    }
+
+    /// Takes down what the kernel has left out of the session.
+    pub fn leave_out(&mut self, counts: Counts) {
+        self.ledger.left_out = counts;
     }
 
     /// Writes session.end; returns what was written and lost.

@@ -104,9 +104,10 @@ impl Table {
         let key = record.head.session;
         match record.body {
             Body::SessionStart { .. } => self.begin(&record, writer),
-            Body::SessionEnd { lost } => {
+            Body::SessionEnd { lost, left_out } => {
                 if let Some(mut session) = self.sessions.remove(&key) {
                     session.lose(&lost, (self.checked, record.head.time), writer);
+                    session.leave_out(left_out);
                     self.end(session, record.head.time, writer);
                 }
                 self.over.push(key);
