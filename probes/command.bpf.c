@@ -200,6 +200,15 @@ static __always_inline void command_walk(struct slot *slot, struct command *comm
 		command->marks |= COMMAND_EXE_DELETED;
 }
 
+/* Whether the file that runs is of 32 bits, by its ELF header. */
+static __noinline int is_compat(struct linux_binprm *binprm)
+{
+	char header[5] = {};
+
+	BPF_CORE_READ_INTO(&header, binprm, buf);
+	return header[0] == 0x7f && header[1] == 'E' && header[4] == 1 /* ELFCLASS32 */;
+}
+
 SEC("tp_btf/sched_process_exec")
 int command_exec(__u64 *context)
 {
@@ -236,6 +245,8 @@ int command_exec(__u64 *context)
 	command->return_code = 0;
 	if (BPF_CORE_READ_BITFIELD_PROBED(binprm, secureexec))
 		command->marks |= COMMAND_PRIVILEGED;
+	if (is_compat(binprm))
+		command->marks |= COMMAND_COMPAT;
 	length = append_string(slot, PATH_LENGTH, BPF_CORE_READ(binprm, filename),
 			       bpf_probe_read_kernel_str);
 	if (length > 0)

@@ -254,6 +254,7 @@ struct task_struct {
 
 struct linux_binprm {
 	unsigned int secureexec : 1;
+	char buf[256]; /* the beginning of the file that runs */
 	const char *filename;
 	const char *interp;
 };
@@ -332,8 +333,103 @@ struct io_open___delayed {
 	struct delayed_filename filename;
 };
 
+struct io_rename {
+	int old_dfd;
+	int new_dfd;
+	struct filename *oldpath;
+	struct filename *newpath;
+	int flags;
+};
+
+struct io_unlink {
+	int dfd;
+	int flags;
+	struct filename *filename;
+};
+
+struct io_mkdir {
+	int dfd;
+	unsigned short mode;
+	struct filename *filename;
+};
+
+/* Of hard and symbolic links. */
+struct io_link {
+	int old_dfd;
+	int new_dfd;
+	struct filename *oldpath;
+	struct filename *newpath;
+	int flags;
+};
+
+/* Before 6.0 */
+struct io_hardlink {
+	int old_dfd;
+	int new_dfd;
+	struct filename *oldpath;
+	struct filename *newpath;
+	int flags;
+};
+
+struct io_symlink {
+	int new_dfd;
+	struct filename *oldpath;
+	struct filename *newpath;
+};
+
+struct io_ftrunc {
+	__s64 len;
+};
+
+struct xattr_name {
+	char name[256];
+};
+
+struct kernel_xattr_ctx {
+	struct xattr_name *kname;
+	unsigned int flags;
+};
+
+struct io_xattr {
+	struct kernel_xattr_ctx ctx;
+	struct filename *filename;
+};
+
+/* Before 6.13 */
+struct xattr_ctx {
+	struct xattr_name *kname;
+	unsigned int flags;
+};
+
+struct io_xattr___before_6_13 {
+	struct xattr_ctx ctx;
+};
+
+struct io_rename___delayed {
+	struct delayed_filename oldpath;
+	struct delayed_filename newpath;
+};
+
+struct io_unlink___delayed {
+	struct delayed_filename filename;
+};
+
+struct io_mkdir___delayed {
+	struct delayed_filename filename;
+};
+
+struct io_link___delayed {
+	struct delayed_filename oldpath;
+	struct delayed_filename newpath;
+};
+
+struct io_xattr___delayed {
+	struct delayed_filename filename;
+};
+
 struct io_cqe {
 	__s32 res;
+	int fd; /* until the request has its file */
 };
 
 struct io_fixed_file {
@@ -364,7 +460,7 @@ struct io_ring_ctx {
 struct io_kiocb {
 	struct file *file;
 	__u8 opcode;
-	unsigned int flags;
+	unsigned int flags; /* as the program gave them, in the lowest bits */
 	__u64 user_data;
 	struct io_cqe cqe;
 	struct io_ring_ctx *ctx;

@@ -9,12 +9,23 @@
 
 #define IORING_OP_OPENAT 18
 #define IORING_OP_OPENAT2 28
+#define IORING_OP_RENAMEAT 35
+#define IORING_OP_UNLINKAT 36
+#define IORING_OP_MKDIRAT 37
+#define IORING_OP_SYMLINKAT 38
+#define IORING_OP_LINKAT 39
+#define IORING_OP_FSETXATTR 41
+#define IORING_OP_SETXATTR 42
+#define IORING_OP_FTRUNCATE 55
 
 /* A completion that is not the last one of its request. */
 #define IORING_CQE_F_MORE (1 << 1)
 
 /* The request tells of its end only if it fails (IOSQE_CQE_SKIP_SUCCESS). */
 #define REQUEST_SILENT (1 << 6)
+
+/* The file of the request is one of the ring's table (IOSQE_FIXED_FILE). */
+#define REQUEST_FIXED_FILE (1 << 0)
 
 #define X86_O_LARGEFILE 0100000
 #define ARM64_O_LARGEFILE 0400000
@@ -100,23 +111,48 @@ static __always_inline __u64 address_of(const void *pointer)
 	return address;
 }
 
-/* Puts the file that was opened into the record, in the place of the path that was asked for. */
-static __always_inline void open_end(struct slot *slot, struct io_kiocb *request, struct file *file,
-				     __u64 typed)
+static __always_inline int is_open(struct io_kiocb *request)
+{
+	__u8 opcode = BPF_CORE_READ(request, opcode);
+
+	return opcode == IORING_OP_OPENAT || opcode == IORING_OP_OPENAT2;
+}
+
+/* The file that the request was about, which is known only at its end. */
+static __always_inline struct file *request_file(struct io_kiocb *request, int result)
+{
+	__u8 opcode = BPF_CORE_READ(request, opcode);
+
+	if (is_open(request))
+		return result < 0 ? NULL : opened_file(request, result);
+	if (opcode == IORING_OP_FSETXATTR || opcode == IORING_OP_FTRUNCATE)
+		return BPF_CORE_READ(request, file);
+	return NULL;
+}
+
+/* Puts the file into the record, in the place of the path that was asked for. `end` is where the
+ * strings end that were kept. */
+static __always_inline void file_put(struct slot *slot, struct io_kiocb *request, struct file *file,
+				     __u64 end)
 {
 	struct disk *disk = (struct disk *)slot->record;
+	__u64 typed = disk->lengths[DISK_PATH_TYPED];
+	__u64 name = disk->lengths[DISK_NAME];
 
 	slot->length = sizeof(*disk);
 	slot->names = NAMES_OF_KERNEL;
 	disk->path_notes = 0;
-	disk->lengths[DISK_PATH] = 0;
 	disk->lengths[DISK_PATH_TYPED] = 0;
-	if (BPF_CORE_READ(file, f_mode) & FMODE_CREATED || disk->flags & O_TMPFILE_BIT) {
+	if (is_open(request) &&
+	    (BPF_CORE_READ(file, f_mode) & FMODE_CREATED || disk->flags & O_TMPFILE_BIT)) {
 		disk->operation = DISK_CREATE;
 		disk->mode = BPF_CORE_READ((struct io_open *)request, how.mode);
 	}
 	disk_walked(slot->index, DISK_PATH, (__u64)&file->f_path);
-	disk_typed(slot->index, DISK_PATH, typed);
+	if (typed)
+		disk_typed(slot->index, DISK_PATH, end - typed);
+	else if (name)
+		disk_string(slot->index, DISK_NAME, end - name);
 }
 
 /*
@@ -125,8 +161,9 @@ static __always_inline void open_end(struct slot *slot, struct io_kiocb *request
  */
 static __noinline int request_end(struct io_kiocb *request, int result, int confirmed)
 {
-	__u64 key = (__u64)request, length, time, typed;
+	__u64 key = (__u64)request, length, time;
 	struct file *file = NULL;
+	struct session *session;
 	struct request *kept;
 	struct record *record;
 	struct slot *slot;
@@ -136,7 +173,11 @@ static __noinline int request_end(struct io_kiocb *request, int result, int conf
 	if (!kept)
 		return 0;
 	record = (struct record *)kept->record;
-	slot = record_begin(record->session, FAMILY_DISK, KIND_DISK, sizeof(*disk));
+	session = bpf_map_lookup_elem(&sessions, &record->session);
+	slot = NULL;
+	/* Of a session that is over, the daemon has told already. */
+	if (session && !session->ended)
+		slot = record_claim(record->session, FAMILY_DISK, KIND_DISK, sizeof(*disk));
 	if (slot) {
 		disk = (struct disk *)slot->record;
 		time = disk->record.time;
@@ -147,16 +188,14 @@ static __noinline int request_end(struct io_kiocb *request, int result, int conf
 		slot->length = length;
 		disk->record.time = time;
 		disk->return_code = result < 0 ? result : 0;
-		if (confirmed && result >= 0 &&
-		    disk->record.pid == bpf_get_current_pid_tgid() >> 32)
-			file = opened_file(request, result);
-		if (file) {
-			/* It is the end of the record, and a zero byte is behind it. */
-			typed = address_of(kept) + length - disk->lengths[DISK_PATH_TYPED];
-			open_end(slot, request, file, typed);
-		} else if (result >= 0) {
+		if (confirmed && disk->record.pid == bpf_get_current_pid_tgid() >> 32)
+			file = request_file(request, result);
+		/* Of the strings, the one that is needed is the last, and a zero byte is behind it.
+		 */
+		if (file)
+			file_put(slot, request, file, address_of(kept) + length);
+		else if (!confirmed || (result >= 0 && is_open(request)))
 			disk->record.via |= VIA_UNCONFIRMED;
-		}
 		disk_send(slot, 0);
 	}
 	bpf_map_delete_elem(&requests, &key);
@@ -222,14 +261,18 @@ static __always_inline void request_keep(struct slot *slot, struct io_kiocb *req
 	disk_send(slot, 0);
 }
 
-static __always_inline const char *open_name(struct io_open *open)
-{
-	struct io_open___delayed *delayed = (void *)open;
-
-	if (bpf_core_type_exists(struct delayed_filename))
-		return BPF_CORE_READ(delayed, filename.__incomplete_filename, name);
-	return BPF_CORE_READ(open, filename, name);
-}
+/* The kernel's copy of a name, in both of its forms. */
+#define request_name(type, request, field)                                                         \
+	({                                                                                         \
+		struct type##___delayed *delayed_ = (void *)(request);                             \
+		struct type *direct_ = (void *)(request);                                          \
+		__u64 name_;                                                                       \
+		if (bpf_core_type_exists(struct delayed_filename))                                 \
+			name_ = (__u64)BPF_CORE_READ(delayed_, field.__incomplete_filename, name); \
+		else                                                                               \
+			name_ = (__u64)BPF_CORE_READ(direct_, field, name);                        \
+		name_;                                                                             \
+	})
 
 /* The kernel adds O_LARGEFILE itself. */
 static __always_inline __u32 open_flags(struct io_open *open)
@@ -253,24 +296,207 @@ static __noinline struct slot *open_begin(__u64 session, struct io_kiocb *reques
 	if (!slot)
 		return NULL;
 	slot->names = NAMES_OF_KERNEL;
-	disk_asked(slot->index, DISK_PATH, BPF_CORE_READ(open, dfd), (__u64)open_name(open),
-		   PATH_FOLLOWED);
+	disk_asked(slot->index, DISK_PATH, BPF_CORE_READ(open, dfd),
+		   request_name(io_open, request, filename), PATH_FOLLOWED);
 	return slot;
+}
+
+static __noinline struct slot *rename_begin(__u64 session, struct io_kiocb *request)
+{
+	struct io_rename *rename = (void *)request;
+	struct slot *slot;
+
+	slot = disk_begin(session, DISK_RENAME, 0, BPF_CORE_READ(rename, flags));
+	if (!slot)
+		return NULL;
+	slot->names = NAMES_OF_KERNEL;
+	disk_asked(slot->index, DISK_PATH, BPF_CORE_READ(rename, old_dfd),
+		   request_name(io_rename, request, oldpath), 0);
+	disk_asked(slot->index, DISK_TARGET, BPF_CORE_READ(rename, new_dfd),
+		   request_name(io_rename, request, newpath), 0);
+	return slot;
+}
+
+static __noinline struct slot *link_begin(__u64 session, struct io_kiocb *request)
+{
+	struct io_hardlink *before_6_0 = (void *)request;
+	struct io_link *link = (void *)request;
+	__u64 old_name, new_name;
+	int old_dfd, new_dfd;
+	struct slot *slot;
+	char first = 0;
+	__u32 flags;
+
+	if (bpf_core_type_exists(struct io_hardlink)) {
+		old_dfd = BPF_CORE_READ(before_6_0, old_dfd);
+		new_dfd = BPF_CORE_READ(before_6_0, new_dfd);
+		old_name = (__u64)BPF_CORE_READ(before_6_0, oldpath, name);
+		new_name = (__u64)BPF_CORE_READ(before_6_0, newpath, name);
+		flags = BPF_CORE_READ(before_6_0, flags);
+	} else {
+		old_dfd = BPF_CORE_READ(link, old_dfd);
+		new_dfd = BPF_CORE_READ(link, new_dfd);
+		old_name = request_name(io_link, request, oldpath);
+		new_name = request_name(io_link, request, newpath);
+		flags = BPF_CORE_READ(link, flags);
+	}
+	slot = disk_begin(session, DISK_LINK, 0, flags);
+	if (!slot)
+		return NULL;
+	slot->names = NAMES_OF_KERNEL;
+	bpf_probe_read_kernel(&first, sizeof(first), (void *)old_name);
+	if (!first && flags & AT_EMPTY_PATH)
+		disk_descriptor(slot->index, DISK_PATH, old_dfd);
+	else
+		disk_asked(slot->index, DISK_PATH, old_dfd, old_name,
+			   flags & AT_SYMLINK_FOLLOW ? PATH_FOLLOWED : 0);
+	disk_asked(slot->index, DISK_TARGET, new_dfd, new_name, 0);
+	return slot;
+}
+
+static __noinline struct slot *symlink_begin(__u64 session, struct io_kiocb *request)
+{
+	struct io_symlink *before_6_0 = (void *)request;
+	struct io_link *link = (void *)request;
+	__u64 content, name;
+	struct slot *slot;
+	int dfd;
+
+	if (bpf_core_type_exists(struct io_symlink)) {
+		dfd = BPF_CORE_READ(before_6_0, new_dfd);
+		content = (__u64)BPF_CORE_READ(before_6_0, oldpath, name);
+		name = (__u64)BPF_CORE_READ(before_6_0, newpath, name);
+	} else {
+		dfd = BPF_CORE_READ(link, new_dfd);
+		content = request_name(io_link, request, oldpath);
+		name = request_name(io_link, request, newpath);
+	}
+	slot = disk_begin(session, DISK_SYMLINK, 0, 0);
+	if (!slot)
+		return NULL;
+	slot->names = NAMES_OF_KERNEL;
+	disk_asked(slot->index, DISK_PATH, dfd, name, 0);
+	disk_string(slot->index, DISK_TARGET, content);
+	return slot;
+}
+
+static __noinline struct slot *unlink_begin(__u64 session, struct io_kiocb *request)
+{
+	struct io_unlink *unlink = (void *)request;
+	__u32 flags = BPF_CORE_READ(unlink, flags);
+	struct slot *slot;
+
+	slot = disk_begin(session, flags & AT_REMOVEDIR ? DISK_RMDIR : DISK_UNLINK, 0, flags);
+	if (!slot)
+		return NULL;
+	slot->names = NAMES_OF_KERNEL;
+	disk_asked(slot->index, DISK_PATH, BPF_CORE_READ(unlink, dfd),
+		   request_name(io_unlink, request, filename), 0);
+	return slot;
+}
+
+static __noinline struct slot *mkdir_begin(__u64 session, struct io_kiocb *request)
+{
+	struct io_mkdir *mkdir = (void *)request;
+	struct slot *slot;
+
+	slot = disk_begin(session, DISK_MKDIR, 0, 0);
+	if (!slot)
+		return NULL;
+	slot->names = NAMES_OF_KERNEL;
+	((struct disk *)slot->record)->mode = BPF_CORE_READ(mkdir, mode);
+	disk_asked(slot->index, DISK_PATH, BPF_CORE_READ(mkdir, dfd),
+		   request_name(io_mkdir, request, filename), 0);
+	return slot;
+}
+
+/* What is done to a file that the request has not looked up yet. */
+static __always_inline void descriptor_put(struct slot *slot, struct io_kiocb *request)
+{
+	if (BPF_CORE_READ(request, flags) & REQUEST_FIXED_FILE)
+		((struct disk *)slot->record)->path_notes |= PATH_RELATIVE;
+	else
+		disk_descriptor(slot->index, DISK_PATH, BPF_CORE_READ(request, cqe.fd));
+}
+
+static __noinline struct slot *xattr_begin(__u64 session, struct io_kiocb *request, int by_path)
+{
+	struct io_xattr___before_6_13 *before_6_13 = (void *)request;
+	struct io_xattr *xattr = (void *)request;
+	struct slot *slot;
+	__u32 flags;
+	__u64 name;
+
+	if (bpf_core_type_exists(struct xattr_ctx)) {
+		name = (__u64)BPF_CORE_READ(before_6_13, ctx.kname);
+		flags = BPF_CORE_READ(before_6_13, ctx.flags);
+	} else {
+		name = (__u64)BPF_CORE_READ(xattr, ctx.kname);
+		flags = BPF_CORE_READ(xattr, ctx.flags);
+	}
+	slot = disk_begin(session, DISK_SETXATTR, 0, flags);
+	if (!slot)
+		return NULL;
+	slot->names = NAMES_OF_KERNEL;
+	if (by_path)
+		disk_asked(slot->index, DISK_PATH, AT_FDCWD,
+			   request_name(io_xattr, request, filename), PATH_FOLLOWED);
+	else
+		descriptor_put(slot, request);
+	disk_string(slot->index, DISK_NAME, name);
+	return slot;
+}
+
+static __noinline struct slot *truncate_begin(__u64 session, struct io_kiocb *request)
+{
+	struct slot *slot = disk_begin(session, DISK_TRUNCATE, 0, 0);
+
+	if (!slot)
+		return NULL;
+	((struct disk *)slot->record)->value = BPF_CORE_READ((struct io_ftrunc *)request, len);
+	descriptor_put(slot, request);
+	return slot;
+}
+
+/* Of what this kernel does not know, the code may not even be looked at. */
+#define if_known(type, record) (bpf_core_type_exists(struct type) ? record : NULL)
+
+/* The record of what is asked for, if that is recorded. */
+static __always_inline struct slot *request_begin(__u64 session, struct io_kiocb *request)
+{
+	switch (BPF_CORE_READ(request, opcode)) {
+	case IORING_OP_OPENAT:
+	case IORING_OP_OPENAT2:
+		return open_begin(session, request);
+	case IORING_OP_RENAMEAT:
+		return if_known(io_rename, rename_begin(session, request));
+	case IORING_OP_UNLINKAT:
+		return if_known(io_unlink, unlink_begin(session, request));
+	case IORING_OP_MKDIRAT:
+		return if_known(io_mkdir, mkdir_begin(session, request));
+	case IORING_OP_SYMLINKAT:
+		return if_known(io_mkdir, symlink_begin(session, request));
+	case IORING_OP_LINKAT:
+		return if_known(io_mkdir, link_begin(session, request));
+	case IORING_OP_FSETXATTR:
+		return if_known(io_xattr, xattr_begin(session, request, 0));
+	case IORING_OP_SETXATTR:
+		return if_known(io_xattr, xattr_begin(session, request, 1));
+	case IORING_OP_FTRUNCATE:
+		return if_known(io_ftrunc, truncate_begin(session, request));
+	default:
+		return NULL;
+	}
 }
 
 static __always_inline int request_submit(struct io_kiocb *request)
 {
 	struct process *process = recorded_user();
-	struct slot *slot = NULL;
+	struct slot *slot;
 
 	if (!process)
 		return 0;
-	switch (BPF_CORE_READ(request, opcode)) {
-	case IORING_OP_OPENAT:
-	case IORING_OP_OPENAT2:
-		slot = open_begin(process->session, request);
-		break;
-	}
+	slot = request_begin(process->session, request);
 	if (slot)
 		request_keep(slot, request);
 	else if (!ends_are_named())

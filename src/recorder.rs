@@ -6,7 +6,7 @@ use aya::maps::{HashMap, MapData};
 
 use crate::event::Writer;
 use crate::probe::{Order, Probes, boot_time};
-use crate::record::layout::SessionEntry;
+use crate::record::layout::{Head, SessionEntry, kind, read};
 use crate::session::{Kernel, Table};
 use crate::sink::{Before, Heartbeat, Sink};
 use crate::state::{Parts, State};
@@ -116,6 +116,14 @@ impl Recorder {
         } = self;
         let kernel = Tables(&probes.sessions);
         let count = order.drain(&mut probes.rings, &probes.shared, |bytes| {
+            if let Some(end) = read::<Head>(bytes)
+                && u32::from(end.kind) == kind::SESSION_END
+            {
+                let requests = &mut probes.requests;
+                requests.take(end.session, end.time, |bytes| {
+                    table.take(bytes, &kernel, writer);
+                });
+            }
             table.take(bytes, &kernel, writer);
             if writer.lines().len() > Writer::BATCH {
                 flush(writer, sink);

@@ -746,6 +746,13 @@ fn exe_case() -> Vec<Described> {
             }),
         ),
         (
+            "of 32 bits",
+            run(1503, b"/bin/old", b"old\0", |c| {
+                c.exe = b"/usr/bin/old";
+                c.fixed.marks = command_mark::COMPAT;
+            }),
+        ),
+        (
             "in memory only",
             run(1503, b"/proc/self/fd/3", b"x\0", |c| {
                 c.exe = b"/memfd:x";

@@ -308,6 +308,7 @@ fn constants_are_mirrored() {
                 command_mark::ENVIRONMENT_PARTIAL,
             ),
             ("COMMAND_PATH_INCOMPLETE", command_mark::PATH_INCOMPLETE),
+            ("COMMAND_COMPAT", command_mark::COMPAT),
         ],
     );
     same(

@@ -4,12 +4,12 @@
 mod acts;
 mod common;
 
-use std::fs;
-use std::os::unix::fs::symlink;
+use std::fs::{self, Permissions};
+use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
-use acts::WAYS;
+use acts::{TOLD, UNTOLD, WAYS};
 use common::{Host, ONE, Outcome, of_kind, plain, printed};
 use serde_json::Value;
 
@@ -19,6 +19,7 @@ fn main() -> ExitCode {
     }
     common::main(&[
         ("each act by each way", ways),
+        ("ends that are not told", untold),
         ("outside of sessions", outside),
     ])
 }
@@ -36,6 +37,9 @@ fn folder(host: &Host) -> PathBuf {
     fs::write(folder.join("file"), "").unwrap();
     fs::create_dir(folder.join("below")).unwrap();
     symlink("file", folder.join("link")).unwrap();
+    for name in ["file", "below"] {
+        fs::set_permissions(folder.join(name), Permissions::from_mode(0o777)).unwrap();
+    }
     folder
 }
 
@@ -70,7 +74,10 @@ fn ways() -> Outcome {
         let results = host.ssh(ONE, &command);
         let lines = host.sessions(index + 1).remove(index);
         let (vias, done): (Vec<_>, Vec<_>) = done(&lines, &folder).into_iter().unzip();
-        let through = |line: &String| *way != "calls" && line.contains(r#""acts""#);
+        // What it changes by a descriptor, it opens by a system call for itself.
+        let through = |line: &String| {
+            *way != "calls" && line.contains(r#""acts""#) && !line.contains("read_write")
+        };
         let through: Vec<_> = done.iter().map(through).collect();
         assert_eq!(vias, through, "{way}: {done:#?}");
         let done = (results, done.join("\n"));
@@ -78,6 +85,34 @@ fn ways() -> Outcome {
         assert_eq!(&done, expected, "{way}");
         fs::remove_file(folder.join("new"))?;
     }
+    Ok(())
+}
+
+/// By a ring without room for them, or at the wish of the program: nothing is lost all the same
+fn untold() -> Outcome {
+    let host = Host::start();
+    let folder = folder(&host);
+    let program = program(&host);
+    let mut unconfirmed = Vec::new();
+    for (index, way) in ["overflow", "silent"].iter().enumerate() {
+        let command = format!("{} acts {way} {}", program.display(), folder.display());
+        host.ssh(ONE, &command);
+        let lines = host.sessions(index + 1).remove(index);
+        let file = folder.join("file").display().to_string();
+        let opens = of_kind(&lines, "session.disk")
+            .into_iter()
+            .filter(|line| line["path"] == *file && line["operation"] == "open")
+            .filter(|line| line["typed"].is_null() && line["via"] == "io_uring");
+        unconfirmed.push(
+            opens
+                .map(|line| line["unconfirmed"] == true)
+                .collect::<Vec<_>>(),
+        );
+    }
+    let count = |wanted: bool, of: &[bool]| of.iter().filter(|one| **one == wanted).count();
+    assert_eq!(count(false, &unconfirmed[0]), TOLD);
+    assert_eq!(count(true, &unconfirmed[0]), UNTOLD);
+    assert_eq!(unconfirmed[1], [true]);
     Ok(())
 }
 

@@ -44,6 +44,9 @@ impl Writer {
             if fixed.marks & command_mark::PRIVILEGED != 0 {
                 object.boolean("privileged", true);
             }
+            if fixed.marks & command_mark::COMPAT != 0 {
+                object.boolean("compat", true);
+            }
             if fixed.terminal != 0 {
                 object.string("tty", &device::terminal(fixed.terminal));
             }

@@ -7,6 +7,7 @@ mod object;
 mod order;
 pub mod plan;
 pub mod preflight;
+mod requests;
 mod ring;
 mod selftest;
 mod shared;

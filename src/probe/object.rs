@@ -11,6 +11,7 @@ use super::attach::Attacher;
 use super::coverage::Coverage;
 use super::filter;
 use super::plan::{Family, PLANS, Plan};
+use super::requests::Requests;
 use super::ring::{Ring, page_size};
 use super::selftest::selftest;
 use super::shared::Shared;
@@ -120,6 +121,8 @@ pub struct Probes {
     pub processes: HashMap<MapData, u32, ProcessEntry>,
     users: HashMap<MapData, u32, u64>,
     families_left_out: u64,
+    /// The kernel's table of requests to io_uring.
+    pub requests: Requests,
     ring_maps: [MapData; 4],
 }
 
@@ -183,6 +186,8 @@ impl Probes {
             .map_err(|e| ProbeError::new("map processes", e))?;
         let users = HashMap::try_from(table(&mut object, "users")?)
             .map_err(|e| ProbeError::new("map users", e))?;
+        let requests = HashMap::try_from(table(&mut object, "requests")?)
+            .map_err(|e| ProbeError::new("map requests", e))?;
         let mut variables: Array<_, Variables> = Array::try_from(table(&mut object, "variables")?)
             .map_err(|e| ProbeError::new("map variables", e))?;
         variables
@@ -197,6 +202,7 @@ impl Probes {
             processes,
             users,
             families_left_out: filter::rules(settings.filter).families,
+            requests: Requests(requests),
             ring_maps: ring_maps.try_into().map_err(|_| array(()))?,
         };
         let mut rules: Array<_, Rules> = Array::try_from(table(&mut object, "rules")?)

@@ -201,10 +201,7 @@ pub const PLANS: &[Plan] = &[
             )),
             optional(tracepoint("uring_complete", &["io_uring_complete"])),
         ],
-        unseen: &[
-            "what is done to files by io_uring, except opens",
-            "and by 32-bit programs",
-        ],
+        unseen: &["what is done to files by 32-bit programs"],
     },
     Plan {
         kind: Kind::Portable,

@@ -451,6 +451,7 @@ pub mod command_mark {
     pub const PRIVILEGED: u32 = 2;
     pub const ENVIRONMENT_PARTIAL: u32 = 4;
     pub const PATH_INCOMPLETE: u32 = 8;
+    pub const COMPAT: u32 = 16;
 }
 
 /// `enum path_note`.

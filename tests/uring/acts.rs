@@ -6,10 +6,14 @@ use std::net::TcpListener;
 
 use io_uring::squeue::{Entry, Flags};
 use io_uring::{IoUring, opcode, types};
-use libc::{AT_FDCWD, O_CREAT, O_PATH, O_RDONLY, O_WRONLY};
+use libc::{AT_FDCWD, AT_REMOVEDIR, O_CREAT, O_PATH, O_RDONLY, O_WRONLY};
 
 /// The ways, the system calls first.
 pub const WAYS: [&str; 4] = ["calls", "inline", "workers", "polled"];
+
+/// How many ends of requests a ring has room for, and how many are too many, in `overflow`.
+pub const TOLD: usize = 16;
+pub const UNTOLD: usize = 8;
 
 /// How to act.
 enum Way {
@@ -116,8 +120,80 @@ fn acts(way: &mut Way, folder: &str) {
             },
         ));
     }
+    results.extend(changes(way, directory));
     results.push(connect(way));
     println!("{results:?}");
+}
+
+/// All that is done to files beside opening them, some of it in vain; it leaves the folder as it was.
+fn changes(way: &mut Way, directory: i32) -> Vec<i32> {
+    let [made, other, name, file, content] =
+        ["made", "below/other", "user.name", "file", "any/where"].map(path);
+    let [made, other, name, file, content] =
+        [&made, &other, &name, &file, &content].map(|name| name.as_ptr());
+    let (here, there) = (types::Fd(AT_FDCWD), types::Fd(directory));
+    let value = b"value".as_ptr().cast();
+    // SAFETY: a path that ends in a zero byte.
+    let open = unsafe { libc::open(file, libc::O_RDWR) };
+    // SAFETY, for all of them: paths that end in a zero byte, a value and its length.
+    vec![
+        way.act(
+            || unsafe { libc::syscall(libc::SYS_mkdirat, directory, made, 0o750) },
+            || opcode::MkDirAt::new(there, made).mode(0o750).build(),
+        ),
+        way.act(
+            || unsafe { libc::syscall(libc::SYS_mkdirat, AT_FDCWD, made, 0o700) },
+            || opcode::MkDirAt::new(here, made).mode(0o700).build(),
+        ),
+        way.act(
+            || unsafe { libc::syscall(libc::SYS_unlinkat, AT_FDCWD, made, AT_REMOVEDIR) },
+            || {
+                opcode::UnlinkAt::new(here, made)
+                    .flags(AT_REMOVEDIR)
+                    .build()
+            },
+        ),
+        way.act(
+            || unsafe { libc::syscall(libc::SYS_symlinkat, content, directory, made) },
+            || opcode::SymlinkAt::new(there, content, made).build(),
+        ),
+        way.act(
+            || unsafe { libc::syscall(libc::SYS_renameat2, AT_FDCWD, made, directory, other, 1) },
+            || {
+                opcode::RenameAt::new(here, made, there, other)
+                    .flags(1)
+                    .build()
+            },
+        ),
+        way.act(
+            || unsafe { libc::syscall(libc::SYS_unlinkat, directory, other, 0) },
+            || opcode::UnlinkAt::new(there, other).build(),
+        ),
+        way.act(
+            || unsafe { libc::syscall(libc::SYS_linkat, directory, file, AT_FDCWD, made, 0) },
+            || opcode::LinkAt::new(there, file, here, made).build(),
+        ),
+        way.act(
+            || unsafe { libc::syscall(libc::SYS_unlinkat, AT_FDCWD, made, 0) },
+            || opcode::UnlinkAt::new(here, made).build(),
+        ),
+        way.act(
+            || unsafe { libc::syscall(libc::SYS_unlinkat, AT_FDCWD, made, 0) },
+            || opcode::UnlinkAt::new(here, made).build(),
+        ),
+        way.act(
+            || unsafe { libc::syscall(libc::SYS_setxattr, file, name, value, 5, 0) },
+            || opcode::SetXattr::new(name, value, file, 5).build(),
+        ),
+        way.act(
+            || unsafe { libc::syscall(libc::SYS_fsetxattr, open, name, value, 5, 0) },
+            || opcode::FSetXattr::new(types::Fd(open), name, value, 5).build(),
+        ),
+        way.act(
+            || unsafe { libc::syscall(libc::SYS_ftruncate, open, 4096) },
+            || opcode::Ftruncate::new(types::Fd(open), 4096).build(),
+        ),
+    ]
 }
 
 /// Connects to a socket that listens on loopback.
@@ -142,6 +218,20 @@ fn connect(way: &mut Way) -> i32 {
     )
 }
 
+/// Opens a file so often that the ring has no room to tell of the last [`UNTOLD`].
+fn overflow(folder: &str) {
+    let mut ring = IoUring::new(UNTOLD as u32).unwrap();
+    let file = path(&format!("{folder}/file"));
+    let open = opcode::OpenAt::new(types::Fd(AT_FDCWD), file.as_ptr()).build();
+    for _ in 0..TOLD / UNTOLD + 1 {
+        for _ in 0..UNTOLD {
+            // SAFETY: the path lives until the end of the program.
+            unsafe { ring.submission().push(&open).unwrap() };
+        }
+        ring.submit().unwrap();
+    }
+}
+
 /// Runs the program if these are its arguments.
 pub fn run() -> bool {
     let arguments: Vec<String> = std::env::args().collect();
@@ -151,6 +241,9 @@ pub fn run() -> bool {
     if acts_ != "acts" {
         return false;
     }
-    acts(&mut Way::named(way).unwrap(), folder);
+    match way.as_str() {
+        "overflow" => overflow(folder),
+        way => acts(&mut Way::named(way).unwrap(), folder),
+    }
     true
 }
