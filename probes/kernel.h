@@ -25,6 +25,15 @@
 #define AF_INET 2
 #define AF_INET6 10
 #define AF_UNIX 1
+#define AF_PACKET 17
+#define AF_VSOCK 40
+#define SOCK_DGRAM 2
+#define SOCK_RAW 3
+#define ETH_P_IP 0x0800
+#define ETH_P_IPV6 0x86dd
+#define IPPROTO_UDP 17
+#define IPPROTO_SCTP 132
+#define IPPROTO_UDPLITE 136
 #define IPPROTO_TCP 6
 #define TCP_ESTABLISHED 1
 #define TCP_SYN_SENT 2
@@ -232,12 +241,26 @@ struct sched_entity {
 	__u64 sum_exec_runtime;
 };
 
+struct kernfs_node {
+	__u64 id;
+};
+
+struct cgroup {
+	struct kernfs_node *kn;
+};
+
+struct css_set {
+	struct cgroup *dfl_cgrp;
+};
+
 struct task_struct {
 	void *stack;
 	unsigned int flags;
 	int tgid;
 	struct task_struct *real_parent;
 	struct task_struct *group_leader;
+	__u64 start_boottime;
+	struct css_set *cgroups;
 	struct pid *thread_pid;
 	struct hlist_node pid_links[4];
 	struct mm_struct *mm;
@@ -271,6 +294,7 @@ struct sock_common {
 	__u16 skc_dport;
 	__u16 skc_num;
 	unsigned short skc_family;
+	unsigned char skc_state;
 	struct in6_addr skc_v6_daddr;
 	struct in6_addr skc_v6_rcv_saddr;
 };
@@ -285,8 +309,24 @@ struct socket {
 struct sock {
 	struct sock_common __sk_common;
 	int sk_err;
+	__u16 sk_type;
 	__u16 sk_protocol;
 	struct socket *sk_socket;
+};
+
+struct sk_buff {
+	struct sock *sk;
+	__u16 transport_header;
+	__u16 network_header;
+};
+
+struct sockaddr_vm {
+	unsigned int svm_port;
+	unsigned int svm_cid;
+};
+
+struct vsock_sock {
+	struct sockaddr_vm remote_addr;
 };
 
 struct sockaddr_un {

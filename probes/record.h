@@ -9,6 +9,9 @@
 #define PROGRAM_LENGTH 16
 #define ADDRESS_LENGTH 16
 
+/* The longest name of a local socket, in bytes (UNIX_PATH_MAX). */
+#define LOCAL_NAME_LENGTH 108
+
 /* The largest record, in bytes: its strings are cut, and the cut counted, at this size. */
 #define RECORD_MAX 40960
 
@@ -46,6 +49,8 @@ enum kind {
 	KIND_NETWORK_RESULT,
 	KIND_LOCAL_CONNECT,
 	KIND_PRIVILEGE,
+	KIND_SEND,
+	KIND_DNS,
 };
 
 /* How it was asked for, if not by a system call of its own. */
@@ -215,6 +220,7 @@ struct disk {
 
 enum operation {
 	OPERATION_CONNECT = 0,
+	OPERATION_SEND = 1,
 	OPERATION_LISTEN = 2,
 	OPERATION_ACCEPT = 3,
 };
@@ -226,6 +232,52 @@ struct network {
 	__u64 connection; /* tells it from all others that are open; 0 if no result follows */
 	__u32 operation;
 	__u32 protocol; /* IPPROTO_... */
+};
+
+enum send_mark {
+	SEND_RAW = 1, /* through a raw socket: the program wrote the protocol's header itself */
+};
+
+/*
+ * Datagrams of one process to one peer in one period of silence. The peer is an address, or the
+ * name of a local socket.
+ */
+struct sends_key {
+	__u64 session;
+	__u64 started; /* the process; CLOCK_BOOTTIME, nanoseconds */
+	__u64 ends;    /* the period; the same clock */
+	__u32 pid;
+	__u32 protocol;
+	__s32 return_code;
+	__u32 marks; /* enum send_mark */
+	struct endpoint destination;
+	__u32 name_length;
+	char name[LOCAL_NAME_LENGTH];
+};
+
+/* What became of them. */
+struct sends {
+	__u64 count;   /* those without an event of their own */
+	__u64 is_told; /* one of them has an event */
+};
+
+/* The first datagram of a period. */
+struct send {
+	struct record record;
+	struct endpoint source;
+	struct sends_key key;
+};
+
+/* The most of a DNS message that is copied, in bytes: longer than the longest question. */
+#define DNS_LENGTH 512
+
+/* A datagram to the DNS port. The message follows. */
+struct dns {
+	struct record record;
+	struct endpoint source;
+	struct endpoint destination;
+	__u32 message_length;
+	__u32 unused;
 };
 
 /* What became of a TCP connect. */
@@ -427,6 +479,7 @@ struct control {
 	__u64 processes_full;	    /* processes that found no room in the table of processes */
 	__u64 round;		    /* how often the daemon has begun to read the rings */
 	__u64 active[FAMILY_COUNT]; /* sessions that have sent something since */
+	__u64 silence;		    /* for how long sends to one peer are one event, nanoseconds */
 };
 
 #endif

@@ -5,6 +5,7 @@
 #include "disk.bpf.c"
 #include "change.bpf.c"
 #include "network.bpf.c"
+#include "packet.bpf.c"
 #include "privilege.bpf.c"
 #include "uring.bpf.c"
 
@@ -21,6 +22,10 @@ struct layout {
 	struct network_result network_result;
 	struct local_connect local_connect;
 	struct privilege privilege;
+	struct send send;
+	struct sends sends;
+	struct dns dns;
+	enum send_mark send_mark;
 	enum family family;
 	enum loss loss;
 	enum kind kind;

@@ -137,12 +137,37 @@ static __always_inline struct slot *slot_at(__u32 index)
 	return bpf_map_lookup_elem(&slots, &index);
 }
 
+/* Who did it. `helpers` if the kernel lets this kind of program ask for it; else it is read. */
+static __always_inline void record_actor(struct record *record, int helpers)
+{
+	struct task_struct *task = (void *)bpf_get_current_task();
+
+	if (helpers) {
+		record->cgroup_id = bpf_get_current_cgroup_id();
+		record->pid = bpf_get_current_pid_tgid() >> 32;
+		bpf_get_current_comm(record->program, sizeof(record->program));
+	} else {
+		record->cgroup_id = BPF_CORE_READ(task, cgroups, dfl_cgrp, kn, id);
+		record->pid = BPF_CORE_READ(task, tgid);
+		BPF_CORE_READ_INTO(&record->program, task, comm);
+	}
+	record->audit_session_id = AUDIT_UNSET;
+	if (bpf_core_field_exists(task->sessionid))
+		record->audit_session_id = BPF_CORE_READ(task, sessionid);
+	record->via = 0;
+	/* A thread that the kernel made for io_uring has a name of its own. */
+	if (BPF_CORE_READ(task, flags) & PF_IO_WORKER) {
+		record->via = VIA_IO_URING;
+		BPF_CORE_READ_INTO(&record->program, task, group_leader, comm);
+	}
+}
+
 /*
  * Claims a slot and starts a record in it. The claim is a plain atomic add, which 5.10 has too: a
  * slot is ours if ours is its only claim.
  */
-static __always_inline struct slot *record_claim(__u64 session, __u32 family, __u32 kind,
-						 __u32 length)
+static __always_inline struct slot *slot_begin(__u64 session, __u32 family, __u32 kind,
+					       __u32 length, int helpers)
 {
 	__u32 first = bpf_get_smp_processor_id() * SLOTS_PER_CPU;
 
@@ -155,7 +180,6 @@ static __always_inline struct slot *record_claim(__u64 session, __u32 family, __
 		__sync_fetch_and_add(&slot->claim.claims, 1);
 		if (*(volatile __u64 *)&slot->claim.claims == 1) {
 			struct record *record = (struct record *)slot->record;
-			struct task_struct *task = (void *)bpf_get_current_task();
 
 			record->time = bpf_ktime_get_boot_ns();
 			*(volatile __u64 *)&slot->claim.time = record->time;
@@ -163,25 +187,20 @@ static __always_inline struct slot *record_claim(__u64 session, __u32 family, __
 			slot->length = length;
 			slot->names = NAMES_OF_PROGRAM;
 			record->session = session;
-			record->cgroup_id = bpf_get_current_cgroup_id();
 			record->kind = kind;
-			record->via = 0;
-			record->pid = bpf_get_current_pid_tgid() >> 32;
-			record->audit_session_id = AUDIT_UNSET;
-			if (bpf_core_field_exists(task->sessionid))
-				record->audit_session_id = BPF_CORE_READ(task, sessionid);
-			bpf_get_current_comm(record->program, sizeof(record->program));
-			/* A thread that the kernel made for io_uring has a name of its own. */
-			if (BPF_CORE_READ(task, flags) & PF_IO_WORKER) {
-				record->via = VIA_IO_URING;
-				BPF_CORE_READ_INTO(&record->program, task, group_leader, comm);
-			}
+			record_actor(record, helpers);
 			return slot;
 		}
 		__sync_fetch_and_add(&slot->claim.claims, -1);
 	}
 	lose(session, family, LOSS_SLOTS_BUSY);
 	return NULL;
+}
+
+static __always_inline struct slot *record_claim(__u64 session, __u32 family, __u32 kind,
+						 __u32 length)
+{
+	return slot_begin(session, family, kind, length, 1);
 }
 
 static __always_inline void slot_release(struct slot *slot)
@@ -260,12 +279,14 @@ static __always_inline long record_output(struct slot *slot, void *ring, __u32 f
 }
 
 /* The same for what is an event of its own: that it is lost is counted. */
-static __always_inline void record_send(struct slot *slot, void *ring, __u32 family, int urgent)
+static __always_inline long record_send(struct slot *slot, void *ring, __u32 family, int urgent)
 {
 	__u64 session = ((struct record *)slot->record)->session;
+	long error = record_output(slot, ring, family, urgent);
 
-	if (record_output(slot, ring, family, urgent))
+	if (error)
 		lose(session, family, LOSS_RING_FULL);
+	return error;
 }
 
 #endif

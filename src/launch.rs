@@ -93,11 +93,11 @@ fn begin(recorder: &mut Recorder, child: &Child, command: &[OsString]) -> Result
         session: key,
         ..ProcessEntry::default()
     };
-    let probes = recorder.probes();
-    probes
+    let tables = &mut recorder.probes().tables;
+    tables
         .sessions
         .insert(key, entry, 0)
-        .and_then(|()| probes.processes.insert(pid, process, 0))
+        .and_then(|()| tables.processes.insert(pid, process, 0))
         .map_err(|e| format!("the kernel's table of sessions: {e}"))?;
     let birth = Birth {
         time,

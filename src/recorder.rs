@@ -5,8 +5,8 @@ use std::os::fd::RawFd;
 use aya::maps::{HashMap, MapData};
 
 use crate::event::Writer;
-use crate::probe::{Order, Probes, boot_time};
-use crate::record::layout::{Head, SessionEntry, kind, read};
+use crate::probe::{Order, Probes, Tables, boot_time};
+use crate::record::layout::{Head, SendsKey, SessionEntry, kind, read};
 use crate::session::{Kernel, Table};
 use crate::sink::{Before, Heartbeat, Sink};
 use crate::state::{Parts, State};
@@ -47,11 +47,21 @@ pub enum Next {
     Woken,
 }
 
-struct Tables<'a>(&'a HashMap<MapData, u64, SessionEntry>);
-
-impl Kernel for Tables<'_> {
+impl Kernel for Tables {
     fn session(&self, key: u64) -> Option<SessionEntry> {
-        self.0.get(&key, 0).ok()
+        self.sessions.get(&key, 0).ok()
+    }
+
+    fn take_sends(&mut self, key: &SendsKey) -> u64 {
+        let count = self.sends.get(key, 0).map_or(0, |sends| sends.count);
+        // It is gone already, where it was told of twice.
+        let _ = self.sends.remove(key);
+        count
+    }
+
+    fn sends(&self, key: u64) -> Vec<SendsKey> {
+        let keys = self.sends.keys().flatten();
+        keys.filter(|sends| sends.session == key).collect()
     }
 }
 
@@ -114,26 +124,29 @@ impl Recorder {
             sink,
             ..
         } = self;
-        let kernel = Tables(&probes.sessions);
+        let kernel = &mut probes.tables;
         let count = order.drain(&mut probes.rings, &probes.shared, |bytes| {
             if let Some(end) = read::<Head>(bytes)
                 && u32::from(end.kind) == kind::SESSION_END
             {
                 let requests = &mut probes.requests;
                 requests.take(end.session, end.time, |bytes| {
-                    table.take(bytes, &kernel, writer);
+                    table.take(bytes, kernel, writer);
                 });
             }
-            table.take(bytes, &kernel, writer);
+            table.take(bytes, kernel, writer);
             if writer.lines().len() > Writer::BATCH {
                 flush(writer, sink);
             }
         });
         for key in table.over() {
-            forget(&mut probes.sessions, key);
+            forget(&mut probes.tables.sessions, key);
         }
         let reconciling = self.reconcile();
-        let waiting = self.table.tick(boot_time(), &mut self.writer);
+        let now = boot_time();
+        self.table
+            .settle(now, &mut self.probes.tables, &mut self.writer);
+        let waiting = self.table.tick(now, &mut self.writer);
         let unwritten = self.take_down();
         if (woken && !self.order.is_empty()) || self.table.has_newborn() {
             return Next::Now;
@@ -185,11 +198,11 @@ impl Recorder {
             self.reconciled = now;
             self.reconciling = self.table.reconcile(
                 (now, self.order.settled()),
-                &Tables(&self.probes.sessions),
+                &mut self.probes.tables,
                 &mut self.writer,
             );
             for key in self.table.over() {
-                forget(&mut self.probes.sessions, key);
+                forget(&mut self.probes.tables.sessions, key);
             }
         } else {
             self.reconciling = true;
@@ -220,7 +233,8 @@ impl Recorder {
         while matches!(self.round(false), Next::Now | Next::Soon) {
             std::thread::sleep(std::time::Duration::from_millis(2));
         }
-        self.table.open_all(&mut self.writer);
+        let kernel = &mut self.probes.tables;
+        self.table.leave_all(boot_time(), kernel, &mut self.writer);
         self.table.tell_unwritten(&mut self.writer);
         self.take_down();
         self.close();
@@ -228,7 +242,8 @@ impl Recorder {
 
     /// Ends all sessions, for a recorder that does not outlive them.
     pub fn end_all(&mut self) {
-        self.table.end_all(boot_time(), &mut self.writer);
+        let kernel = &mut self.probes.tables;
+        self.table.end_all(boot_time(), kernel, &mut self.writer);
         self.take_down();
         self.close();
     }

@@ -12,10 +12,10 @@ use std::fs;
 use common::golden::{NoKernel, path, records, writer};
 use common::schema;
 use recorderd::record::layout::{
-    AUDIT_UNSET, Arguments, Command, Counts, DISK_OPERATIONS, Disk, Endpoint, Environment, Head,
-    ID_NONE, Layout, LocalConnect, Losses, Network, NetworkResult, PRIVILEGE_OPERATIONS, Privilege,
-    ProcessExit, ProcessIds, SessionEnd, SessionStart, command_mark, kind, operation, path_note,
-    via,
+    AUDIT_UNSET, Arguments, Command, Counts, DISK_OPERATIONS, Disk, Dns, Endpoint, Environment,
+    Head, ID_NONE, Layout, LocalConnect, Losses, Network, NetworkResult, PRIVILEGE_OPERATIONS,
+    Privilege, ProcessExit, ProcessIds, Send, SendsKey, SessionEnd, SessionStart, command_mark,
+    kind, operation, path_note, send_mark, via,
 };
 use recorderd::session::Table;
 
@@ -43,6 +43,8 @@ const CASES: &[Case] = &[
     ("uring", uring_case),
     ("local", local_case),
     ("privilege", privilege_case),
+    ("datagram", datagram_case),
+    ("dns", dns_case),
     ("terminal", terminal_case),
     ("initial_command", initial_command_case),
     ("environment", environment_case),
@@ -274,6 +276,7 @@ fn network(time: u64, operation: u32, ends: [Endpoint; 2], protocol: u32) -> Vec
 }
 
 const TCP: u32 = 6;
+const UDP: u32 = 17;
 
 fn connected(time: u64, source: Endpoint, destination: Endpoint) -> Vec<u8> {
     network(time, operation::CONNECT, [source, destination], TCP)
@@ -432,6 +435,43 @@ fn privilege_case() -> Vec<Described> {
         ),
         end(Losses::default()),
     ]
+}
+
+/// The first datagram of a period of a minute.
+fn sent(
+    time: u64,
+    [source, destination]: [Endpoint; 2],
+    change: impl FnOnce(&mut SendsKey),
+) -> Vec<u8> {
+    let head = head(kind::SEND, time);
+    let mut send = Send {
+        record: head,
+        source,
+        key: SendsKey {
+            session: head.session,
+            started: 1_400_000_000,
+            ends: 61_400_000_000,
+            pid: head.pid,
+            protocol: UDP,
+            destination,
+            ..SendsKey::default()
+        },
+    };
+    change(&mut send.key);
+    record(send, b"")
+}
+
+/// A message to the DNS port: a header with a question, then `question`.
+fn queried(time: u64, [source, destination]: [Endpoint; 2], question: &[u8]) -> Vec<u8> {
+    let message = [b"\xab\xcd\x01\0\0\x01\0\0\0\0\0\0", question].concat();
+    let dns = Dns {
+        record: head(kind::DNS, time),
+        source,
+        destination,
+        message_length: message.len() as u32,
+        unused: 0,
+    };
+    record(dns, &message)
 }
 
 fn command_case() -> Vec<Described> {
@@ -884,7 +924,7 @@ fn network_case() -> Vec<Described> {
                 TCP,
             ),
         ),
-        ("UDP", network(1510, operation::CONNECT, ends, 17)),
+        ("UDP", network(1510, operation::CONNECT, ends, UDP)),
         (
             "a protocol without a name",
             network(1511, operation::CONNECT, ends, 253),
@@ -912,6 +952,58 @@ fn local_case() -> Vec<Described> {
             local(1505, b"/deep/sock", |l| {
                 l.path_notes = path_note::DELETED | path_note::CUT;
             }),
+        ),
+        end(Losses::default()),
+    ]
+}
+
+fn datagram_case() -> Vec<Described> {
+    let v6 = [v6("2001:db8::1", 40_001), v6("2001:db8:0:1::2", 65_535)];
+    let v4 = |port| [v4([192, 0, 2, 1], 40_000), v4([198, 51, 100, 9], port)];
+    vec![
+        start(),
+        ("a shell", run(1500, b"/bin/sh", b"sh\0", |_| {})),
+        ("the first to a peer", sent(1501, v4(514), |_| {})),
+        ("over version 6", sent(1502, v6, |_| {})),
+        (
+            "an echo request, of which there are no more",
+            sent(1503, v4(0), |key| key.protocol = 1),
+        ),
+        (
+            "through a raw socket, in a period that is shorter than the session",
+            sent(1504, v4(80), |key| {
+                (key.protocol, key.marks) = (TCP, send_mark::RAW);
+                key.ends = 2_000_000_000;
+            }),
+        ),
+        end(Losses::default()),
+    ]
+}
+
+fn dns_case() -> Vec<Described> {
+    let v4 = [v4([192, 0, 2, 1], 40_000), v4([127, 0, 0, 53], 53)];
+    let v6 = [v6("::1", 40_001), v6("::1", 53)];
+    let name = b"\x07example\x03org\0";
+    vec![
+        start(),
+        ("a shell", run(1500, b"/bin/sh", b"sh\0", |_| {})),
+        (
+            "an address of version 4",
+            queried(1501, v4, &[name.as_slice(), b"\0\x01\0\x01"].concat()),
+        ),
+        (
+            "an address of version 6, over version 6",
+            queried(1502, v6, &[name.as_slice(), b"\0\x1c\0\x01"].concat()),
+        ),
+        (
+            "labels of any bytes, and a type without a name",
+            queried(1503, v4, b"\x04a.\\\n\x02\xff\"\0\xff\xfe\0\x01"),
+        ),
+        ("the root", queried(1504, v4, b"\0\0\x02\0\x01")),
+        ("no question", queried(1505, v4, b"")),
+        (
+            "a pointer to itself",
+            queried(1506, v4, b"\xc0\x0c\0\x01\0\x01"),
         ),
         end(Losses::default()),
     ]
@@ -1084,7 +1176,7 @@ fn lines(records: &[Vec<u8>]) -> String {
     let mut table = Table::default();
     let mut writer = writer();
     for record in records {
-        table.take(record, &NoKernel, &mut writer);
+        table.take(record, &mut NoKernel, &mut writer);
     }
     let version = format!(r#""server_version":"{}""#, env!("CARGO_PKG_VERSION"));
     let text = std::str::from_utf8(writer.lines()).expect("lines are UTF-8");
@@ -1124,7 +1216,7 @@ fn the_inputs_are_what_the_cases_say() {
 fn what_no_probe_sends_is_counted() {
     let mut table = Table::default();
     for record in records("malformed.hex") {
-        table.take(&record, &NoKernel, &mut writer());
+        table.take(&record, &mut NoKernel, &mut writer());
     }
     assert_eq!(table.malformed, 4);
 }
@@ -1133,13 +1225,13 @@ fn what_no_probe_sends_is_counted() {
 #[test]
 fn what_waits_for_the_start_is_bounded() {
     let (mut table, mut writer) = (Table::default(), writer());
-    table.take(&start().1, &NoKernel, &mut writer);
+    table.take(&start().1, &mut NoKernel, &mut writer);
     let mut waiting = 0;
     while writer.lines().is_empty() {
         let record = opened(1100, &[b'x'; 4096], |_| {});
         waiting += record.len();
         assert!(waiting < 2 << 20);
-        table.take(&record, &NoKernel, &mut writer);
+        table.take(&record, &mut NoKernel, &mut writer);
     }
     assert!(
         writer
@@ -1188,7 +1280,7 @@ fn can_be(line: &serde_json::Value) -> bool {
         && codes.iter().all(|code| (-4095..=0).contains(code))
         && paths.iter().all(|path| path.starts_with('/'))
         && (line["event"] != "session.disk" || disk_can_be(line))
-        && [0, 2, 3].contains(&line["operation"].as_u64().unwrap_or(0))
+        && [0, 1, 2, 3].contains(&line["operation"].as_u64().unwrap_or(0))
 }
 
 /// Damage can give an operation what only another one has.
@@ -1214,11 +1306,11 @@ fn damaged_records_give_whole_lines_or_none() {
             for _ in 0..random.below(4) {
                 random.damage(&mut record);
             }
-            table.take(&record, &NoKernel, &mut writer);
+            table.take(&record, &mut NoKernel, &mut writer);
             taken += 1;
         }
         table.tick(0, &mut writer);
-        table.end_all(0, &mut writer);
+        table.end_all(0, &mut NoKernel, &mut writer);
         malformed += table.malformed;
         let text = std::str::from_utf8(writer.lines()).expect("lines are UTF-8");
         assert!(text.is_empty() || text.ends_with('\n'));

@@ -4,7 +4,7 @@ use object::{Object, ObjectSection};
 use recorderd::record::layout::{
     ALL, CAUSES, DISK_OPERATIONS, DISK_TEXTS, FAMILIES, PRIVILEGE_OPERATIONS, ProcessEntry,
     RECORD_MAX, TEXTS, command_mark, disk_operation, kind, operation, path_note,
-    privilege_operation, reader, verdict, via,
+    privilege_operation, reader, send_mark, verdict, via,
 };
 
 const OBJECT: &[u8] = include_bytes!("../probes/recorderd.bpf.o");
@@ -278,6 +278,8 @@ fn constants_are_mirrored() {
             ("KIND_NETWORK_RESULT", kind::NETWORK_RESULT),
             ("KIND_LOCAL_CONNECT", kind::LOCAL_CONNECT),
             ("KIND_PRIVILEGE", kind::PRIVILEGE),
+            ("KIND_SEND", kind::SEND),
+            ("KIND_DNS", kind::DNS),
         ],
     );
     same(
@@ -315,10 +317,12 @@ fn constants_are_mirrored() {
         "operation",
         &[
             ("OPERATION_CONNECT", operation::CONNECT),
+            ("OPERATION_SEND", operation::SEND),
             ("OPERATION_LISTEN", operation::LISTEN),
             ("OPERATION_ACCEPT", operation::ACCEPT),
         ],
     );
+    same("send_mark", &[("SEND_RAW", send_mark::RAW)]);
     same(
         "verdict",
         &[

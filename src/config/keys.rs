@@ -27,6 +27,7 @@ pub const OWN: Level = Level {
         "command_buffer_size",
         "disk_buffer_size",
         "network_buffer_size",
+        "network_silence_seconds",
         "cgroup_path",
         "root_path",
         "data_dir",
@@ -64,6 +65,7 @@ pub const GUIDE: Level = Level {
         "record",
         "leave_out",
         "btf_path",
+        "network_silence_seconds",
     ],
     ignored: &[
         "version",

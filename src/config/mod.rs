@@ -11,6 +11,7 @@ mod yaml;
 use std::fs::File;
 use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use crate::probe::plan::Family;
 use crate::record::layout::{DISK_OPERATIONS, PRIVILEGE_OPERATIONS};
@@ -34,6 +35,12 @@ pub const NETWORK_BUFFER_PAGES: u32 = 256;
 
 /// Largest size of one ring buffer, in pages of 4 KiB (256 MiB).
 pub const BUFFER_PAGES_LIMIT: u32 = 65536;
+
+/// Default of `network_silence_seconds`.
+pub const NETWORK_SILENCE_SECONDS: u32 = 60;
+
+/// Most of `network_silence_seconds`: a day.
+pub const NETWORK_SILENCE_LIMIT: u32 = 86_400;
 
 /// Most environment variables that can be shown.
 pub const VARIABLES: usize = crate::record::layout::VARIABLES;
@@ -60,6 +67,9 @@ pub struct Config {
     /// Ring buffer for connections, in pages of 4 KiB: a power of two, at most
     /// [`BUFFER_PAGES_LIMIT`].
     pub network_buffer_pages: u32,
+    /// For how long datagrams of one process to one peer are one event: whole seconds, from one to
+    /// [`NETWORK_SILENCE_LIMIT`].
+    pub network_silence: Duration,
     /// Where the cgroup2 file system is mounted: an absolute path, default `/cgroup2`.
     pub cgroup_path: PathBuf,
     /// Base of the session cgroups below `cgroup_path`: begins with `/`, has no `..`; default
@@ -117,6 +127,7 @@ impl Default for Config {
             command_buffer_pages: COMMAND_BUFFER_PAGES,
             disk_buffer_pages: DISK_BUFFER_PAGES,
             network_buffer_pages: NETWORK_BUFFER_PAGES,
+            network_silence: Duration::from_secs(NETWORK_SILENCE_SECONDS.into()),
             cgroup_path: PathBuf::from("/cgroup2"),
             root_path: "/recorderd".to_owned(),
             data_dir: PathBuf::from("/var/lib/recorderd"),
@@ -283,6 +294,9 @@ impl Reader {
                 |node| pages(node, NETWORK_BUFFER_PAGES),
                 |reader| &mut reader.config.network_buffer_pages,
             ),
+            "network_silence_seconds" => {
+                self.set(entry, silence, |reader| &mut reader.config.network_silence)
+            }
             "cgroup_path" => self.set(entry, path, |reader| &mut reader.config.cgroup_path),
             "root_path" => self.set(entry, cgroup_root, |reader| &mut reader.config.root_path),
             "data_dir" => self.set(entry, path, |reader| &mut reader.config.data_dir),
@@ -412,19 +426,36 @@ fn boolean(node: &Node) -> Result<bool, String> {
     Err(format!("{shown} is not a boolean; write true or false"))
 }
 
+/// A whole number, or nothing if it is something else.
+fn number(node: &Node) -> Result<Option<i64>, String> {
+    match &node.kind {
+        Kind::Scalar { text, plain: true } => Ok(integer(text)),
+        Kind::Scalar { plain: false, .. } => Err(format!(
+            "{} is in quotes, so not a number; remove the quotes",
+            node.describe()
+        )),
+        _ => Ok(None),
+    }
+}
+
+fn silence(node: &Node) -> Result<Duration, String> {
+    let seconds = number(node)?.and_then(|number| u32::try_from(number).ok());
+    let seconds = seconds.filter(|seconds| (1..=NETWORK_SILENCE_LIMIT).contains(seconds));
+    seconds
+        .map(|seconds| Duration::from_secs(seconds.into()))
+        .ok_or_else(|| {
+            format!(
+                "{} is not a number of seconds from 1 to {NETWORK_SILENCE_LIMIT}; \
+             {NETWORK_SILENCE_SECONDS} is the default",
+                node.describe()
+            )
+        })
+}
+
 /// A ring buffer size; `default` when it is 0.
 fn pages(node: &Node, default: u32) -> Result<u32, String> {
     let shown = node.describe();
-    let number = match &node.kind {
-        Kind::Scalar { text, plain: true } => integer(text),
-        Kind::Scalar { plain: false, .. } => {
-            return Err(format!(
-                "{shown} is in quotes, so not a number; remove the quotes"
-            ));
-        }
-        _ => None,
-    };
-    let Some(number) = number else {
+    let Some(number) = number(node)? else {
         return Err(format!(
             "{shown} is not a number of pages; write a power of two, such as {default}"
         ));

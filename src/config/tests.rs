@@ -185,6 +185,28 @@ fn environment_is_a_list_of_names() {
 }
 
 #[test]
+fn silence_is_some_seconds_up_to_a_day() {
+    let silence = |text: &str| config(text).network_silence.as_secs();
+    assert_eq!(silence("network_silence_seconds:"), 60);
+    assert_eq!(silence("network_silence_seconds: 1"), 1);
+    assert_eq!(silence("network_silence_seconds: 86400"), 86_400);
+    for (value, shown) in [("0", "0"), ("-1", "-1"), ("86401", "86401"), ("1.5", "1.5")] {
+        refused(
+            &format!("network_silence_seconds: {value}"),
+            &format!(
+                "config.yaml:1: network_silence_seconds: {shown} is not a number of seconds from 1 \
+                 to 86400; 60 is the default"
+            ),
+        );
+    }
+    refused(
+        "network_silence_seconds: \"60\"",
+        "config.yaml:1: network_silence_seconds: \"60\" is in quotes, so not a number; remove the \
+         quotes",
+    );
+}
+
+#[test]
 fn the_guides_file_is_accepted_as_it_stands() {
     let loaded = Config::parse("config.yaml", GUIDE_FILE.as_bytes()).unwrap();
     let expected = Config {
@@ -256,6 +278,7 @@ enabled: off
 command_buffer_size: 0x10
 disk_buffer_size: 0o100
 network_buffer_size: +65536
+network_silence_seconds: 0x10
 cgroup_path: /sys/fs/cgroup
 root_path: /a/b
 data_dir: /srv/log
@@ -274,6 +297,7 @@ log_days: 90
         command_buffer_pages: 16,
         disk_buffer_pages: 64,
         network_buffer_pages: 65536,
+        network_silence: Duration::from_secs(16),
         cgroup_path: PathBuf::from("/sys/fs/cgroup"),
         root_path: "/a/b".to_owned(),
         data_dir: PathBuf::from("/srv/log"),

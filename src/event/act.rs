@@ -3,7 +3,8 @@
 use super::{Object, Subject, Uuid, Writer, address, device};
 use crate::probe::page_size;
 use crate::record::layout::{
-    AUDIT_UNSET, Head, Network, NetworkResult, ProcessExit, command_mark, operation, path_note, via,
+    AUDIT_UNSET, Endpoint, Head, Network, NetworkResult, ProcessExit, command_mark, operation,
+    path_note, via,
 };
 use crate::record::{Command, LocalConnect, strings};
 
@@ -88,20 +89,9 @@ impl Writer {
         let name = ("session.network", "T4002I");
         self.line(subject, name, head.time, |object, _| {
             process(object, head);
-            let source = address(&network.source);
-            let destination = address(&network.destination);
-            let listens = network.operation == operation::LISTEN;
-            object.string("src_addr", source.host());
-            if !listens {
-                object.string("dst_addr", destination.host());
-                object.number("dst_port", destination.port());
-            }
-            object.number("version", source.version().min(destination.version()));
-            object.number("operation", network.operation);
-            object.number("action", 0);
-            if source.port() != 0 {
-                object.number("src_port", source.port());
-            }
+            let destination =
+                (network.operation != operation::LISTEN).then_some(&network.destination);
+            ends(object, &network.source, destination, network.operation);
             protocol(object, network.protocol);
         })
     }
@@ -152,8 +142,32 @@ impl Writer {
     }
 }
 
+/// Both ends, or the own one of what has no peer, and what is done between them.
+pub fn ends(
+    object: &mut Object<'_>,
+    source: &Endpoint,
+    destination: Option<&Endpoint>,
+    operation: u32,
+) {
+    let source = address(source);
+    let destination = destination.map(address);
+    object.string("src_addr", source.host());
+    if let Some(destination) = &destination {
+        object.string("dst_addr", destination.host());
+        object.number("dst_port", destination.port());
+    }
+    // An IPv6 socket that is bound to no address sends from `::`, over IPv4 as well.
+    let version = destination.map_or(6, |destination| destination.version());
+    object.number("version", source.version().min(version));
+    object.number("operation", operation);
+    object.number("action", 0);
+    if source.port() != 0 {
+        object.number("src_port", source.port());
+    }
+}
+
 /// The name of a protocol, by the numbers of IANA; those that programs use by name.
-fn protocol(object: &mut Object<'_>, number: u32) {
+pub fn protocol(object: &mut Object<'_>, number: u32) {
     let name = match number {
         1 => "icmp",
         6 => "tcp",

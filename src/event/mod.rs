@@ -2,8 +2,10 @@
 
 mod act;
 mod address;
+mod datagram;
 mod device;
 mod disk;
+mod dns;
 mod id;
 mod json;
 mod path;

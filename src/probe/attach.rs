@@ -4,19 +4,25 @@ use std::ffi::CString;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 
+use aya::programs::cgroup_skb::CgroupSkbLink;
 use aya::programs::tp_btf::BtfTracePointLink;
-use aya::programs::{BtfTracePoint, Program, ProgramError, ProgramFd, TracePoint};
+use aya::programs::{
+    BtfTracePoint, CgroupAttachMode, CgroupSkb, CgroupSkbAttachType, Program, ProgramError,
+    ProgramFd, TracePoint,
+};
 use aya::{Btf, BtfError, Ebpf};
 
+use super::filesystem::Filesystem;
 use super::object::{ProbeError, chain};
 use super::plan::{Hook, Place, Plan};
-use super::tracepoint::{self, Tracefs};
+use super::tracepoint;
 
 /// A plan at work, until it is dropped.
 #[derive(Default)]
 pub struct Attached {
     tracepoints: Vec<BtfTracePointLink>,
     exits: Vec<OwnedFd>,
+    egress: Vec<CgroupSkbLink>,
     /// The programs and their places.
     pub places: Vec<(&'static str, &'static str)>,
     /// Places that this kernel lacks, and with them what would be seen there.
@@ -31,7 +37,7 @@ pub struct Attached {
 pub struct Attacher<'a> {
     object: &'a mut Ebpf,
     btf: &'a Btf,
-    tracefs: Tracefs,
+    tracefs: Filesystem,
 }
 
 impl<'a> Attacher<'a> {
@@ -43,7 +49,7 @@ impl<'a> Attacher<'a> {
         Ok(Self {
             object,
             btf,
-            tracefs: Tracefs::open().map_err(|e| ProbeError::new("tracefs", e))?,
+            tracefs: Filesystem::open(c"tracefs").map_err(|e| ProbeError::new("tracefs", e))?,
         })
     }
 
@@ -65,6 +71,9 @@ impl<'a> Attacher<'a> {
                 }
                 (Program::TracePoint(program), Place::Exits(calls)) => {
                     attached.exits(hook, program, calls, &self.tracefs)?;
+                }
+                (Program::CgroupSkb(program), Place::Egress) => {
+                    attached.egress(hook, program)?;
                 }
                 _ => return Err(ProbeError::new(name, "of another type in the object")),
             }
@@ -161,7 +170,7 @@ impl Attached {
         hook: &Hook,
         program: &mut TracePoint,
         calls: &[&'static str],
-        tracefs: &Tracefs,
+        tracefs: &Filesystem,
     ) -> Result<(), ProbeError> {
         for call in calls {
             let error = |e: &dyn std::error::Error| refused(hook, call, e);
@@ -172,7 +181,7 @@ impl Attached {
             let fd = program.fd().map_err(|e| error(&e))?;
             let path = CString::new(format!("events/syscalls/sys_exit_{call}/id"))
                 .map_err(|e| error(&e))?;
-            match tracefs.id(&path) {
+            match tracepoint::id(tracefs, &path) {
                 Err(e) if e.kind() == io::ErrorKind::NotFound => self.lack(hook, call)?,
                 id => {
                     let id = id.map_err(|e| error(&e))?;
@@ -182,6 +191,27 @@ impl Attached {
                 }
             }
         }
+        Ok(())
+    }
+
+    fn egress(&mut self, hook: &Hook, program: &mut CgroupSkb) -> Result<(), ProbeError> {
+        let place = "cgroup2 egress";
+        let error = |e: ProgramError| refused(hook, place, &e);
+        let cgroups = Filesystem::open(c"cgroup2").map_err(|e| refused(hook, place, &e))?;
+        match program.load() {
+            Err(ProgramError::AlreadyLoaded) => {}
+            loaded => loaded.map_err(error)?,
+        }
+        let id = program
+            .attach(
+                cgroups.root(),
+                CgroupSkbAttachType::Egress,
+                // As a link it stands beside those of others.
+                CgroupAttachMode::Single,
+            )
+            .map_err(error)?;
+        self.egress.push(program.take_link(id).map_err(error)?);
+        self.places.push((hook.program, place));
         Ok(())
     }
 

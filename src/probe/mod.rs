@@ -2,6 +2,7 @@
 
 mod attach;
 mod coverage;
+mod filesystem;
 mod filter;
 mod object;
 mod order;
@@ -14,7 +15,7 @@ mod shared;
 mod tracepoint;
 
 pub use coverage::Coverage;
-pub use object::{ProbeError, Probes, RingSizes, Settings};
+pub use object::{ProbeError, Probes, RingSizes, Settings, Tables};
 pub use order::Order;
 pub use ring::{Ring, page_size};
 pub use shared::{Shared, boot_time, real_time};

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::os::fd::{AsFd, AsRawFd, RawFd};
 use std::path::Path;
+use std::time::Duration;
 
 use aya::maps::{Array, HashMap, Map, MapData};
 use aya::{Btf, Ebpf, EbpfLoader, Endianness};
@@ -16,7 +17,7 @@ use super::ring::{Ring, page_size};
 use super::selftest::selftest;
 use super::shared::Shared;
 use crate::config::{Config, Filter};
-use crate::record::layout::{ProcessEntry, Rules, SessionEntry, Variables};
+use crate::record::layout::{ProcessEntry, Rules, Sends, SendsKey, SessionEntry, Variables};
 use crate::session::Accounts;
 
 static OBJECT: &[u8] = aya::include_bytes_aligned!("../../probes/recorderd.bpf.o");
@@ -60,6 +61,8 @@ pub struct Settings<'a> {
     pub sizes: RingSizes,
     /// Names of the variables to record, as the config allows them.
     pub environment: &'a [String],
+    /// For how long datagrams to one peer are one event.
+    pub silence: Duration,
     /// Where the kernel's types are described.
     pub btf: &'a Path,
     /// Those that may be taken.
@@ -78,6 +81,7 @@ impl<'a> Settings<'a> {
                 config.network_buffer_pages,
             ),
             environment: &config.environment,
+            silence: config.network_silence,
             btf,
             plans: PLANS,
             filter: &config.filter,
@@ -115,15 +119,23 @@ pub struct Probes {
     pub rings: [Ring; 4],
     /// Control page and slots.
     pub shared: Shared,
-    /// The kernel's table of sessions.
-    pub sessions: HashMap<MapData, u64, SessionEntry>,
-    /// The kernel's table of processes.
-    pub processes: HashMap<MapData, u32, ProcessEntry>,
+    /// The kernel's tables.
+    pub tables: Tables,
     users: HashMap<MapData, u32, u64>,
     families_left_out: u64,
     /// The kernel's table of requests to io_uring.
     pub requests: Requests,
     ring_maps: [MapData; 4],
+}
+
+/// What the probes keep in the kernel.
+pub struct Tables {
+    /// Sessions that are open.
+    pub sessions: HashMap<MapData, u64, SessionEntry>,
+    /// Their processes.
+    pub processes: HashMap<MapData, u32, ProcessEntry>,
+    /// Datagrams without an event of their own.
+    pub sends: HashMap<MapData, SendsKey, Sends>,
 }
 
 impl Probes {
@@ -175,21 +187,15 @@ impl Probes {
             slots,
         )
         .map_err(|e| ProbeError::new("shared memory", e))?;
-        let table = |object: &mut Ebpf, name: &str| {
-            object
-                .take_map(name)
-                .ok_or_else(|| ProbeError::new(name, "not in the object"))
+        shared.set_silence(settings.silence.as_nanos() as u64);
+        let tables = Tables {
+            sessions: table(&mut object, "sessions")?,
+            processes: table(&mut object, "processes")?,
+            sends: table(&mut object, "sends")?,
         };
-        let sessions = HashMap::try_from(table(&mut object, "sessions")?)
-            .map_err(|e| ProbeError::new("map sessions", e))?;
-        let processes = HashMap::try_from(table(&mut object, "processes")?)
-            .map_err(|e| ProbeError::new("map processes", e))?;
-        let users = HashMap::try_from(table(&mut object, "users")?)
-            .map_err(|e| ProbeError::new("map users", e))?;
-        let requests = HashMap::try_from(table(&mut object, "requests")?)
-            .map_err(|e| ProbeError::new("map requests", e))?;
-        let mut variables: Array<_, Variables> = Array::try_from(table(&mut object, "variables")?)
-            .map_err(|e| ProbeError::new("map variables", e))?;
+        let users = table(&mut object, "users")?;
+        let requests = table(&mut object, "requests")?;
+        let mut variables: Array<_, Variables> = array_of(&mut object, "variables")?;
         variables
             .set(0, wanted(environment), 0)
             .map_err(|e| ProbeError::new("map variables", e))?;
@@ -198,15 +204,13 @@ impl Probes {
             coverage: Vec::new(),
             rings: rings.try_into().map_err(|_| array(()))?,
             shared,
-            sessions,
-            processes,
+            tables,
             users,
             families_left_out: filter::rules(settings.filter).families,
             requests: Requests(requests),
             ring_maps: ring_maps.try_into().map_err(|_| array(()))?,
         };
-        let mut rules: Array<_, Rules> = Array::try_from(table(&mut object, "rules")?)
-            .map_err(|e| ProbeError::new("map rules", e))?;
+        let mut rules: Array<_, Rules> = array_of(&mut object, "rules")?;
         probes.cover(settings.plans, &mut Attacher::new(&mut object, &btf)?)?;
         // The self-test is over, of which nothing is left out.
         rules
@@ -293,6 +297,23 @@ fn take(object: &mut Ebpf, name: &str) -> Result<MapData, ProbeError> {
         Some(Map::RingBuf(map) | Map::Array(map)) => Ok(map),
         _ => Err(ProbeError::new(name, "not in the object")),
     }
+}
+
+fn table<K: aya::Pod, V: aya::Pod>(
+    object: &mut Ebpf,
+    name: &str,
+) -> Result<HashMap<MapData, K, V>, ProbeError> {
+    let map = object
+        .take_map(name)
+        .ok_or_else(|| ProbeError::new(name, "not in the object"))?;
+    HashMap::try_from(map).map_err(|e| ProbeError::new(format!("map {name}"), e))
+}
+
+fn array_of<V: aya::Pod>(object: &mut Ebpf, name: &str) -> Result<Array<MapData, V>, ProbeError> {
+    let map = object
+        .take_map(name)
+        .ok_or_else(|| ProbeError::new(name, "not in the object"))?;
+    Array::try_from(map).map_err(|e| ProbeError::new(format!("map {name}"), e))
 }
 
 /// An error with all that caused it, in one line.

@@ -11,7 +11,8 @@ pub enum Family {
     Command,
     /// session.disk
     Disk,
-    /// session.network, session.network_result and session.local_connect
+    /// session.network, session.network_result, session.network_sends, session.local_connect and
+    /// session.dns
     Network,
     /// session.privilege
     Privilege,
@@ -52,6 +53,8 @@ pub enum Place {
     Tracepoint(&'static [&'static str]),
     /// The exit of each of these system calls.
     Exits(&'static [&'static str]),
+    /// What leaves the sockets of all processes, below the root of the hierarchy of cgroups.
+    Egress,
 }
 
 /// A program and its place.
@@ -69,6 +72,14 @@ const fn tracepoint(program: &'static str, names: &'static [&'static str]) -> Ho
     Hook {
         program,
         place: Place::Tracepoint(names),
+        optional: false,
+    }
+}
+
+const fn egress(program: &'static str) -> Hook {
+    Hook {
+        program,
+        place: Place::Egress,
         optional: false,
     }
 }
@@ -210,6 +221,7 @@ pub const PLANS: &[Plan] = &[
             tracepoint("network_state", &["inet_sock_set_state"]),
             exits("network_connect", &["connect"]),
             exits("network_accept", &["accept4", "accept"]),
+            egress("network_packet"),
         ],
         unseen: &[
             "local connects and accepts by io_uring",

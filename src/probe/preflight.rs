@@ -4,7 +4,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::tracepoint::Tracefs;
+use super::filesystem::Filesystem;
 
 /// The kernel interfaces that the probes need came together in this version.
 const OLDEST_KERNEL: (u32, u32) = (5, 8);
@@ -142,7 +142,7 @@ pub fn audit() -> Answer {
 /// # Errors
 /// A kernel without tracefs, or whose lockdown forbids it.
 pub fn tracefs() -> Answer {
-    match Tracefs::open() {
+    match Filesystem::open(c"tracefs") {
         Ok(_) => Ok("an instance of our own, mounted nowhere".into()),
         Err(e) => Err(format!(
             "tracefs: {e}; use a kernel built with CONFIG_FTRACE_SYSCALLS=y"

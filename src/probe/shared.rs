@@ -87,6 +87,12 @@ impl Shared {
         }
     }
 
+    /// Has sends to one peer be one event for so many nanoseconds.
+    pub fn set_silence(&self, silence: u64) {
+        self.control(std::mem::offset_of!(Control, silence))
+            .store(silence, Ordering::SeqCst);
+    }
+
     /// Has logins noticed from now on. Before that, sessions are only those that were put into the
     /// kernel's table.
     pub fn notice_logins(&self) {

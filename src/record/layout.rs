@@ -218,6 +218,42 @@ layout! {
         name: [u8; OBJECT_NAME_LENGTH],
     }
 
+    /// The key of the map `sends`: datagrams of one process to one peer in one period.
+    "sends_key" SendsKey {
+        session: u64,
+        started: u64,
+        ends: u64,
+        pid: u32,
+        protocol: u32,
+        return_code: i32,
+        marks: u32,
+        destination: Endpoint,
+        name_length: u32,
+        name: [u8; LOCAL_NAME_LENGTH],
+    }
+
+    /// The value of the map `sends`.
+    "sends" Sends {
+        count: u64,
+        is_told: u64,
+    }
+
+    /// The first datagram of a period.
+    "send" Send {
+        record: Head,
+        source: Endpoint,
+        key: SendsKey,
+    }
+
+    /// A datagram to the DNS port; its bytes follow.
+    "dns" Dns {
+        record: Head,
+        source: Endpoint,
+        destination: Endpoint,
+        message_length: u32,
+        unused: u32,
+    }
+
     /// The value of the map `sessions`.
     "session" SessionEntry {
         time: u64,
@@ -283,6 +319,7 @@ layout! {
         processes_full: u64,
         round: u64,
         active: [u64; FAMILIES.len()],
+        silence: u64,
     }
 
     /// The beginning of a slot, in which a probe builds its record.
@@ -299,6 +336,8 @@ pub const PROGRAM_LENGTH: usize = 16;
 pub const OBJECT_NAME_LENGTH: usize = 56;
 /// A uid, gid or loginuid that is not known, or not set.
 pub const ID_NONE: u32 = u32::MAX;
+/// The longest name of a local socket (UNIX_PATH_MAX), in bytes.
+pub const LOCAL_NAME_LENGTH: usize = 108;
 /// The largest record, in bytes.
 pub const RECORD_MAX: usize = 40960;
 /// How many strings follow a command: TEXT_COUNT.
@@ -364,6 +403,8 @@ pub mod kind {
     pub const NETWORK_RESULT: u32 = 9;
     pub const LOCAL_CONNECT: u32 = 10;
     pub const PRIVILEGE: u32 = 11;
+    pub const SEND: u32 = 12;
+    pub const DNS: u32 = 13;
 }
 
 /// `enum privilege_operation`.
@@ -425,6 +466,7 @@ pub mod via {
 pub mod operation {
     #![allow(missing_docs)]
     pub const CONNECT: u32 = 0;
+    pub const SEND: u32 = 1;
     pub const LISTEN: u32 = 2;
     pub const ACCEPT: u32 = 3;
 }
@@ -442,6 +484,12 @@ pub mod disk_operation {
     pub const SETXATTR: u16 = 12;
     pub const REMOVEXATTR: u16 = 13;
     pub const MOUNT: u16 = 14;
+}
+
+/// `enum send_mark`.
+pub mod send_mark {
+    #![allow(missing_docs)]
+    pub const RAW: u32 = 1;
 }
 
 /// `enum command_mark`.

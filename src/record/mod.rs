@@ -44,6 +44,18 @@ pub enum Body<'a> {
     NetworkResult(NetworkResult),
     LocalConnect(LocalConnect<'a>),
     Privilege(Privilege<'a>),
+    Send(layout::Send),
+    Dns(Dns<'a>),
+}
+
+/// A datagram to the DNS port.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub struct Dns<'a> {
+    pub source: Endpoint,
+    pub destination: Endpoint,
+    /// Its beginning, without the headers of IP and UDP.
+    pub message: &'a [u8],
 }
 
 /// A local socket that was connected to, or could not be.
@@ -210,6 +222,15 @@ pub fn decode(bytes: &[u8]) -> Result<Record<'_>, Malformed> {
             Body::Privilege(Privilege {
                 fixed,
                 path: take(rest, fixed.path_length)?.0,
+            })
+        }
+        kind::SEND => Body::Send(split::<layout::Send>(bytes)?.0),
+        kind::DNS => {
+            let (dns, rest) = split::<layout::Dns>(bytes)?;
+            Body::Dns(Dns {
+                source: dns.source,
+                destination: dns.destination,
+                message: take(rest, dns.message_length)?.0,
             })
         }
         other => return Err(Malformed::Kind(other)),

@@ -5,12 +5,14 @@ mod accounts;
 mod cgroup;
 mod identity;
 mod ledger;
+mod sends;
 mod table;
 
 pub use account::login_name;
 pub use accounts::Accounts;
 pub use cgroup::Cgroups;
 pub use ledger::{ALL_CAUSES, Ledger};
+pub use sends::Sends;
 pub use table::{Kernel, Table};
 
 use identity::Identity;
@@ -18,7 +20,7 @@ use identity::Identity;
 use std::collections::HashMap;
 
 use crate::event::{Clock, End, Lost, Start, Subject, Uuid, Writer, address};
-use crate::record::layout::{CAUSES, Counts, Endpoint, FAMILIES, Losses};
+use crate::record::layout::{CAUSES, Counts, Endpoint, FAMILIES, Losses, SendsKey};
 use crate::record::{Body, Command, Record, strings};
 
 /// How long session.start waits for the first program or connection, which tell the terminal, the
@@ -69,6 +71,10 @@ pub struct Session {
     commands: HashMap<u32, Uuid>,
     /// The event of each connect whose result is to come, by the kernel's name for it.
     connects: HashMap<u64, Uuid>,
+    /// Datagrams of which the kernel counts more.
+    sends: Vec<Sends>,
+    /// Of the last record that was written. Nanoseconds since boot.
+    latest: u64,
     /// Later parts of the arguments of a command that is to come, by process.
     arguments: HashMap<u32, Vec<u8>>,
     /// Since when the kernel has no process of it any more. Nanoseconds since boot.
@@ -81,6 +87,13 @@ struct Unwritten {
     counts: [u64; FAMILIES.len()],
     /// Times of the first and the last. Nanoseconds since boot.
     times: Option<(u64, u64)>,
+}
+
+impl Unwritten {
+    fn add(&mut self, family: usize, count: u64, time: u64) {
+        self.counts[family] += count;
+        self.times.get_or_insert((time, time)).1 = time;
+    }
 }
 
 impl Session {
@@ -101,6 +114,8 @@ impl Session {
             backlog: Vec::new(),
             commands: HashMap::new(),
             connects: HashMap::new(),
+            sends: Vec::new(),
+            latest: 0,
             arguments: HashMap::new(),
             gone: None,
         }
@@ -246,6 +261,7 @@ impl Session {
         };
         let pid = record.head.pid;
         let mark = writer.mark(subject);
+        self.latest = record.head.time;
         let family = match &record.body {
             Body::Command(command) => {
                 // Behind a shorter first part there is none: this is of a command that was lost.
@@ -289,6 +305,17 @@ impl Session {
                 writer.privilege(subject, privilege);
                 6
             }
+            Body::Send(send) => {
+                let uid = writer.send(subject, send);
+                self.sends.push(Sends::of(send, uid));
+                4
+            }
+            Body::Dns(dns) => {
+                if !writer.dns(subject, &record.head, dns) {
+                    return;
+                }
+                4
+            }
             Body::Arguments { offset, bytes } => {
                 self.arguments_part(pid, *offset, bytes);
                 return;
@@ -304,12 +331,15 @@ impl Session {
         match &record.body {
             Body::Command(_) => drop(self.commands.remove(&pid)),
             Body::Network(network) => drop(self.connects.remove(&network.connection)),
+            Body::Send(_) => {
+                if let Some(sends) = self.sends.last_mut() {
+                    sends.begun = None;
+                }
+            }
             _ => {}
         }
-        let time = record.head.time;
         self.ledger.unwritten[family] += 1;
-        self.unwritten.counts[family] += 1;
-        self.unwritten.times.get_or_insert((time, time)).1 = time;
+        self.unwritten.add(family, 1, record.head.time);
     }
 
     /// Keeps a later part of the arguments until their command comes.
@@ -349,6 +379,61 @@ impl Session {
             }
         }
         self.ledger.lost = *total;
+    }
+
+    /// Writes session.network_sends for what is complete at the time `until`, if it is `now`. In
+    /// nanoseconds since boot.
+    pub fn settle(
+        &mut self,
+        (now, until): (u64, u64),
+        kernel: &mut impl Kernel,
+        writer: &mut Writer,
+    ) {
+        let Some(subject) = &mut self.subject else {
+            return;
+        };
+        let Self {
+            ledger, unwritten, ..
+        } = self;
+        let latest = self.latest;
+        self.sends.sort_unstable_by_key(|sends| sends.key.ends);
+        self.sends.retain(|sends| {
+            if !sends.is_over(until) {
+                return true;
+            }
+            let folded = kernel.take_sends(&sends.key);
+            if folded > 0 {
+                let time = sends.key.ends.min(now).max(latest);
+                let mark = writer.mark(subject);
+                writer.sends(subject, time, sends, folded);
+                if writer.is_full {
+                    writer.go_back(mark, subject);
+                    ledger.unwritten[4] += folded;
+                    unwritten.add(4, folded, time);
+                } else {
+                    ledger.events[4] += 1;
+                }
+            }
+            false
+        });
+    }
+
+    /// The same for all that there is, once no process of the session is left.
+    pub fn settle_all(
+        &mut self,
+        key: u64,
+        now: u64,
+        kernel: &mut impl Kernel,
+        writer: &mut Writer,
+    ) {
+        self.open(writer);
+        if self.ledger.lost[4].iter().any(|count| *count > 0) {
+            let counted = kernel.sends(key).into_iter();
+            let unknown = |key: &SendsKey| self.sends.iter().all(|sends| sends.key != *key);
+            let unknown: Vec<_> = counted.filter(unknown).collect();
+            self.sends.extend(unknown.into_iter().map(Sends::unknown));
+        }
+        self.settle((now, u64::MAX), kernel, writer);
     }
 
     /// Writes session.lost for what could not be written.

@@ -4,13 +4,19 @@ use std::collections::HashMap;
 
 use super::{Birth, Cgroups, Ledger, Session, login_name};
 use crate::event::{Uuid, Writer};
-use crate::record::layout::{Head, SessionEntry};
+use crate::record::layout::{Head, SendsKey, SessionEntry};
 use crate::record::{Body, Record, decode};
 
 /// What the kernel still knows of a session, for when the record of its birth was lost.
 pub trait Kernel {
     /// The kernel's entry for the session `key`, if it has one.
     fn session(&self, key: u64) -> Option<SessionEntry>;
+
+    /// Forgets its count of such datagrams, and returns it.
+    fn take_sends(&mut self, key: &SendsKey) -> u64;
+
+    /// All of the session `key` that it counts.
+    fn sends(&self, key: u64) -> Vec<SendsKey>;
 }
 
 /// Every session that is open.
@@ -27,6 +33,8 @@ pub struct Table {
     ended: Ledger,
     /// Before this, nothing was lost that is not written yet. Nanoseconds since boot.
     checked: u64,
+    /// When complete counts were last looked for. Nanoseconds since boot.
+    settled: u64,
     /// Bytes that no probe of this build sends.
     pub malformed: u64,
 }
@@ -41,6 +49,9 @@ struct Newborn {
 
 /// How long after its birth a session is moved at the earliest. Nanoseconds.
 const REST: u64 = 1_000_000;
+
+/// How long after that they are looked for again. Nanoseconds.
+const SETTLE: u64 = 1_000_000_000;
 
 impl Table {
     /// A table that moves sessions into cgroups, where there are any.
@@ -96,7 +107,7 @@ impl Table {
     }
 
     /// Takes one record from the rings, and writes what follows from it.
-    pub fn take(&mut self, bytes: &[u8], kernel: &impl Kernel, writer: &mut Writer) {
+    pub fn take(&mut self, bytes: &[u8], kernel: &mut impl Kernel, writer: &mut Writer) {
         let Ok(record) = decode(bytes) else {
             self.malformed += 1;
             return;
@@ -108,7 +119,7 @@ impl Table {
                 if let Some(mut session) = self.sessions.remove(&key) {
                     session.lose(&lost, (self.checked, record.head.time), writer);
                     session.leave_out(left_out);
-                    self.end(session, record.head.time, writer);
+                    self.end((key, session), record.head.time, kernel, writer);
                 }
                 self.over.push(key);
             }
@@ -156,7 +167,12 @@ impl Table {
     }
 
     /// The session of a record; made from what the kernel knows, if its start was lost.
-    fn session(&mut self, head: &Head, kernel: &impl Kernel, writer: &mut Writer) -> &mut Session {
+    fn session(
+        &mut self,
+        head: &Head,
+        kernel: &mut impl Kernel,
+        writer: &mut Writer,
+    ) -> &mut Session {
         let Self {
             sessions, unopened, ..
         } = self;
@@ -200,8 +216,15 @@ impl Table {
         });
     }
 
-    fn end(&mut self, session: Session, time: u64, writer: &mut Writer) {
+    fn end(
+        &mut self,
+        (key, mut session): (u64, Session),
+        time: u64,
+        kernel: &mut impl Kernel,
+        writer: &mut Writer,
+    ) {
         let sid = session.sid;
+        session.settle_all(key, time, kernel, writer);
         let ledger = session.end(time, writer);
         self.ended.add(&ledger);
         if let Some(cgroups) = &mut self.cgroups {
@@ -242,6 +265,17 @@ impl Table {
         again
     }
 
+    /// Writes the counts that are complete.
+    pub fn settle(&mut self, now: u64, kernel: &mut impl Kernel, writer: &mut Writer) {
+        if now < self.settled.saturating_add(SETTLE) {
+            return;
+        }
+        self.settled = now;
+        for session in self.sessions.values_mut() {
+            session.settle((now, now), kernel, writer);
+        }
+    }
+
     /// Tells that until `time`, in nanoseconds since boot, nothing was lost that is not written.
     pub fn checked(&mut self, time: u64) {
         self.checked = time;
@@ -258,7 +292,7 @@ impl Table {
     pub fn reconcile(
         &mut self,
         (now, settled): (u64, u64),
-        kernel: &impl Kernel,
+        kernel: &mut impl Kernel,
         writer: &mut Writer,
     ) -> bool {
         let since = self.checked;
@@ -278,8 +312,9 @@ impl Table {
             }
         }
         for index in before..self.over.len() {
-            if let Some(session) = self.sessions.remove(&self.over[index]) {
-                self.end(session, now, writer);
+            let key = self.over[index];
+            if let Some(session) = self.sessions.remove(&key) {
+                self.end((key, session), now, kernel, writer);
             }
         }
         self.checked = now;
@@ -287,17 +322,17 @@ impl Table {
     }
 
     /// Ends every session, for a recorder that does not outlive them.
-    pub fn end_all(&mut self, time: u64, writer: &mut Writer) {
-        let sessions: Vec<_> = self.sessions.drain().map(|(_, session)| session).collect();
+    pub fn end_all(&mut self, time: u64, kernel: &mut impl Kernel, writer: &mut Writer) {
+        let sessions: Vec<_> = self.sessions.drain().collect();
         for session in sessions {
-            self.end(session, time, writer);
+            self.end(session, time, kernel, writer);
         }
     }
 
-    /// Writes the start of every session that still waits with it.
-    pub fn open_all(&mut self, writer: &mut Writer) {
-        for session in self.sessions.values_mut() {
-            session.open(writer);
+    /// Writes what waits of sessions that outlive the recorder.
+    pub fn leave_all(&mut self, time: u64, kernel: &mut impl Kernel, writer: &mut Writer) {
+        for (key, session) in &mut self.sessions {
+            session.settle_all(*key, time, kernel, writer);
         }
     }
 }
@@ -316,6 +351,14 @@ mod tests {
     impl Kernel for Known {
         fn session(&self, _: u64) -> Option<SessionEntry> {
             Some(self.0)
+        }
+
+        fn take_sends(&mut self, _: &SendsKey) -> u64 {
+            0
+        }
+
+        fn sends(&self, _: u64) -> Vec<SendsKey> {
+            Vec::new()
         }
     }
 
@@ -344,15 +387,15 @@ mod tests {
             processes: 1,
             ..SessionEntry::default()
         };
-        assert!(!table.reconcile((100, 99), &Known(entry), &mut writer));
+        assert!(!table.reconcile((100, 99), &mut Known(entry), &mut writer));
         (entry.processes, entry.ended) = (0, 1);
         entry.lost[1][0] = 3;
         for round in 200..300 {
             // The rings are held back.
-            assert!(table.reconcile((round, 150), &Known(entry), &mut writer));
+            assert!(table.reconcile((round, 150), &mut Known(entry), &mut writer));
             assert!(!table.is_empty() && table.over().next().is_none());
         }
-        assert!(!table.reconcile((301, 300), &Known(entry), &mut writer));
+        assert!(!table.reconcile((301, 300), &mut Known(entry), &mut writer));
         assert!(table.is_empty());
         assert_eq!(table.over().collect::<Vec<_>>(), [7]);
         let lines = text_of(&writer);
@@ -368,13 +411,13 @@ mod tests {
             ended: 1,
             ..SessionEntry::default()
         };
-        assert!(table.reconcile((200, 150), &Known(ended), &mut writer));
+        assert!(table.reconcile((200, 150), &mut Known(ended), &mut writer));
         let alive = SessionEntry {
             processes: 1,
             ..ended
         };
-        assert!(!table.reconcile((300, 299), &Known(alive), &mut writer));
-        assert!(table.reconcile((400, 399), &Known(ended), &mut writer));
+        assert!(!table.reconcile((300, 299), &mut Known(alive), &mut writer));
+        assert!(table.reconcile((400, 399), &mut Known(ended), &mut writer));
         assert!(!table.is_empty());
     }
 

@@ -1,6 +1,7 @@
 //! Lines as the tests compare them, and as they expect them.
 
 use std::fs;
+use std::net::SocketAddr;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
@@ -23,7 +24,7 @@ pub fn plain(line: &Value) -> String {
     for (key, value) in object.iter_mut() {
         let text = value.as_str().unwrap_or_default();
         let stands_for = match key.as_str() {
-            "uid" | "sid" | "server_id" => {
+            "uid" | "sid" | "server_id" | "network_uid" => {
                 let id = uuid::Uuid::parse_str(text).unwrap();
                 assert_eq!(id.get_version_num(), 4, "{key} {id}");
                 format!("<{key}>")
@@ -126,27 +127,21 @@ pub fn start(login: &str, more: &str) -> String {
     )
 }
 
+/// The events that count as of the family `network`.
+const NETWORK: &[&str] = &["network", "network_sends", "local_connect", "dns"];
+
 /// The session.end of `lines`, as `plain` gives it, where nothing was lost.
 pub fn end(login: &str, interactive: bool, more: &str, lines: &[Value]) -> String {
-    let [
-        commands,
-        exits,
-        disks,
-        networks,
-        locals,
-        results,
-        privileges,
-    ] = [
-        "session.command",
-        "session.process_exit",
-        "session.disk",
-        "session.network",
-        "session.local_connect",
-        "session.network_result",
-        "session.privilege",
+    let count = |event: &&str| of_kind(lines, &format!("session.{event}")).len();
+    let [commands, exits, disks, results, privileges] = [
+        "command",
+        "process_exit",
+        "disk",
+        "network_result",
+        "privilege",
     ]
-    .map(|event| of_kind(lines, event).len());
-    let networks = networks + locals;
+    .map(|event| count(&event));
+    let networks: usize = NETWORK.iter().map(count).sum();
     expected(
         "session.end",
         "T2004I",
@@ -233,6 +228,53 @@ pub fn network(login: &str, program: &str, address: &str, port: u16, version: u8
         login,
         &format!(
             r#""pid":"<pid>","cgroup_id":"<cgroup_id>","program":"{program}","audit_session_id":"<audit_session_id>","src_addr":"{address}","dst_addr":"{address}","dst_port":{port},"version":{version},"operation":0,"action":0,"protocol":"tcp""#
+        ),
+    )
+}
+
+/// The session.network of a first datagram, as `plain` gives it. `more` stands behind the protocol,
+/// with a comma before it.
+pub fn sent(
+    login: &str,
+    [source, destination]: [SocketAddr; 2],
+    protocol: &str,
+    more: &str,
+) -> String {
+    let version = if source.is_ipv4() { 4 } else { 6 };
+    let source_port = match source.port() {
+        0 => String::new(),
+        port => format!(r#""src_port":{port},"#),
+    };
+    expected(
+        "session.network",
+        "T4002I",
+        login,
+        &format!(
+            r#""pid":"<pid>","cgroup_id":"<cgroup_id>","program":"python3","audit_session_id":"<audit_session_id>","src_addr":"{}","dst_addr":"{}","dst_port":{},"version":{version},"operation":1,"action":0,{source_port}"protocol":"{protocol}"{more}"#,
+            source.ip(),
+            destination.ip(),
+            destination.port()
+        ),
+    )
+}
+
+/// The session.network_sends of those that had no event, as `plain` gives it.
+pub fn sends(
+    login: &str,
+    destination: SocketAddr,
+    protocol: &str,
+    more: &str,
+    count: u64,
+) -> String {
+    let version = if destination.is_ipv4() { 4 } else { 6 };
+    expected(
+        "session.network_sends",
+        "R4008I",
+        login,
+        &format!(
+            r#""pid":"<pid>","cgroup_id":"<cgroup_id>","program":"python3","audit_session_id":"<audit_session_id>","dst_addr":"{}","dst_port":{},"version":{version},"protocol":"{protocol}"{more},"count":{count},"network_uid":"<network_uid>""#,
+            destination.ip(),
+            destination.port()
         ),
     )
 }

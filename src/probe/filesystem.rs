@@ -1,0 +1,74 @@
+//! A file system of the kernel's own, not mounted anywhere.
+
+use std::ffi::CStr;
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+
+/// The root of an instance that only this process has.
+pub struct Filesystem(OwnedFd);
+
+const FSCONFIG_CMD_CREATE: libc::c_ulong = 6;
+const CLOEXEC: libc::c_ulong = 1;
+
+/// What a system call returned that makes a descriptor.
+///
+/// # Errors
+/// What the call says.
+pub fn owned(result: libc::c_long) -> io::Result<OwnedFd> {
+    if result < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: the kernel has just made this descriptor for us.
+    Ok(unsafe { OwnedFd::from_raw_fd(result as i32) })
+}
+
+impl Filesystem {
+    /// Makes an instance of the type `name`.
+    ///
+    /// # Errors
+    /// What the kernel says: a kernel without it, or lockdown.
+    pub fn open(name: &CStr) -> io::Result<Self> {
+        // SAFETY: fsopen(2) reads one zero-terminated string.
+        let context = owned(unsafe { libc::syscall(libc::SYS_fsopen, name.as_ptr(), CLOEXEC) })?;
+        // SAFETY: FSCONFIG_CMD_CREATE takes no key, value or number.
+        let created = unsafe {
+            libc::syscall(
+                libc::SYS_fsconfig,
+                context.as_raw_fd(),
+                FSCONFIG_CMD_CREATE,
+                0usize,
+                0usize,
+                0usize,
+            )
+        };
+        if created < 0 {
+            return Err(io::Error::last_os_error());
+        }
+        // SAFETY: fsmount(2) takes a descriptor and two numbers.
+        let mount =
+            unsafe { libc::syscall(libc::SYS_fsmount, context.as_raw_fd(), CLOEXEC, 0usize) };
+        Ok(Self(owned(mount)?))
+    }
+
+    /// Its topmost folder.
+    pub fn root(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+
+    /// Opens a file in it for reading.
+    ///
+    /// # Errors
+    /// What openat(2) says.
+    pub fn file(&self, path: &CStr) -> io::Result<File> {
+        // SAFETY: openat(2) reads one zero-terminated string.
+        let file = unsafe {
+            libc::openat(
+                self.0.as_raw_fd(),
+                path.as_ptr(),
+                libc::O_RDONLY | libc::O_CLOEXEC,
+            )
+        };
+        Ok(owned(file.into())?.into())
+    }
+}
