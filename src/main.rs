@@ -25,6 +25,8 @@ Usage:
   recorderd check [--json] [--config FILE]      tell how far this host can be recorded
   recorderd schema                              print the JSON Schema of the events
   recorderd sessions [OPTIONS]                  the sessions of the log, a line each
+  recorderd show SID [--flat] [OPTIONS]         a session as a tree of its processes, or by event
+  recorderd report SID -o FILE.html [OPTIONS]   a session as a page that needs nothing else
   recorderd tail [-f] [-n COUNT] [OPTIONS]      the last events, and with -f each further one
   recorderd search TEXT [OPTIONS]               events with a text in a command, path or address
   recorderd --help | --version

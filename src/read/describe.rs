@@ -9,7 +9,7 @@ use super::quote;
 use crate::log::{Event, errno, is_process, json};
 
 /// Members of known events that are for machines, or say again what is shown already.
-const QUIET: [&str; 19] = [
+const QUIET: [&str; 22] = [
     "argv0_base64",
     "argv_base64",
     "code",
@@ -24,11 +24,14 @@ const QUIET: [&str; 19] = [
     "ids",
     "initial_command_base64",
     "max_memory_kb",
+    "mode",
     "network_uid",
     "path_base64",
     "ppid",
     "session_recording",
     "tty",
+    "typed",
+    "typed_base64",
 ];
 
 /// A line that says all: when, whose session, which process, what.
@@ -72,6 +75,12 @@ pub fn shown(event: &Event<'_>, key: &str) -> String {
     let mut out = String::new();
     quote::plain(&event.text(key).unwrap_or_default(), &mut out);
     out
+}
+
+/// The path of an event as a word.
+pub fn path(event: &Event<'_>) -> String {
+    let shown = Vec::new();
+    Members { event, shown }.word("path").unwrap_or_default()
 }
 
 /// A length of time: `850 µs`, `12 ms`, `1.2 s`, `3 min 20 s`, `2 h 5 min`, `3 d 4 h`.
@@ -160,15 +169,28 @@ impl<'a> Members<'_, 'a> {
 
 /// What happened, without when and where.
 pub fn details(event: &Event<'_>, text: &mut Text) {
+    tell(event, &[], text);
+}
+
+/// The same of what became of another event, without what that one says.
+pub fn outcome(event: &Event<'_>, text: &mut Text) {
+    tell(
+        event,
+        &["src_addr", "src_port", "dst_addr", "dst_port"],
+        text,
+    );
+}
+
+fn tell(event: &Event<'_>, said: &[&'static str], text: &mut Text) {
     let mut members = Members {
         event,
-        shown: Vec::new(),
+        shown: said.to_vec(),
     };
     let known = match &*event.name() {
         "start" => start(&mut members, text),
         "end" => end(&mut members, text),
         "command" => command(&mut members, text),
-        "process_exit" => outcome(&mut members, text),
+        "process_exit" => process_exit(&mut members, text),
         "disk" => disk(&mut members, text),
         "network" => network(&mut members, text),
         "network_result" => network_result(&mut members, text),
@@ -307,7 +329,7 @@ fn command(members: &mut Members<'_, '_>, text: &mut Text) -> Option<()> {
 }
 
 /// How a process ended.
-fn outcome(members: &mut Members<'_, '_>, text: &mut Text) -> Option<()> {
+fn process_exit(members: &mut Members<'_, '_>, text: &mut Text) -> Option<()> {
     let took = members.number("duration_us").map(duration);
     let took = took.map_or(String::new(), |took| format!(" after {took}"));
     match (members.number("exit_code"), members.number("signal")) {
@@ -328,6 +350,15 @@ fn failure(members: &mut Members<'_, '_>, text: &mut Text) {
     }
 }
 
+/// Whether a session.disk changes a file, or wants to: it is no open, or one for writing.
+pub fn changes(disk: &Event<'_>) -> bool {
+    let flags = disk.number("flags").unwrap_or(0);
+    let path = disk.text("path").unwrap_or_default();
+    // Written to by nearly every program, and no file of anybody's.
+    let device = matches!(&*path, "/dev/null" | "/dev/tty") || path.starts_with("/dev/pts/");
+    !is_open(disk) || flags & CHANGING != 0 && !device
+}
+
 /// O_WRONLY, O_RDWR, O_CREAT and O_TRUNC: the same on both architectures.
 const CHANGING: i64 = (libc::O_WRONLY | libc::O_RDWR | libc::O_CREAT | libc::O_TRUNC) as i64;
 
@@ -340,8 +371,10 @@ fn disk(members: &mut Members<'_, '_>, text: &mut Text) -> Option<()> {
     let path = members.word("path")?;
     let flags = members.number("flags").unwrap_or(0);
     let operation = members.word("operation");
-    let verb = match operation {
-        Some(operation) if !is_open(members.event) => operation,
+    let access = members.text("access");
+    let verb = match (operation, access.as_deref()) {
+        (Some(operation), _) if !is_open(members.event) => operation,
+        (_, Some("path" | "none")) => "open".into(),
         _ if flags & i64::from(libc::O_ACCMODE) == i64::from(libc::O_WRONLY) => "write".into(),
         _ if flags & CHANGING != 0 => "read and write".into(),
         _ => "read".into(),
@@ -393,11 +426,12 @@ fn network_result(members: &mut Members<'_, '_>, text: &mut Text) -> Option<()> 
         0 => text.add(Weight::Faint, format!("connected{took}")),
         result => text.add(Weight::Failed, format!("{}{took}", errno(result))),
     };
-    members.end("src_addr", "src_port");
-    if let Some(peer) = members.end("dst_addr", "dst_port") {
+    if !members.shown.contains(&"dst_addr")
+        && let Some(peer) = members.end("dst_addr", "dst_port")
+    {
         text.add(Weight::Faint, format!(", {peer}"));
     }
-    members.shown.push("version");
+    members.shown.extend(["src_addr", "src_port", "version"]);
     Some(())
 }
 

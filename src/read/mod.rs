@@ -4,10 +4,13 @@ mod describe;
 mod options;
 mod output;
 mod quote;
+mod report;
 mod search;
 mod sessions;
+mod show;
 mod summary;
 mod tail;
+mod tree;
 
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
@@ -51,6 +54,8 @@ pub fn run(request: &Request) -> Result<(), Fault> {
     let mut output = Output::new(request.form);
     match &request.command {
         Command::Sessions => sessions::run(&sources, request, &mut output)?,
+        Command::Show(sid) => show::run(&sources, sid, request, &mut output)?,
+        Command::Report(sid, page) => report::run(&sources, sid, request, page)?,
         Command::Tail => tail::run(&places, &sources, request, &mut output)?,
         Command::Search => search::run(&sources, request, &mut output)?,
     }

@@ -20,6 +20,8 @@ pub struct Request {
     pub(super) config: Option<PathBuf>,
     pub(super) filter: Filter,
     pub(super) form: Form,
+    /// `show --flat`
+    pub(super) flat: bool,
     /// `tail -f`
     pub(super) follow: bool,
     /// `tail -n`
@@ -29,6 +31,10 @@ pub struct Request {
 #[derive(PartialEq)]
 pub(super) enum Command {
     Sessions,
+    /// The beginning of a `sid`.
+    Show(String),
+    /// The same, and where the page goes.
+    Report(String, PathBuf),
     Tail,
     Search,
 }
@@ -36,9 +42,8 @@ pub(super) enum Command {
 impl Request {
     /// Whether a word of the command line is one of these commands.
     pub fn is_command(word: &OsString) -> bool {
-        ["sessions", "tail", "search"]
-            .iter()
-            .any(|command| *word == **command)
+        let commands = ["sessions", "show", "tail", "search", "report"];
+        commands.iter().any(|command| *word == **command)
     }
 
     /// Reads what stands behind the command. `config` is the one named in front of it.
@@ -51,32 +56,31 @@ impl Request {
         parser: &mut lexopt::Parser,
     ) -> Result<Self, lexopt::Error> {
         let word = word.string()?;
-        let command = match word.as_str() {
-            "sessions" => Command::Sessions,
-            "tail" => Command::Tail,
-            _ => Command::Search,
-        };
         let mut request = Self {
-            command,
+            command: Command::Sessions,
             places: Vec::new(),
             config,
             filter: Filter::default(),
             form: Form::for_standard_output(),
+            flat: false,
             follow: false,
             count: LINES,
         };
-        let mut object = None;
+        let takes_object = matches!(word.as_str(), "show" | "search" | "report");
+        let (mut object, mut page) = (None, None);
         while let Some(argument) = parser.next()? {
             match argument {
                 Short('f') | Long("follow") if word == "tail" => request.follow = true,
                 Short('n') | Long("lines") if word == "tail" => {
                     request.count = parser.value()?.parse()?;
                 }
-                Value(value) if word == "search" && object.is_none() => object = Some(value),
+                Short('o') | Long("output") if word == "report" => page = Some(parser.value()?),
+                Long("flat") if word == "show" => request.flat = true,
+                Value(value) if takes_object && object.is_none() => object = Some(value),
                 Short('c') | Long("config") => request.config = Some(parser.value()?.into()),
                 Long("log") => request.places.push(parser.value()?.into()),
-                Long("json") => request.form = Form::Json,
-                Long("plain") => request.form = Form::Plain,
+                Long("json") if word != "report" => request.form = Form::Json,
+                Long("plain") if word != "report" => request.form = Form::Plain,
                 Long(option) => {
                     let option = option.to_owned();
                     if !request.filter(&option, parser)? {
@@ -86,18 +90,27 @@ impl Request {
                 _ => return Err(argument.unexpected()),
             }
         }
-        request.object(&word, object)?;
-        Ok(request)
-    }
-
-    /// What the command is about.
-    fn object(&mut self, word: &str, object: Option<OsString>) -> Result<(), lexopt::Error> {
-        match (word, object) {
-            ("search", Some(text)) => self.filter.texts.push(Text::new(&text.to_string_lossy())),
+        let object = object.map(|object| object.to_string_lossy().into_owned());
+        request.command = match (word.as_str(), object) {
+            ("sessions", _) => Command::Sessions,
+            ("tail", _) => Command::Tail,
             ("search", None) => return Err("search: no TEXT is given".into()),
-            _ => {}
-        }
-        Ok(())
+            ("search", Some(text)) => {
+                request.filter.texts.push(Text::new(&text));
+                Command::Search
+            }
+            (_, None) => {
+                return Err(
+                    format!("{word}: no SID is given; `recorderd sessions` shows them").into(),
+                );
+            }
+            ("show", Some(sid)) => Command::Show(sid),
+            (_, Some(sid)) => {
+                let page = page.ok_or("report: no file is given; use -o FILE.html")?;
+                Command::Report(sid, page.into())
+            }
+        };
+        Ok(request)
     }
 
     /// Takes an option that says which events are wanted; false where it is none.

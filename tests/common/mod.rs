@@ -46,7 +46,18 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// Runs the tests of a file one after the other: each has the kernel's hooks to itself. Without
 /// root they count as ignored.
 pub fn main(tests: &[Test]) -> ExitCode {
-    let trials = tests.iter().map(|(name, test)| Trial::test(*name, *test));
+    main_with(tests, |_| None)
+}
+
+/// The same; a test also counts as ignored if this host lacks what `lacks` says of its name.
+pub fn main_with(tests: &[Test], lacks: impl Fn(&str) -> Option<&'static str>) -> ExitCode {
+    let trials = tests.iter().map(|(name, test)| {
+        let lacks = lacks(name);
+        if let Some(lacks) = lacks {
+            println!("skipped: {name}: needs {lacks}");
+        }
+        Trial::test(*name, *test).with_ignored_flag(lacks.is_some())
+    });
     run(trials).exit_code()
 }
 
@@ -67,8 +78,11 @@ fn run(trials: impl Iterator<Item = Trial>) -> Conclusion {
     if !root {
         println!("skipped: needs root");
     }
-    let trials = trials.map(|trial| trial.with_ignored_flag(!root)).collect();
-    libtest_mimic::run(&arguments, trials)
+    let trials = trials.map(|trial| {
+        let ignored = !root || trial.has_ignored_flag();
+        trial.with_ignored_flag(ignored)
+    });
+    libtest_mimic::run(&arguments, trials.collect())
 }
 
 fn is_root() -> bool {
