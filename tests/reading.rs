@@ -572,6 +572,16 @@ fn following() -> Outcome {
     fs::rename(path(3), folder.path().join("moved"))?;
     append(path(3), &format!("{}\n", line(6)));
     assert_eq!(next(), line(6));
+    // The daemon cuts off what it had not written to the end before it was killed.
+    let length = fs::metadata(path(3))?.len();
+    append(path(3), "{\"event\"");
+    std::thread::sleep(std::time::Duration::from_millis(500));
+    OpenOptions::new()
+        .write(true)
+        .open(path(3))?
+        .set_len(length)?;
+    append(path(3), &format!("{}\n", line(7)));
+    assert_eq!(next(), line(7));
     // It ends by itself once nobody reads.
     drop(shown);
     patiently("the end of tail", || process.child.try_wait().unwrap());

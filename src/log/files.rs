@@ -65,14 +65,14 @@ pub fn find(places: &[PathBuf], since: Option<i64>) -> Result<Vec<Source>, Strin
         }
         files.sort();
         let files = files.into_iter();
-        let late = files.filter(|(day, ..)| since.is_none_or(|since| ends(day) > since));
-        sources.extend(late.map(|(.., path)| Source::File(path)));
+        let late = files.filter(|(name, _)| since.is_none_or(|since| ends(name) > since));
+        sources.extend(late.map(|(_, path)| Source::File(path)));
     }
     Ok(sources)
 }
 
-/// The day and the hour of a file's name, its number among those of the day, and the file.
-type Named = (String, u64, PathBuf);
+/// The name of a file, and the file.
+type Named = (String, PathBuf);
 
 fn walk(folder: &Path, depth: usize, files: &mut Vec<Named>) -> io::Result<()> {
     for entry in fs::read_dir(folder)? {
@@ -83,30 +83,27 @@ fn walk(folder: &Path, depth: usize, files: &mut Vec<Named>) -> io::Result<()> {
             walk(&entry.path(), depth - 1, files)?;
         } else if kind.is_file()
             && let Some(name) = entry.file_name().to_str()
-            && let Some((day, number)) = of_day(name)
+            && is_log(name)
         {
-            files.push((day.to_owned(), number, entry.path()));
+            files.push((name.to_owned(), entry.path()));
         }
     }
     Ok(())
 }
 
-/// Takes `2023-07-04.00:00:00.log` and `2023-07-04.00:00:00.7.log` apart; the first is number 0.
-fn of_day(name: &str) -> Option<(&str, u64)> {
-    let stem = name.strip_suffix(".log")?;
-    let (day, rest) = stem.split_at_checked("2023-07-04.00:00:00".len())?;
-    let number = match rest.strip_prefix('.') {
-        None if rest.is_empty() => 0,
-        Some(digits) => digits.parse().ok()?,
-        None => return None,
-    };
-    let shaped = instant(day.get(..10)?).is_some() && day.as_bytes()[10] == b'.';
-    shaped.then_some((day, number))
+/// Whether a name is like `2023-07-04.16:42:20.log`: the time at which the file was begun.
+fn is_log(name: &str) -> bool {
+    let time = name
+        .strip_suffix(".log")
+        .and_then(|time| time.split_once('.'));
+    time.is_some_and(|(day, time)| {
+        time.len() == "16:42:20".len() && instant(&format!("{day}T{time}Z")).is_some()
+    })
 }
 
 /// When the day of a file ends, milliseconds since 1970-01-01.
-fn ends(day: &str) -> i64 {
-    let begins = day.get(..10).and_then(instant).unwrap_or(0);
+fn ends(name: &str) -> i64 {
+    let begins = name.get(..10).and_then(instant).unwrap_or(0);
     begins + 86_400_000
 }
 
@@ -123,14 +120,16 @@ mod tests {
         let days = [
             "2023-12-31.00:00:00.log",
             "2024-01-01.00:00:00.log",
-            "2024-01-01.00:00:00.2.log",
-            "2024-01-01.00:00:00.10.log",
+            "2024-01-01.02:00:00.log",
+            "2024-01-01.10:00:00.log",
             "2024-01-02.00:00:00.log",
         ];
         let others = [
             "host_uuid",
             "deeper/2023-01-01.00:00:00.log",
             "2024-01-03.log",
+            "2024-01-03.25:00:00.log",
+            "2024-01-03.00:00.log",
             "é024-01-01.00:00:00.log",
         ];
         for name in days.iter().chain(&others) {

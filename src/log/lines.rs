@@ -39,6 +39,11 @@ impl<R: Read> Lines<R> {
         &self.input
     }
 
+    /// How many bytes were read and not handed on.
+    pub fn unread(&self) -> usize {
+        self.unread.len()
+    }
+
     /// How many lines were handed on: the number of the last one, counted from 1.
     pub fn count(&self) -> u64 {
         self.count

@@ -9,7 +9,7 @@ use super::quote;
 use crate::log::{Event, errno, is_process, json};
 
 /// Members of known events that are for machines, or say again what is shown already.
-const QUIET: [&str; 22] = [
+const QUIET: [&str; 24] = [
     "argv0_base64",
     "argv_base64",
     "code",
@@ -24,11 +24,13 @@ const QUIET: [&str; 22] = [
     "ids",
     "initial_command_base64",
     "max_memory_kb",
-    "mode",
     "network_uid",
     "path_base64",
     "ppid",
     "session_recording",
+    "target_base64",
+    "target_typed",
+    "target_typed_base64",
     "tty",
     "typed",
     "typed_base64",
@@ -372,6 +374,9 @@ fn disk(members: &mut Members<'_, '_>, text: &mut Text) -> Option<()> {
     let flags = members.number("flags").unwrap_or(0);
     let operation = members.word("operation");
     let access = members.text("access");
+    if matches!(operation.as_deref(), Some("create" | "mkdir")) {
+        members.shown.push("mode");
+    }
     let verb = match (operation, access.as_deref()) {
         (Some(operation), _) if !is_open(members.event) => operation,
         (_, Some("path" | "none")) => "open".into(),

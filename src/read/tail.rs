@@ -81,13 +81,14 @@ fn last(
     };
     let mut followed = None;
     if let Some((Source::File(path), earlier)) = sources.split_last() {
-        let mut file = Followed::open(path, NEAR)?;
+        let length = std::fs::metadata(path).map_or(0, |metadata| metadata.len());
+        let mut file = Followed::open(path, length.saturating_sub(NEAR))?;
         file.read(reader, &mut |event| kept.add(event))?;
         if kept.lines.len() < request.count {
             kept.lines.clear();
             reader.strays = Strays::default();
             reader.read(earlier, &mut |event| kept.add(event))?;
-            file = Followed::open(path, u64::MAX)?;
+            file = Followed::open(path, 0)?;
             file.read(reader, &mut |event| kept.add(event))?;
         }
         if !request.follow {
@@ -124,9 +125,11 @@ fn follow(
             go_on(output)
         };
         file.read(reader, &mut live)?;
-        if let Some(next) = next {
-            let _ = file.rest(reader, &mut live);
-            file = Followed::open(&next, u64::MAX)?;
+        if let Some((path, begin)) = next {
+            if path != file.path || begin == 0 {
+                let _ = file.rest(reader, &mut live);
+            }
+            file = Followed::open(&path, begin)?;
         }
     }
 }
@@ -151,18 +154,17 @@ struct Followed {
 }
 
 impl Followed {
-    /// Opens a file to read its last `near` bytes, from the first whole line in them.
-    fn open(path: &Path, near: u64) -> Result<Self, String> {
+    /// Opens a file to read it from the first whole line that begins at `begin` or behind it.
+    fn open(path: &Path, begin: u64) -> Result<Self, String> {
         let fault = |error: io::Error| format!("{}: {error}", path.display());
         let mut file = File::open(path).map_err(fault)?;
-        let length = file.metadata().map_err(fault)?.len();
         // The byte in front is read too: it tells whether a line begins there.
-        let begin = length.checked_sub(near.saturating_add(1));
-        if let Some(begin) = begin {
-            file.seek(SeekFrom::Start(begin)).map_err(fault)?;
+        let before = begin.checked_sub(1);
+        if let Some(before) = before {
+            file.seek(SeekFrom::Start(before)).map_err(fault)?;
         }
         let mut lines = Lines::new(file);
-        if begin.is_some() {
+        if before.is_some() {
             lines.next().map_err(fault)?;
         }
         Ok(Self {
@@ -180,28 +182,29 @@ impl Followed {
         reader.rest(&self.source, &mut self.lines, visit)
     }
 
-    /// The file that comes after this one, if there is one by now: of a later day, or another one
-    /// of the same name.
-    fn next(&self, places: &[PathBuf]) -> Option<PathBuf> {
+    /// Where to go on, if not here: in a file that was begun later, in another one of the same name,
+    /// or in this one, from which something was cut.
+    fn next(&self, places: &[PathBuf]) -> Option<(PathBuf, u64)> {
         let files = find(places, None).unwrap_or_default();
         let mut later = files
             .into_iter()
             .skip_while(|source| *source != self.source);
-        match later.nth(1) {
-            Some(Source::File(path)) => Some(path),
-            _ if self.is_replaced() => Some(self.path.clone()),
-            _ => None,
+        if let Some(Source::File(path)) = later.nth(1) {
+            return Some((path, 0));
         }
-    }
-
-    fn is_replaced(&self) -> bool {
-        let Ok(named) = std::fs::metadata(&self.path) else {
-            return false;
-        };
+        let named = std::fs::metadata(&self.path).ok()?;
         let mut file = self.lines.input();
-        let (Ok(open), Ok(position)) = (file.metadata(), file.stream_position()) else {
-            return false;
-        };
-        (named.dev(), named.ino()) != (open.dev(), open.ino()) || named.len() < position
+        let open = file.metadata().ok()?;
+        let read = file.stream_position().ok()?;
+        let whole = read.saturating_sub(self.lines.unread() as u64);
+        if (named.dev(), named.ino()) != (open.dev(), open.ino()) {
+            Some((self.path.clone(), 0))
+        } else if open.len() < read {
+            // The daemon cuts off a line without an end before it goes on.
+            let begin = if open.len() < whole { 0 } else { whole };
+            Some((self.path.clone(), begin))
+        } else {
+            None
+        }
     }
 }
