@@ -5,6 +5,7 @@ mod common;
 use std::fs::{self, File, OpenOptions};
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpListener;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Output, Stdio};
 use std::sync::OnceLock;
@@ -13,7 +14,7 @@ use common::{Folder, Host, ONE, Outcome, Process, binary, patiently, text};
 use serde_json::Value;
 
 fn main() -> ExitCode {
-    common::main(&[
+    let tests: &[common::Test] = &[
         ("sessions", sessions),
         ("search", search),
         ("tail", tail),
@@ -21,10 +22,27 @@ fn main() -> ExitCode {
         ("filters", filters),
         ("following", following),
         ("what is no event", strays),
+        ("lines of any kind", any_lines),
+        ("a large log", large),
         ("a terminal obeys nothing", harmless),
         ("what can't be done", refused),
         ("a reader that goes away", broken_pipe),
-    ])
+    ];
+    common::main_with(tests, |name| {
+        let has_room = has_room(&std::env::temp_dir(), 2 << 30);
+        (name == "a large log" && !has_room).then_some("2 GB of disk")
+    })
+}
+
+/// Whether so many bytes can be written to a folder.
+fn has_room(folder: &Path, bytes: u64) -> bool {
+    let path = std::ffi::CString::new(folder.as_os_str().as_bytes()).unwrap();
+    // SAFETY: the structure is plain numbers, and is filled by the call.
+    let (failed, of) = unsafe {
+        let mut of: libc::statvfs = std::mem::zeroed();
+        (libc::statvfs(path.as_ptr(), &mut of), of)
+    };
+    failed == 0 && of.f_bavail * of.f_frsize >= bytes
 }
 
 /// A log of one session, and what is known of it otherwise.
@@ -694,6 +712,161 @@ fn harmless() -> Outcome {
         assert!(!shown.contains(hidden), "{shown:?}");
     }
     Ok(())
+}
+
+/// A log in which something is wrong with every other line: each command reads to its end
+fn any_lines() -> Outcome {
+    let folder = Folder::new();
+    let mut state = 1;
+    let mut random = |below: usize| {
+        // Numbers of SplitMix64, the same in each run.
+        state = u64::wrapping_add(state, 0x9e37_79b9_7f4a_7c15);
+        let mixed = (state ^ state >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let mixed = (mixed ^ mixed >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
+        ((mixed ^ mixed >> 31) % below as u64) as usize
+    };
+    let lines: Vec<Vec<u8>> = recorded()
+        .lines
+        .iter()
+        .map(|line| line.to_string().into_bytes())
+        .collect();
+    let mut log = Vec::new();
+    for _ in 0..200 {
+        for line in &lines {
+            let mut line = line.clone();
+            for _ in 0..random(3) {
+                let (at, other) = (random(line.len()), &lines[random(lines.len())]);
+                match random(5) {
+                    0 => line[at] = random(256) as u8,
+                    1 => line.truncate(at.max(1)),
+                    2 => line.insert(at, b"{}[]\",:\\"[random(8)]),
+                    3 => drop(line.splice(at.., other[random(other.len())..].iter().copied())),
+                    // Another event's value for a key.
+                    _ => {
+                        let text = String::from_utf8_lossy(&line).replace("\"path\":", "\"pid\":");
+                        line = text.into_bytes();
+                    }
+                }
+                if line.is_empty() {
+                    line.push(b'x');
+                }
+            }
+            log.extend_from_slice(&line);
+            log.push(b'\n');
+        }
+    }
+    let file = folder.path().join("log");
+    fs::write(&file, log)?;
+    let sid = recorded().sid();
+    let page = folder.path().join("page");
+    let page = page.to_str().unwrap();
+    // Some of the ids are another session's by now; so an end is no failure.
+    for command in [
+        &["sessions"][..],
+        &["sessions", "--json"],
+        &["tail", "-n", "100000"],
+        &["search", "e", "--address", "127.0.0.0/8"],
+        &["show", sid],
+        &["show", sid, "--json"],
+        &["show", sid, "--flat"],
+        &["report", sid, "-o", page],
+    ] {
+        let form: &[&str] = if command.contains(&"--json") || command[0] == "report" {
+            &[]
+        } else {
+            &["--plain"]
+        };
+        let output = reads(command).args(form).arg("--log").arg(&file).output()?;
+        let errors = String::from_utf8(output.stderr)?;
+        assert!(
+            output.status.success(),
+            "{command:?}: {} {errors}",
+            output.status
+        );
+        assert!(errors.contains("lines left out"), "{errors}");
+        String::from_utf8(output.stdout)?;
+    }
+    Ok(())
+}
+
+/// Memory stays the same however large the log, 1 GB; how fast it is read is only shown
+fn large() -> Outcome {
+    // A build that is not for release would take many minutes for all of it.
+    let size: usize = if std::env::var_os("RECORDERD").is_some() {
+        1 << 30
+    } else {
+        32 << 20
+    };
+    let folder = Folder::new();
+    let sid = recorded().sid();
+    let mut block: Vec<u8> = Vec::new();
+    for line in &recorded().lines {
+        writeln!(block, "{line}")?;
+    }
+    let places: Vec<usize> = memchr::memmem::find_iter(&block, sid.as_bytes()).collect();
+    let file = folder.path().join("log");
+    let mut log = std::io::BufWriter::with_capacity(1 << 20, File::create(&file)?);
+    let count = size / block.len();
+    for session in 0..count {
+        // A session of its own each time.
+        for place in &places {
+            block[*place..*place + 8].copy_from_slice(format!("{session:08x}").as_bytes());
+        }
+        log.write_all(&block)?;
+    }
+    log.into_inner().map_err(|error| error.into_error())?;
+    let first = format!("{:08x}{}", 0, &sid[8..]);
+    let middle = format!("{:08x}{}", count / 2, &sid[8..]);
+    let other = "no such text anywhere";
+    for (command, lines) in [
+        (&["sessions"][..], count),
+        (&["search", other], 0),
+        (&["search", other, "--path", "/etc"], 0),
+        (
+            &["search", "", "--session", &middle],
+            recorded().lines.len(),
+        ),
+        (&["show", &middle[..20]], 2),
+        (&["show", "--flat", &first], recorded().lines.len()),
+        (&["tail", "-n", "1000"], 1000),
+    ] {
+        let start = std::time::Instant::now();
+        let mut process = Process::spawn(
+            reads(command)
+                .arg("--log")
+                .arg(&file)
+                .stdout(Stdio::piped()),
+        );
+        let output = BufReader::new(process.child.stdout.take().unwrap());
+        let shown = std::thread::spawn(move || output.lines().count());
+        let mut most = 0;
+        while process.child.try_wait()?.is_none() {
+            most = peak(process.child.id()).unwrap_or(most);
+            std::thread::sleep(std::time::Duration::from_millis(5));
+        }
+        let seconds = start.elapsed().as_secs_f64();
+        let megabytes = (size >> 20) as f64;
+        println!(
+            "{command:?}: {seconds:.2} s, {:.0} MB/s, at most {most} KiB",
+            megabytes / seconds
+        );
+        assert!(most < 8 * 1024, "{command:?}: {most} KiB");
+        let shown = shown.join().unwrap();
+        assert!(
+            shown >= lines && shown < lines.max(2) * 20,
+            "{command:?}: {shown} lines"
+        );
+    }
+    Ok(())
+}
+
+/// The most memory a process had resident so far, KiB.
+fn peak(process: u32) -> Option<u64> {
+    let status = fs::read_to_string(format!("/proc/{process}/status")).ok()?;
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmHWM:"))?;
+    line.trim().trim_end_matches(" kB").parse().ok()
 }
 
 fn fails(arguments: &[&str], code: i32, reason: &str) {
