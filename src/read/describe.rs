@@ -198,8 +198,14 @@ fn tell(event: &Event<'_>, said: &[&'static str], text: &mut Text) {
         "network_result" => network_result(&mut members, text),
         "local_connect" => local_connect(&mut members, text),
         "lost" => lost(&mut members, text),
+        "privilege" => privilege(&mut members, text),
         _ => None,
     };
+    if known.is_none() {
+        let mut name = String::new();
+        quote::plain(&event.name(), &mut name);
+        text.add(Weight::Normal, name);
+    }
     rest(&members, known.is_some(), text);
 }
 
@@ -448,6 +454,22 @@ fn local_connect(members: &mut Members<'_, '_>, text: &mut Text) -> Option<()> {
     text.add(Weight::Normal, "connect to ");
     text.add(Weight::Strong, name);
     failure(members, text);
+    Some(())
+}
+
+fn privilege(members: &mut Members<'_, '_>, text: &mut Text) -> Option<()> {
+    let operation = members.word("operation")?;
+    text.add(Weight::Failed, operation);
+    if let Some(path) = members.word("path") {
+        text.add(Weight::Strong, format!(" {path}"));
+    }
+    failure(members, text);
+    // What it became is the news here.
+    if let Some(ids) = members.event.get("ids") {
+        let mut out = String::from(" ids=");
+        quote::plain(ids, &mut out);
+        text.add(Weight::Normal, out);
+    }
     Some(())
 }
 
