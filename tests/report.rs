@@ -213,7 +213,7 @@ fn hostile() -> Outcome {
     assert_eq!(values[0], true);
     assert_eq!(
         values[1],
-        "a b body button code dd details div dl dt h1 h2 head html input meta nav output script section span style summary table tbody td th title tr"
+        "a b body button code dd details dl dt h1 h2 head html input li meta nav output script section span style summary table tbody td th title tr ul"
     );
     assert_eq!(
         values[2],
@@ -313,6 +313,8 @@ fn content() -> Outcome {
     for (open, close) in [
         ("<details", "</details>"),
         ("<summary", "</summary>"),
+        ("<ul", "</ul>"),
+        ("<li", "</li>"),
         ("<section", "</section>"),
         ("<table", "</table>"),
     ] {

@@ -2,7 +2,8 @@
 const tools = document.getElementById("tools");
 const [input, found] = [tools.querySelector("input"), tools.querySelector("output")];
 const rows = [...document.querySelectorAll(".row")].map(row => [row, row.textContent.toLowerCase()]);
-const folds = [...document.querySelectorAll("details")].reverse();
+const folds = [...document.querySelectorAll(".process")].reverse();
+const files = document.querySelector("#opened details");
 
 function search() {
   const wanted = input.value.toLowerCase();
@@ -15,10 +16,11 @@ function search() {
   }
   // From the innermost outwards: a process stays for what is found in it.
   for (const fold of folds) {
-    const inside = [...fold.children].some(child => child.tagName !== "SUMMARY" && !child.hidden);
-    fold.hidden = !inside && !fold.querySelector("summary").fits;
+    const inside = [...fold.querySelector("ul").children].some(child => !child.hidden);
+    fold.parentElement.hidden = !inside && !fold.querySelector("summary").fits;
     if (wanted && inside) fold.open = true;
   }
+  if (wanted) files.open = true;
   found.textContent = wanted ? `${count} found` : "";
 }
 

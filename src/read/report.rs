@@ -67,7 +67,7 @@ fn write(tree: &Tree, out: &mut dyn Write) -> io::Result<()> {
         html(&session[0].1),
     )?;
     for (name, text) in &session {
-        writeln!(out, "<dt>{name}<dd><code>{}</code>", html(text))?;
+        writeln!(out, "<dt>{name}</dt><dd><code>{}</code></dd>", html(text))?;
     }
     out.write_all(
         b"</dl>\n<nav><span id=\"tools\" hidden><input type=\"search\" placeholder=\"Search\" \
@@ -95,7 +95,7 @@ fn write(tree: &Tree, out: &mut dyn Write) -> io::Result<()> {
 
 /// The tree, which folds.
 fn processes(tree: &Tree, out: &mut dyn Write) -> io::Result<()> {
-    out.write_all(b"<section id=\"processes\"><h2>Processes</h2>\n")?;
+    out.write_all(b"<section id=\"processes\"><h2>Processes</h2>\n<ul>\n")?;
     let mut result = Ok(());
     let _ = tree.walk(&mut |step| {
         result = match step {
@@ -106,23 +106,23 @@ fn processes(tree: &Tree, out: &mut dyn Write) -> io::Result<()> {
                 let time = first.map_or(String::new(), entry_time);
                 let (time, text) = (stamp(&time), html(&heading(process)));
                 match depth > DEPTH {
-                    true => writeln!(out, "<div class=\"row\">{time}{text}, {depth} deep</div>"),
+                    true => writeln!(out, "<li class=\"row\">{time}{text}, {depth} deep</li>"),
                     false => writeln!(
                         out,
-                        "<details open><summary class=\"row\">{time}{text}</summary>"
+                        "<li><details class=\"process\" open><summary class=\"row\">{time}{text}</summary><ul>"
                     ),
                 }
             }
             Step::Entry(place, entry, _) if tree.processes[place].is_command(entry) => Ok(()),
             Step::Entry(_, entry, _) => {
                 let (time, text) = (entry_time(entry), html(&entry_text(entry)));
-                writeln!(out, "<div class=\"row\">{}{text}</div>", stamp(&time))
+                writeln!(out, "<li class=\"row\">{}{text}</li>", stamp(&time))
             }
             Step::Leave(place, depth) => {
                 let opened = opened(&tree.processes[place]).map_or(String::new(), |opened| {
-                    format!("<div class=\"row faint\">{opened}</div>")
+                    format!("<li class=\"row faint\">{opened}</li>")
                 });
-                let end = if depth > DEPTH { "" } else { "</details>" };
+                let end = if depth > DEPTH { "" } else { "</ul></details></li>" };
                 writeln!(out, "{opened}{end}")
             }
         };
@@ -132,14 +132,14 @@ fn processes(tree: &Tree, out: &mut dyn Write) -> io::Result<()> {
         }
     });
     result?;
-    out.write_all(b"</section>\n")
+    out.write_all(b"</ul></section>\n")
 }
 
 /// All that is kept, in the order of time.
 fn time_line(tree: &Tree, all: &[(usize, &Entry)], out: &mut dyn Write) -> io::Result<()> {
     out.write_all(
         b"<section id=\"time\"><h2>Time line</h2>\n\
-          <table><tr><th>Time (UTC)<th>Process<th>What</tr>\n",
+          <table><tr><th>Time (UTC)</th><th>Process</th><th>What</th></tr>\n",
     )?;
     for (place, entry) in all {
         let process = &tree.processes[*place];
@@ -149,7 +149,7 @@ fn time_line(tree: &Tree, all: &[(usize, &Entry)], out: &mut dyn Write) -> io::R
         };
         writeln!(
             out,
-            "<tr class=\"row\"><td class=\"time\">{}<td class=\"process\">{name}<td>{}</tr>",
+            "<tr class=\"row\"><td class=\"time\">{}</td><td class=\"name\">{name}</td><td>{}</td></tr>",
             escaped(&entry_time(entry)),
             html(&entry_text(entry))
         )?;
@@ -209,7 +209,9 @@ fn table(out: &mut dyn Write, id: &str, title: &str, uses: &[Use]) -> io::Result
     if uses.is_empty() {
         return out.write_all(b"<p>None are on record.</p></section>\n");
     }
-    out.write_all(b"<table><tr><th>First (UTC)<th>Times<th>Failed<th>What</tr>\n")?;
+    out.write_all(
+        b"<table><tr><th>First (UTC)</th><th>Times</th><th>Failed</th><th>What</th></tr>\n",
+    )?;
     for Use {
         what,
         first,
@@ -219,7 +221,7 @@ fn table(out: &mut dyn Write, id: &str, title: &str, uses: &[Use]) -> io::Result
     {
         writeln!(
             out,
-            "<tr class=\"row\"><td class=\"time\">{}<td>{count}<td>{failed}<td>{what}</tr>",
+            "<tr class=\"row\"><td class=\"time\">{}</td><td>{count}</td><td>{failed}</td><td>{what}</td></tr>",
             escaped(first)
         )?;
     }
@@ -233,14 +235,14 @@ fn read_only(tree: &Tree, out: &mut dyn Write) -> io::Result<()> {
     write!(
         out,
         "<section id=\"opened\"><h2>Files opened to read</h2>\n\
-         <details><summary>{} files</summary>\n<table><tr><th>Times<th>Failed<th>File</tr>\n",
+         <details><summary>{} files</summary>\n<table><tr><th>Times</th><th>Failed</th><th>File</th></tr>\n",
         files.len()
     )?;
     for (path, (count, failed)) in files {
         let path = escaped(path);
         writeln!(
             out,
-            "<tr class=\"row\"><td>{count}<td>{failed}<td>{path}</tr>"
+            "<tr class=\"row\"><td>{count}</td><td>{failed}</td><td>{path}</td></tr>"
         )?;
     }
     out.write_all(b"</table></details></section>\n")
