@@ -253,10 +253,21 @@ struct css_set {
 	struct cgroup *dfl_cgrp;
 };
 
+struct list_head {
+	struct list_head *next;
+};
+
+struct seccomp {
+	int mode;
+};
+
 struct task_struct {
 	void *stack;
 	unsigned int flags;
+	int pid;
 	int tgid;
+	struct list_head children;
+	struct seccomp seccomp;
 	struct task_struct *real_parent;
 	struct task_struct *group_leader;
 	__u64 start_boottime;
@@ -288,7 +299,14 @@ struct in6_addr {
 	} in6_u;
 };
 
+struct net;
+
+typedef struct {
+	struct net *net;
+} possible_net_t;
+
 struct sock_common {
+	possible_net_t skc_net;
 	__u32 skc_daddr;
 	__u32 skc_rcv_saddr;
 	__u16 skc_dport;

@@ -73,6 +73,8 @@ static __noinline int result_send(struct sock *sk, int state)
 	connecting = bpf_map_lookup_elem(&connects, &key);
 	if (!connecting)
 		return 0;
+	if (state == TCP_ESTABLISHED)
+		client_add(connecting->session, sk);
 	/* A session whose last process has closed the socket at its end is told of already. */
 	if (bpf_map_lookup_elem(&sessions, &connecting->session)) {
 		slot = record_begin(connecting->session, FAMILY_NETWORK_RESULT, KIND_NETWORK_RESULT,

@@ -92,6 +92,8 @@ struct session_start {
 	struct record record;
 	struct endpoint local;
 	struct endpoint remote;
+	__u64 parent; /* the session from which the login came; 0 if it came from none */
+	__u64 began;  /* when, if it was open already when it was found; else 0 */
 	__u32 uid;
 	__u32 connection_pid; /* the process that holds the connection */
 };
@@ -390,9 +392,18 @@ struct session {
 	__u32 ended; /* set before its session_end is sent; the daemon removes the entry */
 	struct endpoint local;
 	struct endpoint remote;
+	__u64 parent;
+	__u64 began;
 	__u64 lost[FAMILY_COUNT][LOSS_COUNT];
 	__u64 families_left_out;      /* bits of enum family */
 	__u64 left_out[FAMILY_COUNT]; /* how many events were */
+};
+
+/* The client's end of a connection that a session has made: it tells whence a login comes. */
+struct client {
+	__u64 network; /* the namespace in which these are addresses */
+	struct endpoint local;
+	struct endpoint remote;
 };
 
 /*
@@ -408,6 +419,7 @@ struct claim {
 enum role {
 	ROLE_USER,   /* all it does is the user's doing */
 	ROLE_BROKER, /* sshd of a root login: only its connections are */
+	ROLE_SERVED, /* a child of a login server: whose doing it is will be seen */
 };
 
 /*
@@ -453,10 +465,12 @@ struct rules {
 	struct pattern patterns[PATTERN_COUNT];
 };
 
-/* A process of a session, by its process id. */
+/* A process of a session, or one that may turn out to be, by its process id. */
 struct process {
-	__u64 session;
+	__u64 session;	    /* 0 if it is in none */
 	__u64 command_time; /* of its last exec in the session; 0 if it had none */
+	__u64 login;	    /* of a child of a login server, the key for a login without audit id */
+	__u64 outer; /* the session that it was in before its own login; 0 if it was in none */
 	__u32 role;
 	__u32 audit_session_id; /* these three as last seen; this is 0 if they never were */
 	__u32 loginuid;
@@ -480,6 +494,7 @@ struct control {
 	__u64 round;		    /* how often the daemon has begun to read the rings */
 	__u64 active[FAMILY_COUNT]; /* sessions that have sent something since */
 	__u64 silence;		    /* for how long sends to one peer are one event, nanoseconds */
+	__u64 found; /* processes that were put into the table because they were there already */
 };
 
 #endif

@@ -86,6 +86,14 @@ struct {
 	__type(value, struct process);
 } processes SEC(".maps");
 
+/* The connections that sessions have made, by their client's end: the latest ones. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 4096);
+	__type(key, struct client);
+	__type(value, __u64);
+} clients SEC(".maps");
+
 /* Logins that found no room in the table of sessions, to count each once. */
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);

@@ -14,10 +14,36 @@ int session_fork(__u64 *context)
 	if (pid == (__u32)BPF_CORE_READ(parent, tgid))
 		return 0;
 	process = recorded_user();
-	if (!process)
+	if (process)
+		loginuid_compare(process);
+	if (is_login_server(parent) && logins_noticed())
+		process_serve(process ? process->session : 0, pid);
+	else if (process)
+		process_join(process->session, pid, ROLE_USER);
+	return 0;
+}
+
+/* Counts a process out of a session. Behind the last one goes its end. */
+static __noinline int process_leave(__u64 key)
+{
+	struct session *session = bpf_map_lookup_elem(&sessions, &key);
+	struct session_end *end;
+	struct slot *slot;
+
+	if (!session)
 		return 0;
-	loginuid_compare(process);
-	process_join(process->session, pid, ROLE_USER);
+	__sync_fetch_and_add(&session->processes, -1);
+	if (*(volatile __u64 *)&session->processes)
+		return 0;
+	slot = record_begin(key, FAMILY_SESSION, KIND_SESSION_END, sizeof(*end));
+	/* The daemon removes the entry: it is how it learns of an end whose record is lost. */
+	session->ended = 1;
+	if (slot) {
+		end = (struct session_end *)slot->record;
+		__builtin_memcpy(end->lost, session->lost, sizeof(end->lost));
+		__builtin_memcpy(end->left_out, session->left_out, sizeof(end->left_out));
+		record_send(slot, &session_ring, FAMILY_SESSION, 1);
+	}
 	return 0;
 }
 
@@ -27,12 +53,10 @@ int session_exit(__u64 *context)
 	struct task_struct *task = (void *)context[0];
 	__u32 pid = BPF_CORE_READ(task, tgid);
 	struct process *process = bpf_map_lookup_elem(&processes, &pid);
-	struct session_end *end;
-	struct session *session;
 	struct slot *slot;
 	struct process_exit *exit;
 	__u64 command_time;
-	__u64 key;
+	__u64 key, outer;
 
 	if (!process)
 		return 0;
@@ -41,6 +65,7 @@ int session_exit(__u64 *context)
 	if (BPF_CORE_READ(task, signal, live.counter) > 0)
 		return 0;
 	key = process->session;
+	outer = process->outer;
 	command_time = process->command_time;
 	/* Two threads that leave at once may both be here; one of them finds the entry. */
 	if (bpf_map_delete_elem(&processes, &pid) == -2 /* ENOENT */)
@@ -63,20 +88,75 @@ int session_exit(__u64 *context)
 			record_send(slot, &command_ring, FAMILY_PROCESS_EXIT, 0);
 		}
 	}
-	session = bpf_map_lookup_elem(&sessions, &key);
-	if (!session)
+	if (key)
+		process_leave(key);
+	if (outer)
+		process_leave(outer);
+	return 0;
+}
+
+/* The session of a process that was there before its parent was known to be in one, or 0. */
+static __noinline __u64 session_of(struct task_struct *task, struct task_struct *parent)
+{
+	__u32 pid = BPF_CORE_READ(parent, tgid);
+	struct process *process = bpf_map_lookup_elem(&processes, &pid);
+	__u32 audit = audit_session(task);
+	__u64 key = audit;
+
+	if (process && process->session && process->role == ROLE_USER)
+		return process->session;
+	/* Its parent is gone, and its login is not. */
+	if (audit != AUDIT_UNSET && !is_login_server(task) && !is_login_server(parent) &&
+	    bpf_map_lookup_elem(&sessions, &key))
+		return key;
+	return 0;
+}
+
+/* Each process that is there when the daemon starts, again and again until no more are found. */
+SEC("iter/task")
+int session_found(__u64 *context)
+{
+	struct task_struct *task = (void *)context[1];
+	struct control *control = shared();
+	struct task_struct *parent;
+	struct process *process;
+	__u64 key, outer;
+	__u32 pid;
+
+	if (!task || !control || BPF_CORE_READ(task, pid) != BPF_CORE_READ(task, tgid))
 		return 0;
-	__sync_fetch_and_add(&session->processes, -1);
-	if (*(volatile __u64 *)&session->processes)
-		return 0;
-	slot = record_begin(key, FAMILY_SESSION, KIND_SESSION_END, sizeof(*end));
-	/* The daemon removes the entry: it is how it learns of an end whose record is lost. */
-	session->ended = 1;
-	if (slot) {
-		end = (struct session_end *)slot->record;
-		__builtin_memcpy(end->lost, session->lost, sizeof(end->lost));
-		__builtin_memcpy(end->left_out, session->left_out, sizeof(end->left_out));
-		record_send(slot, &session_ring, FAMILY_SESSION, 1);
+	pid = BPF_CORE_READ(task, tgid);
+	parent = BPF_CORE_READ(task, real_parent);
+	process = bpf_map_lookup_elem(&processes, &pid);
+	if (!process) {
+		key = session_of(task, parent);
+		if (is_login_server(parent))
+			process_serve(key, pid);
+		else if (key)
+			process_join(key, pid, ROLE_USER);
+		else
+			return 0;
+		process = bpf_map_lookup_elem(&processes, &pid);
+		if (!process)
+			return 0;
+		/* What was taken down is the reader's. */
+		process->audit_session_id = 0;
+		__sync_fetch_and_add(&control->found, 1);
+	}
+	if (process->login && process->role != ROLE_BROKER && login_join(task)) {
+		process->audit_session_id = 0;
+		__sync_fetch_and_add(&control->found, 1);
+	}
+	/* Its exit may have been over before it was put in. */
+	if (BPF_CORE_READ(task, signal, live.counter) <= 0) {
+		key = process->session;
+		outer = process->outer;
+		if (!bpf_map_delete_elem(&processes, &pid)) {
+			if (key)
+				process_leave(key);
+			if (outer)
+				process_leave(outer);
+		}
 	}
 	return 0;
 }

@@ -10,12 +10,35 @@
 /* How many of a login's file descriptors are searched for its connection. */
 #define CONNECTION_SEARCH 64
 
+/* "dropbear" as the number that its eight bytes are. */
+#define DROPBEAR 0x72616562706f7264ULL
+
+/* The key of a session without audit id is a time behind this: above all audit ids. */
+#define LOGIN_KEY (1ULL << 63)
+
 static __always_inline int is_sshd(struct task_struct *task)
 {
 	char name[PROGRAM_LENGTH];
 
 	BPF_CORE_READ_INTO(&name, task, comm);
 	return name[0] == 's' && name[1] == 's' && name[2] == 'h' && name[3] == 'd';
+}
+
+static __always_inline int is_dropbear(struct task_struct *task)
+{
+	union {
+		char text[PROGRAM_LENGTH];
+		__u64 words[2];
+	} name;
+
+	BPF_CORE_READ_INTO(&name.text, task, comm);
+	return name.words[0] == DROPBEAR && !name.words[1];
+}
+
+/* Whether users log in by it: its children may become the user's side of a login. */
+static __always_inline int is_login_server(struct task_struct *task)
+{
+	return BPF_CORE_READ(task, cred, uid.val) == 0 && (is_sshd(task) || is_dropbear(task));
 }
 
 static __always_inline __u32 audit_session(struct task_struct *task)
@@ -78,24 +101,98 @@ __u64 connection_of(__u64 files, __u32 descriptor)
 	return (__u64)sk;
 }
 
-static __noinline int find_connection(struct task_struct *task, struct session *session)
+/* The port if the descriptor is a TCP socket that listens, else 0. */
+__u32 listener_of(__u64 files, __u32 descriptor)
+{
+	struct file *file = NULL;
+	struct sock *sk;
+
+	bpf_probe_read_kernel(&file, sizeof(file), (struct file **)files + descriptor);
+	if (!file)
+		return 0;
+	sk = socket_of(file);
+	if (!sk || !is_inet(BPF_CORE_READ(sk, __sk_common.skc_family)) ||
+	    BPF_CORE_READ(sk, __sk_common.skc_state) != TCP_LISTEN)
+		return 0;
+	return BPF_CORE_READ(sk, __sk_common.skc_num);
+}
+
+static __noinline struct sock *find_connection(struct task_struct *task)
 {
 	struct fdtable *table = BPF_CORE_READ(task, files, fdt);
 	__u64 files = (__u64)BPF_CORE_READ(table, fd);
 	__u32 count = BPF_CORE_READ(table, max_fds);
 
 	for (__u32 i = 0; i < CONNECTION_SEARCH; i++) {
-		struct sock *sk;
+		__u64 sk;
 
 		if (i >= count)
 			break;
-		sk = (struct sock *)connection_of(files, i);
-		if (sk) {
-			endpoints(sk, &session->local, &session->remote);
-			return 1;
-		}
+		sk = connection_of(files, i);
+		if (sk)
+			return (struct sock *)sk;
 	}
-	return 0;
+	return NULL;
+}
+
+/*
+ * Whether a login server has one connection to serve. The one that listens for them has each for a
+ * moment too, and is known by that: it listens on the port of the connection.
+ */
+static __noinline int serves_connection(struct task_struct *task)
+{
+	struct sock *sk = find_connection(task);
+	struct fdtable *table = BPF_CORE_READ(task, files, fdt);
+	__u64 files = (__u64)BPF_CORE_READ(table, fd);
+	__u32 count = BPF_CORE_READ(table, max_fds);
+	__u32 port;
+
+	if (!sk)
+		return 0;
+	port = BPF_CORE_READ(sk, __sk_common.skc_num);
+	for (__u32 i = 0; i < CONNECTION_SEARCH; i++) {
+		if (i >= count)
+			break;
+		if (listener_of(files, i) == port)
+			return 0;
+	}
+	return 1;
+}
+
+/* An IPv4 address in its form for IPv6 becomes one of IPv4. */
+static __always_inline void unmap(struct endpoint *endpoint)
+{
+	__u32 *words = (__u32 *)endpoint->address;
+
+	if (endpoint->version != 6 || words[0] || words[1] || words[2] != bpf_htonl(0xffff))
+		return;
+	endpoint->version = 4;
+	words[0] = words[3];
+	words[2] = words[3] = 0;
+}
+
+/* Notes that a session has made a connection. */
+static __noinline void client_add(__u64 session, struct sock *sk)
+{
+	struct client client = {.network = (__u64)BPF_CORE_READ(sk, __sk_common.skc_net.net)};
+
+	endpoints(sk, &client.local, &client.remote);
+	unmap(&client.local);
+	unmap(&client.remote);
+	bpf_map_update_elem(&clients, &client, &session, BPF_ANY);
+}
+
+/* The session that has made the connection of which this is the server's end, or 0. */
+static __noinline __u64 client_session(struct sock *sk)
+{
+	struct client client = {.network = (__u64)BPF_CORE_READ(sk, __sk_common.skc_net.net)};
+	__u64 *session;
+
+	endpoints(sk, &client.remote, &client.local);
+	unmap(&client.local);
+	unmap(&client.remote);
+	session = bpf_map_lookup_elem(&clients, &client);
+	return session ? *session : 0;
 }
 
 static __noinline int ids_read(struct ids *ids)
@@ -127,16 +224,33 @@ static __always_inline void process_note(struct process *process)
 	process->loginuid = login_uid(task);
 }
 
-/* Puts a process into a session; the session lives for as long as it has one. */
+/*
+ * Puts a process into a session; the session lives for as long as it has one. A process that is in
+ * another one, because its login server is, stays counted there.
+ */
 static __noinline int process_join(__u64 key, __u32 pid, __u32 role)
 {
 	struct process process = {.session = key, .role = role};
+	struct process *known = bpf_map_lookup_elem(&processes, &pid);
 	struct session *session = bpf_map_lookup_elem(&sessions, &key);
 	struct control *control = shared();
 	long error;
 
 	if (!session || !control)
 		return 0;
+	if (known) {
+		if (known->session == key)
+			return 1;
+		known->outer = known->session;
+		known->session = key;
+		known->role = role;
+		process_note(known);
+		/* sshd of a root login may have more children. */
+		if (role == ROLE_USER)
+			known->login = 0;
+		__sync_fetch_and_add(&session->processes, 1);
+		return 1;
+	}
 	process_note(&process);
 	error = bpf_map_update_elem(&processes, &pid, &process, BPF_NOEXIST);
 	if (!error) {
@@ -149,93 +263,186 @@ static __noinline int process_join(__u64 key, __u32 pid, __u32 role)
 	return 1;
 }
 
-/* What a session begins as: it would take up most of the stack. */
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, 1);
-	__type(key, __u32);
-	__type(value, struct session);
-} blank_session SEC(".maps");
-
-/*
- * Starts the session of an audit session id, with the connection that `holder` has open, and
- * tells the daemon. Only the first of several at once does.
- */
-static __noinline int session_open(__u32 audit, struct task_struct *holder, __u32 uid)
+/* Whether anything but what the daemon has put into the table is to be a session. */
+static __always_inline int logins_noticed(void)
 {
-	__u64 key = audit;
-	struct slot *slot;
-	struct session_start *start;
-	struct session *session;
 	struct control *control = shared();
-	__u32 zero = 0;
+
+	return control && control->logins;
+}
+
+/* A child of a login server: it may become the user's side of a login. */
+static __noinline void process_serve(__u64 session, __u32 pid)
+{
+	struct process process = {.session = session, .role = session ? ROLE_USER : ROLE_SERVED};
+	struct session *counts = bpf_map_lookup_elem(&sessions, &session);
+	struct control *control = shared();
 	long error;
 
-	if (!control || !control->logins)
+	if (!control)
+		return;
+	process_note(&process);
+	process.login = LOGIN_KEY | bpf_ktime_get_boot_ns();
+	error = bpf_map_update_elem(&processes, &pid, &process, BPF_NOEXIST);
+	if (!error && counts)
+		__sync_fetch_and_add(&counts->processes, 1);
+	else if (error && error != -17 /* EEXIST */)
+		__sync_fetch_and_add(&control->processes_full, 1);
+}
+
+/*
+ * Starts a session for a process, with the connection that `holder` has open, and tells the daemon.
+ * Only the first of several at once does.
+ */
+static __noinline int session_open(__u64 key, struct task_struct *task, struct task_struct *holder)
+{
+	struct control *control = shared();
+	struct session_start *start;
+	struct session *session;
+	struct slot *slot;
+	struct process *known;
+	struct sock *sk;
+	long error;
+	__u32 uid;
+
+	if (!control || !logins_noticed())
 		return 0;
 	if (bpf_map_lookup_elem(&sessions, &key))
 		return 1;
-	session = bpf_map_lookup_elem(&blank_session, &zero);
-	if (!session)
+	slot = record_begin(key, FAMILY_SESSION, KIND_SESSION_START, sizeof(*start));
+	if (!slot)
 		return 0;
+	uid = BPF_CORE_READ(task, cred, uid.val);
+	start = (struct session_start *)slot->record;
+	/* The entry is too large for the stack. */
+	session = (struct session *)slot->path;
+	__builtin_memset(session, 0, sizeof(*session));
+	session->time = start->record.time;
+	session->uid = uid;
+	session->audit_session_id = key < LOGIN_KEY ? key : AUDIT_UNSET;
+	session->pid = BPF_CORE_READ(task, tgid);
+	session->connection_pid = BPF_CORE_READ(holder, tgid);
+	session->families_left_out = families_left_out(uid);
+	sk = find_connection(holder);
+	if (sk) {
+		endpoints(sk, &session->local, &session->remote);
+		session->parent = client_session(sk);
+	}
+	known = bpf_map_lookup_elem(&processes, &session->pid);
+	if (known && known->session)
+		session->parent = known->session;
+	/* If it is its own doing that is seen, nothing was missed. */
+	if ((__u64)task != bpf_get_current_task()) {
+		session->began = BPF_CORE_READ(task, start_boottime);
+		/* That of the next program is not what sshd has set. */
+		session->environment_sent = 1;
+	}
 	error = bpf_map_update_elem(&sessions, &key, session, BPF_NOEXIST);
-	if (error == -17 /* EEXIST */)
-		return 1;
 	if (error) {
+		slot_release(slot);
+		if (error == -17 /* EEXIST */)
+			return 1;
 		/* It is one login, however much it does. */
 		if (!bpf_map_update_elem(&refused, &key, &uid, BPF_NOEXIST))
 			__sync_fetch_and_add(&control->sessions_full, 1);
 		return 0;
 	}
-	session = bpf_map_lookup_elem(&sessions, &key);
-	if (!session)
-		return 0;
-	session->time = bpf_ktime_get_boot_ns();
-	session->uid = uid;
-	session->audit_session_id = audit;
-	session->pid = bpf_get_current_pid_tgid() >> 32;
-	session->connection_pid = BPF_CORE_READ(holder, tgid);
-	session->families_left_out = families_left_out(uid);
-	find_connection(holder, session);
-	slot = record_begin(key, FAMILY_SESSION, KIND_SESSION_START, sizeof(*start));
-	if (!slot)
-		return 1;
-	start = (struct session_start *)slot->record;
+	start->record.pid = session->pid;
+	start->record.audit_session_id = session->audit_session_id;
 	start->local = session->local;
 	start->remote = session->remote;
+	start->parent = session->parent;
+	start->began = session->began;
 	start->uid = uid;
 	start->connection_pid = session->connection_pid;
 	record_send(slot, &session_ring, FAMILY_SESSION, 1);
 	return 1;
 }
 
+static __always_inline int leads_terminal_session(struct task_struct *task)
+{
+	return BPF_CORE_READ(task, signal, pids[PIDTYPE_SID]) == BPF_CORE_READ(task, thread_pid);
+}
+
+/* Whether all its ids are the user's. */
+static __always_inline int has_become(struct task_struct *task, __u32 uid)
+{
+	return BPF_CORE_READ(task, cred, euid.val) == uid &&
+	       BPF_CORE_READ(task, cred, suid.val) == uid;
+}
+
+/* sshd talks with those who have yet to prove who they are from a process under seccomp. */
+static __always_inline int is_confined(struct task_struct *task)
+{
+	return bpf_core_field_exists(task->seccomp.mode) && BPF_CORE_READ(task, seccomp.mode);
+}
+
 /*
- * The user's side of an ssh login, seen for the first time. The audit session id tells the login,
- * but sshd's monitor and the helpers of PAM carry it too and are not the user's doing:
+ * Whether this child of sshd is the user's side of a login. sshd's monitor and the helpers of PAM
+ * are not the user's doing:
  * - the monitor of an unprivileged login forks a child that becomes the user, and is still sshd;
  * - a root login has no such child: its one sshd process forks the user's programs, which, unlike
  *   PAM's, lead a session of terminals of their own.
  */
-static __noinline int login_role(struct task_struct *task, __u32 audit)
+static __noinline int is_user_side(struct task_struct *task, __u32 uid)
+{
+	return uid ? is_sshd(task) && has_become(task, uid) : leads_terminal_session(task);
+}
+
+/*
+ * The key of the session that a child of a login server begins as the user's side of a login, or 0.
+ * Where the login has an audit session id of its own, that is the key. Where it has none, the
+ * process that serves its connection tells it.
+ */
+static __noinline __u64 login_key(struct task_struct *task, struct task_struct *parent, __u32 uid)
+{
+	__u32 audit = audit_session(task);
+	__u32 pid = BPF_CORE_READ(task, tgid);
+	__u32 server = BPF_CORE_READ(parent, tgid);
+	struct process *process = bpf_map_lookup_elem(&processes, &pid);
+	struct process *served = bpf_map_lookup_elem(&processes, &server);
+
+	if (audit_session(parent) != audit)
+		return 0;
+	if (audit != AUDIT_UNSET && audit_session(BPF_CORE_READ(parent, real_parent)) != audit)
+		return is_sshd(parent) && BPF_CORE_READ(task, loginuid.val) == uid &&
+			       is_user_side(task, uid)
+			   ? audit
+			   : 0;
+	/* A login server that a session has started is that session's doing. */
+	if (!process || process->session || !served || !served->login)
+		return 0;
+	if (is_dropbear(parent)) {
+		if (uid ? !has_become(task, uid) : is_dropbear(task))
+			return 0;
+	} else if (!is_user_side(task, uid) ||
+		   (uid && (is_confined(task) || !find_connection(task)))) {
+		return 0;
+	}
+	return serves_connection(parent) || (uid && is_sshd(parent)) ? served->login : 0;
+}
+
+/* Puts a child of a login server into the session that it begins or belongs to, if there is one. */
+static __noinline int login_join(struct task_struct *task)
 {
 	struct task_struct *parent = BPF_CORE_READ(task, real_parent);
 	__u32 uid = BPF_CORE_READ(task, cred, uid.val);
+	struct task_struct *holder = task;
+	__u64 key;
 
-	if (audit_session(parent) != audit || !is_sshd(parent) ||
-	    BPF_CORE_READ(parent, cred, uid.val) != 0 || BPF_CORE_READ(task, loginuid.val) != uid)
+	if (!is_login_server(parent))
 		return 0;
-	if (!uid) {
-		if (BPF_CORE_READ(task, signal, pids[PIDTYPE_SID]) !=
-			BPF_CORE_READ(task, thread_pid) ||
-		    !session_open(audit, parent, uid))
-			return 0;
-		process_join(audit, BPF_CORE_READ(parent, tgid), ROLE_BROKER);
-	} else {
-		if (!is_sshd(task) || BPF_CORE_READ(task, cred, euid.val) != uid ||
-		    BPF_CORE_READ(task, cred, suid.val) != uid || !session_open(audit, task, uid))
-			return 0;
-	}
-	return process_join(audit, BPF_CORE_READ(task, tgid), ROLE_USER);
+	key = login_key(task, parent, uid);
+	if (!key)
+		return 0;
+	/* Only an unprivileged login by sshd has a process of its own for the user's side. */
+	if (!uid || is_dropbear(parent))
+		holder = parent;
+	if (!session_open(key, task, holder))
+		return 0;
+	if (holder == parent)
+		process_join(key, BPF_CORE_READ(parent, tgid), ROLE_BROKER);
+	return process_join(key, BPF_CORE_READ(task, tgid), ROLE_USER);
 }
 
 /* The session entry of the current process, or nothing if it is not recorded. */
@@ -243,30 +450,37 @@ static __always_inline struct process *recorded_process(void)
 {
 	__u32 pid = bpf_get_current_pid_tgid() >> 32;
 	struct process *process = bpf_map_lookup_elem(&processes, &pid);
-	struct task_struct *task;
-	__u32 audit;
 
-	if (process)
-		return process;
-	task = (void *)bpf_get_current_task();
-	audit = audit_session(task);
-	if (audit == AUDIT_UNSET || !login_role(task, audit))
+	if (!process)
 		return NULL;
-	return bpf_map_lookup_elem(&processes, &pid);
+	if (process->login && process->role != ROLE_BROKER)
+		login_join((void *)bpf_get_current_task());
+	return process->session ? process : NULL;
 }
 
-/* The sshd process of a root login, when it acts for the user. */
+/* The login server's process of a root login, when it acts for the user. */
 static __noinline int broker_join(void)
 {
 	struct task_struct *task = (void *)bpf_get_current_task();
 	struct task_struct *parent = BPF_CORE_READ(task, real_parent);
+	__u32 pid = bpf_get_current_pid_tgid() >> 32;
+	struct process *process = bpf_map_lookup_elem(&processes, &pid);
 	__u32 audit = audit_session(task);
+	__u64 key = audit;
 
-	if (audit == AUDIT_UNSET || audit_session(parent) == audit || !is_sshd(task) ||
-	    BPF_CORE_READ(task, loginuid.val) != 0 || BPF_CORE_READ(task, cred, uid.val) != 0 ||
-	    !session_open(audit, task, 0))
+	if (!is_login_server(task))
 		return 0;
-	return process_join(audit, BPF_CORE_READ(task, tgid), ROLE_BROKER);
+	if (audit == AUDIT_UNSET || audit_session(parent) == audit) {
+		/* Until the login is complete, it has a child that talks with the client. */
+		if (!process || process->session || !process->login ||
+		    (__u64)BPF_CORE_READ(task, children.next) != (__u64)&task->children ||
+		    !serves_connection(task))
+			return 0;
+		key = process->login;
+	} else if (BPF_CORE_READ(task, loginuid.val) != 0) {
+		return 0;
+	}
+	return session_open(key, task, task) && process_join(key, pid, ROLE_BROKER);
 }
 
 /* Its session entry, or nothing if it is something else. */

@@ -104,6 +104,8 @@ fn begin(recorder: &mut Recorder, child: &Child, command: &[OsString]) -> Result
         uid,
         pid,
         connection: (Endpoint::default(), Endpoint::default()),
+        parent: None,
+        recorded_since: None,
     };
     let command = command
         .iter()

@@ -203,7 +203,9 @@ fn run_daemon(path: &Path) -> Result<u8, Failure> {
         })
         .ok();
     let (mut recorder, waiter) = recorder(&config, &btf, &id, Table::new(cgroups))?;
-    recorder.probes().shared.notice_logins();
+    if let Err(error) = recorder.probes().notice_logins() {
+        recorderd::report!("recorderd: sessions that are open already are not recorded: {error}");
+    }
     let (heartbeat, before) = Heartbeat::begin(&config.data_dir)
         .map(|(heartbeat, before)| (Some(heartbeat), before))
         .unwrap_or_else(|error| {

@@ -13,15 +13,28 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Command, ExitCode, Stdio};
 
-use common::ways::{connections, place, ran};
-use common::{Host, ONE, Outcome, Process, TWO, patiently, printed};
+use common::ways::{connections, pipe, place, ran, tell};
+use common::{Folder, Host, ONE, Outcome, Process, TWO, patiently, printed};
 use serde_json::{Value, json};
 
 fn main() -> ExitCode {
     common::main_on(
-        Host::start,
+        // Without a home, so that no startup file adds to what is run.
+        || Host::with("SetEnv HOME=/nonexistent", ""),
         &[
             ("a login from a session", nested),
+            (
+                "a login to a server that a session has started",
+                server_of_a_session,
+            ),
+            ("a login without PAM", without_pam),
+            ("a login of root without PAM", root_without_pam),
+            ("a login by dropbear", dropbear),
+            ("a login that was there before the daemon", found),
+            (
+                "a login of root that was there before the daemon",
+                root_found,
+            ),
             ("several channels of one connection", multiplexed),
             ("ssh -R", remote_forward),
             ("ssh -D", dynamic_forward),
@@ -65,6 +78,264 @@ fn nested(host: &Host) -> Outcome {
     assert!(inner.iter().all(|line| line["login"] == TWO));
     assert_eq!(ran(&outer).len(), 2);
     assert_eq!(connections(&outer), [json!(["ssh", 0, host.port])]);
+    assert_eq!(inner[0]["parent_sid"], outer[0]["sid"]);
+    assert!(outer[0].get("parent_sid").is_none());
+    Ok(())
+}
+
+/// A second sshd of this config, on a port of its own, which `start` is told.
+fn second_sshd(host: &Host, name: &str, config: &str) -> (String, u16) {
+    let port = free_port();
+    let folder = host.folder.path();
+    let own = fs::read_to_string(folder.join("sshd_config")).unwrap();
+    let config = own
+        .replace(&format!("Port {}", host.port), &format!("Port {port}"))
+        .replace("UsePAM yes", config);
+    let path = folder.join(name);
+    fs::write(&path, config).unwrap();
+    (path.display().to_string(), port)
+}
+
+/// Logs in at another port of the host.
+fn ssh_at(host: &Host, port: u16, login: &str, command: &str) -> String {
+    let mut ssh = host.client("ssh");
+    // What comes first counts, so that the port has to come before the host's own.
+    let arguments: Vec<_> = ssh.get_args().map(|word| word.to_owned()).collect();
+    ssh = Command::new("ssh");
+    ssh.args(["-p", &port.to_string()])
+        .args(arguments)
+        .stdin(Stdio::null());
+    printed(ssh.arg(format!("{login}@127.0.0.1")).arg(command))
+}
+
+/// The session at another port in which a command was asked for.
+fn session_at(host: &Host, port: u16, command: &str) -> Vec<Value> {
+    let lines = host.session_at(port, command);
+    assert_eq!(lines[0]["initial_command"], json!([command]));
+    lines
+}
+
+/// It is a session of its own, and tells whose doing the server is
+fn server_of_a_session(host: &Host) -> Outcome {
+    let (config, port) = second_sshd(host, "inner_config", "UsePAM yes");
+    let script = format!("/usr/sbin/sshd -D -e -f {config} 2>&1 & echo ready; read line; kill %1");
+    let mut login = host.login("root", &script);
+    patiently("the second sshd", || {
+        TcpStream::connect(("127.0.0.1", port)).ok()
+    });
+    ssh_at(host, port, ONE, "/bin/true inner");
+    drop(login.child.stdin.take());
+    login.child.wait()?;
+    let outer = host.session(&script);
+    let inner = session_at(host, port, "/bin/true inner");
+    assert_eq!(inner[0]["parent_sid"], outer[0]["sid"]);
+    assert_eq!(ran(&inner)[1..], [json!(["/bin/true", "inner"])]);
+    assert!(!ran(&outer).contains(&json!(["/bin/true", "inner"])));
+    Ok(())
+}
+
+/// Logs in to a server that sets no audit session id, three times at once, and holds each session
+/// against what it did.
+fn logs_in_without_audit_id(host: &Host, port: u16, login: &str, server: &str) {
+    let words = ["first", "second", "third"];
+    let script = |word: &str| format!("cat /etc/hostname; /bin/true {login}-{server}-{word}");
+    std::thread::scope(|scope| {
+        for word in words {
+            scope.spawn(move || ssh_at(host, port, login, &script(word)));
+        }
+    });
+    for word in words {
+        let lines = session_at(host, port, &script(word));
+        let commands = ran(&lines);
+        assert!(
+            commands.contains(&json!(["/usr/bin/cat", "/etc/hostname"])),
+            "{commands:?}"
+        );
+        let last = json!(["/bin/true", format!("{login}-{server}-{word}")]);
+        assert_eq!(commands.last(), Some(&last));
+        assert!(lines.iter().all(|line| line["login"] == login));
+        assert!(
+            lines
+                .iter()
+                .all(|line| line.get("audit_session_id").is_none())
+        );
+        let accepted = lines[0]["addr.local"] == format!("127.0.0.1:{port}");
+        assert!(accepted, "{}", lines[0]);
+    }
+    let sessions = host
+        .text()
+        .lines()
+        .filter(|line| {
+            line.contains("\"session.start\"")
+                && line.contains(&format!(":{port}\",\"addr.remote\""))
+        })
+        .count();
+    assert_eq!(sessions, words.len(), "sessions that nobody has begun");
+}
+
+fn without_pam_as(host: &Host, login: &str) {
+    let (config, port) = second_sshd(host, &format!("{login}_config"), "UsePAM no");
+    let mut sshd = Process::spawn(
+        Command::new("/usr/sbin/sshd")
+            .args(["-D", "-e", "-f", &config])
+            .stdin(Stdio::null()),
+    );
+    sshd.wait_for("Server listening");
+    logs_in_without_audit_id(host, port, login, "sshd");
+}
+
+/// `UsePAM no`: the process tree tells the session
+fn without_pam(host: &Host) -> Outcome {
+    without_pam_as(host, ONE);
+    Ok(())
+}
+
+/// The same, where no process of its own is for the user's side
+fn root_without_pam(host: &Host) -> Outcome {
+    without_pam_as(host, "root");
+    Ok(())
+}
+
+/// Another server, which knows nothing of audit session ids
+fn dropbear(host: &Host) -> Outcome {
+    let key = host
+        .folder
+        .path()
+        .join("dropbear_key")
+        .display()
+        .to_string();
+    printed(Command::new("dropbearkey").args(["-t", "ed25519", "-f", &key]));
+    for login in [ONE, "root"] {
+        let folder = match login {
+            "root" => "/root/.ssh".into(),
+            _ => format!("/home/{login}/.ssh"),
+        };
+        let _keys = Keys::allow(host, login, folder.into());
+        let port = free_port();
+        let _server = Process::spawn(
+            Command::new("dropbear")
+                .args([
+                    "-F",
+                    "-E",
+                    "-r",
+                    &key,
+                    "-P",
+                    "",
+                    "-p",
+                    &format!("127.0.0.1:{port}"),
+                ])
+                .stdin(Stdio::null()),
+        );
+        patiently("dropbear", || TcpStream::connect(("127.0.0.1", port)).ok());
+        logs_in_without_audit_id(host, port, login, "dropbear");
+    }
+    Ok(())
+}
+
+/// dropbear looks for keys in one place only: a line there, which goes with the test.
+struct Keys {
+    file: std::path::PathBuf,
+    before: Option<Vec<u8>>,
+}
+
+impl Keys {
+    fn allow(host: &Host, login: &str, folder: std::path::PathBuf) -> Self {
+        let file = folder.join("authorized_keys");
+        let before = fs::read(&file).ok();
+        let own = fs::read(host.folder.path().join("key.pub")).unwrap();
+        printed(
+            Command::new("install")
+                .args(["-d", "-m", "700", "-o", login])
+                .arg(&folder),
+        );
+        let lines = [before.as_deref().unwrap_or_default(), b"\n", &own].concat();
+        fs::write(&file, lines).unwrap();
+        printed(Command::new("chown").arg(login).arg(&file));
+        printed(Command::new("chmod").arg("600").arg(&file));
+        Self { file, before }
+    }
+}
+
+impl Drop for Keys {
+    fn drop(&mut self) {
+        let _ = match &self.before {
+            Some(before) => fs::write(&self.file, before),
+            None => fs::remove_file(&self.file),
+        };
+    }
+}
+
+/// Stays logged in while a second daemon is started, which records what is done from then on.
+fn found_by_second(host: &Host, login: &str) {
+    let place = place(host, &format!("found-{login}"));
+    pipe(&place.join("outer"));
+    let job = format!(
+        "read word < {}/outer; /bin/true {login}-orphan $word; :",
+        place.display()
+    );
+    let script = format!(
+        "(setsid /bin/sh -c '{job}' </dev/null >/dev/null 2>&1 &); /bin/true {login}-before; \
+         echo ready; read line; /bin/true {login}-after; /bin/true {login}-last"
+    );
+    let mut client = host.login(login, &script);
+    let mut answer = [0; 5];
+    client
+        .child
+        .stdout
+        .as_mut()
+        .unwrap()
+        .read_exact(&mut answer)
+        .unwrap();
+    let folder = Folder::new();
+    let second = common::start_daemon(folder.path(), "");
+    let second = host.recorded_by(folder, second);
+    client
+        .child
+        .stdin
+        .as_mut()
+        .unwrap()
+        .write_all(b"go\n")
+        .unwrap();
+    client.child.wait().unwrap();
+    tell(&place.join("outer"), "late");
+    let last = format!("{login}-last");
+    let lines = patiently("the session that was found", || {
+        let sessions = second.all_sessions();
+        let lines = sessions
+            .into_iter()
+            .find(|lines| ran(lines).contains(&json!(["/bin/true", last])))?;
+        (lines.last()?["event"] == "session.end").then_some(lines)
+    });
+    let mut commands = ran(&lines);
+    commands.sort_by_key(|command| command.to_string());
+    assert_eq!(
+        commands,
+        [
+            json!(["/bin/true", format!("{login}-after")]),
+            json!(["/bin/true", last]),
+            json!(["/bin/true", format!("{login}-orphan"), "late"]),
+        ]
+    );
+    assert_eq!(lines[0]["login"], login);
+    let since = lines[0]["recorded_since"].as_str().unwrap();
+    let time = |line: &Value| line["time"].as_str().unwrap().to_owned();
+    assert!(
+        time(&lines[0]).as_str() < since && since < time(&lines[1]).as_str(),
+        "{lines:#?}"
+    );
+    // The first daemon has all of it.
+    let whole = host.session(&script);
+    assert!(whole[0].get("recorded_since").is_none());
+    assert!(ran(&whole).contains(&json!(["/bin/true", format!("{login}-before")])));
+}
+
+fn found(host: &Host) -> Outcome {
+    found_by_second(host, ONE);
+    Ok(())
+}
+
+fn root_found(host: &Host) -> Outcome {
+    found_by_second(host, "root");
     Ok(())
 }
 
@@ -92,10 +363,12 @@ fn multiplexed(host: &Host) -> Outcome {
     drop(master.child.stdin.take());
     master.child.wait()?;
     let lines = host.session("/bin/true first; read line");
-    let commands: Vec<_> = ran(&lines)
+    let mut commands: Vec<_> = ran(&lines)
         .into_iter()
         .filter(|command| command[0] == "/bin/true")
         .collect();
+    // The first may still be at its beginning when the others come.
+    commands.sort_by_key(ToString::to_string);
     assert_eq!(
         commands,
         [

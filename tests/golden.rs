@@ -55,6 +55,7 @@ const CASES: &[Case] = &[
     ("network_first", network_first_case),
     ("backlog", backlog_case),
     ("two_sessions", two_sessions_case),
+    ("nested_and_found", nested_and_found_case),
     ("malformed", malformed_case),
 ];
 
@@ -117,6 +118,8 @@ fn start() -> Described {
         remote: v4([198, 51, 100, 7], 50_000),
         uid: UID,
         connection_pid: 4000,
+        parent: 0,
+        began: 0,
     };
     ("the session starts", record(start, b""))
 }
@@ -1068,6 +1071,8 @@ fn nothing_done_case() -> Vec<Described> {
         remote: v6("::ffff:198.51.100.7", 50_000),
         uid: 0,
         connection_pid: 4000,
+        parent: 0,
+        began: 0,
     };
     let second = ("again, of which nothing is known", end(Losses::default()).1);
     vec![
@@ -1145,6 +1150,42 @@ fn two_sessions_case() -> Vec<Described> {
         of_other(("", opened(1700, b"/tmp/other", |_| {}))),
         ("a file", opened(1700, b"/tmp/one", |_| {})),
         of_other(end(Losses::default())),
+        end(Losses::default()),
+    ]
+}
+
+fn nested_and_found_case() -> Vec<Described> {
+    let of = |session: u64, parent: u64, began: u64| {
+        let start = SessionStart {
+            record: Head {
+                session,
+                ..head(kind::SESSION_START, 2000)
+            },
+            parent,
+            began,
+            uid: UID,
+            ..SessionStart::default()
+        };
+        record(start, b"")
+    };
+    let within = |session: u64, mut bytes: Vec<u8>| {
+        bytes[std::mem::offset_of!(Head, session)] = session as u8;
+        bytes
+    };
+    let shell = run(3000, b"/bin/sh", b"sh\0-c\0true\0", |_| {});
+    let over = || end(Losses::default()).1;
+    vec![
+        start(),
+        ("a shell", run(1500, b"/bin/bash", b"bash\0", |_| {})),
+        ("a login from it", of(8, 7, 0)),
+        ("a login from a session that is not known", of(10, 6, 0)),
+        ("a session that was found", of(9, 0, 500_000_000)),
+        (
+            "a shell in it, for which nobody has asked",
+            within(9, shell),
+        ),
+        ("the login ends", within(8, over())),
+        ("the other login ends", within(10, over())),
         end(Losses::default()),
     ]
 }

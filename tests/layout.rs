@@ -340,12 +340,13 @@ fn constants_are_mirrored() {
             ("READER_WOKEN", reader::WOKEN as u32),
         ],
     );
-    // The daemon puts in processes that are the user's, and leaves brokers to the probes.
+    // The daemon puts in processes that are the user's, and leaves others to the probes.
     same(
         "role",
         &[
             ("ROLE_USER", ProcessEntry::default().role),
             ("ROLE_BROKER", 1),
+            ("ROLE_SERVED", 2),
         ],
     );
     // `decode` takes the strings of a command in this order.

@@ -117,6 +117,10 @@ pub struct Start<'a> {
     pub terminal: Option<(u16, u16)>,
     /// The command that was asked for, where there is one.
     pub initial_command: &'a [Vec<u8>],
+    /// The session from which the login came, where it is known.
+    pub parent: Option<&'a Uuid>,
+    /// Since when it is recorded, if not from its beginning: nanoseconds since boot.
+    pub recorded_since: Option<u64>,
 }
 
 /// Events that did not reach the log.
@@ -267,7 +271,7 @@ impl Writer {
             subject,
             ("session.start", "T2000I"),
             start.time,
-            |object, _| {
+            |object, clock| {
                 if let Some((local, remote)) = &start.connection {
                     object.string("addr.local", local.with_port().as_bytes());
                     object.string("addr.remote", remote.with_port().as_bytes());
@@ -277,6 +281,12 @@ impl Writer {
                 }
                 initial_command(object, start.initial_command);
                 object.string("session_recording", b"node");
+                if let Some(parent) = start.parent {
+                    object.string("parent_sid", parent);
+                }
+                if let Some(since) = start.recorded_since {
+                    object.string("recorded_since", &clock.text(since));
+                }
             },
         );
     }

@@ -1,13 +1,14 @@
 //! Puts the programs of a plan at their hooks, as far as this kernel has them.
 
 use std::ffi::CString;
+use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 
 use aya::programs::cgroup_skb::CgroupSkbLink;
 use aya::programs::tp_btf::BtfTracePointLink;
 use aya::programs::{
-    BtfTracePoint, CgroupAttachMode, CgroupSkb, CgroupSkbAttachType, Program, ProgramError,
+    BtfTracePoint, CgroupAttachMode, CgroupSkb, CgroupSkbAttachType, Iter, Program, ProgramError,
     ProgramFd, TracePoint,
 };
 use aya::{Btf, BtfError, Ebpf};
@@ -16,6 +17,12 @@ use super::filesystem::Filesystem;
 use super::object::{ProbeError, chain};
 use super::plan::{Hook, Place, Plan};
 use super::tracepoint;
+
+/// The program that finds the sessions that are open at the start.
+const FINDER: &str = "session_found";
+
+/// How often it looks at most. Each time finds the children of what the time before has found.
+const LOOKS: usize = 16;
 
 /// A plan at work, until it is dropped.
 #[derive(Default)]
@@ -51,6 +58,27 @@ impl<'a> Attacher<'a> {
             btf,
             tracefs: Filesystem::open(c"tracefs").map_err(|e| ProbeError::new("tracefs", e))?,
         })
+    }
+
+    /// Readers of the program that looks at each process there is: each looks once.
+    ///
+    /// # Errors
+    /// The kernel that refuses it.
+    pub fn finders(&mut self) -> Result<Vec<File>, ProbeError> {
+        let error = |e: &dyn std::error::Error| ProbeError::new(FINDER, chain(e));
+        let program = self.object.program_mut(FINDER);
+        let program: &mut Iter = program
+            .ok_or_else(|| ProbeError::new(FINDER, "not in the object"))?
+            .try_into()
+            .map_err(|e: ProgramError| error(&e))?;
+        program.load("task", self.btf).map_err(|e| error(&e))?;
+        (0..LOOKS)
+            .map(|_| {
+                let id = program.attach().map_err(|e| error(&e))?;
+                let link = program.take_link(id).map_err(|e| error(&e))?;
+                link.into_file().map_err(|e| error(&e))
+            })
+            .collect()
     }
 
     /// Attaches every hook of `plan` that this kernel has.

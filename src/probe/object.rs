@@ -1,6 +1,7 @@
 //! The compiled object: loaded with the config's sizes, and attached.
 
 use std::fmt;
+use std::fs::File;
 use std::os::fd::{AsFd, AsRawFd, RawFd};
 use std::path::Path;
 use std::time::Duration;
@@ -126,6 +127,7 @@ pub struct Probes {
     /// The kernel's table of requests to io_uring.
     pub requests: Requests,
     ring_maps: [MapData; 4],
+    finders: Result<Vec<File>, ProbeError>,
 }
 
 /// What the probes keep in the kernel.
@@ -209,15 +211,37 @@ impl Probes {
             families_left_out: filter::rules(settings.filter).families,
             requests: Requests(requests),
             ring_maps: ring_maps.try_into().map_err(|_| array(()))?,
+            finders: Ok(Vec::new()),
         };
         let mut rules: Array<_, Rules> = array_of(&mut object, "rules")?;
-        probes.cover(settings.plans, &mut Attacher::new(&mut object, &btf)?)?;
+        let mut attacher = Attacher::new(&mut object, &btf)?;
+        probes.cover(settings.plans, &mut attacher)?;
+        probes.finders = attacher.finders();
         // The self-test is over, of which nothing is left out.
         rules
             .set(0, filter::rules(settings.filter), 0)
             .map_err(|e| ProbeError::new("map rules", e))?;
         probes.leave_out_by_user(settings.filter)?;
         Ok(probes)
+    }
+
+    /// Has logins noticed from now on, and finds the sessions that are open already. Before that,
+    /// sessions are only those that were put into the kernel's table.
+    ///
+    /// # Errors
+    /// What keeps us from finding them.
+    pub fn notice_logins(&mut self) -> Result<(), ProbeError> {
+        self.shared.notice_logins();
+        let finders = std::mem::replace(&mut self.finders, Ok(Vec::new()))?;
+        let error = |e| ProbeError::new("processes", e);
+        for mut finder in finders {
+            let before = self.shared.found();
+            std::io::copy(&mut finder, &mut std::io::sink()).map_err(error)?;
+            if self.shared.found() == before {
+                break;
+            }
+        }
+        Ok(())
     }
 
     fn leave_out_by_user(&mut self, filter: &Filter) -> Result<(), ProbeError> {

@@ -93,9 +93,14 @@ impl Shared {
             .store(silence, Ordering::SeqCst);
     }
 
-    /// Has logins noticed from now on. Before that, sessions are only those that were put into the
-    /// kernel's table.
-    pub fn notice_logins(&self) {
+    /// Processes that were there before they were in a session, and now are, since the start.
+    pub fn found(&self) -> u64 {
+        self.control(std::mem::offset_of!(Control, found))
+            .load(Ordering::Relaxed)
+    }
+
+    /// Has logins noticed from now on.
+    pub(super) fn notice_logins(&self) {
         self.control(std::mem::offset_of!(Control, logins))
             .store(1, Ordering::SeqCst);
     }

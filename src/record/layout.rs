@@ -85,6 +85,8 @@ layout! {
         record: Head,
         local: Endpoint,
         remote: Endpoint,
+        parent: u64,
+        began: u64,
         uid: u32,
         connection_pid: u32,
     }
@@ -266,6 +268,8 @@ layout! {
         ended: u32,
         local: Endpoint,
         remote: Endpoint,
+        parent: u64,
+        began: u64,
         lost: Losses,
         families_left_out: u64,
         left_out: Counts,
@@ -275,6 +279,8 @@ layout! {
     "process" ProcessEntry {
         session: u64,
         command_time: u64,
+        login: u64,
+        outer: u64,
         role: u32,
         audit_session_id: u32,
         loginuid: u32,
@@ -320,6 +326,7 @@ layout! {
         round: u64,
         active: [u64; FAMILIES.len()],
         silence: u64,
+        found: u64,
     }
 
     /// The beginning of a slot, in which a probe builds its record.

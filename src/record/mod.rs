@@ -20,12 +20,7 @@ pub struct Record<'a> {
 #[derive(Debug, PartialEq, Eq)]
 #[allow(missing_docs)]
 pub enum Body<'a> {
-    SessionStart {
-        local: Endpoint,
-        remote: Endpoint,
-        uid: u32,
-        connection_pid: u32,
-    },
+    SessionStart(SessionStart),
     SessionEnd {
         lost: Losses,
         left_out: Counts,
@@ -146,15 +141,7 @@ pub fn decode(bytes: &[u8]) -> Result<Record<'_>, Malformed> {
     let head: Head = read(bytes).ok_or(Malformed::Short)?;
     let bytes = bytes.get(..head.length as usize).ok_or(Malformed::Short)?;
     let body = match u32::from(head.kind) {
-        kind::SESSION_START => {
-            let (start, _) = split::<SessionStart>(bytes)?;
-            Body::SessionStart {
-                local: start.local,
-                remote: start.remote,
-                uid: start.uid,
-                connection_pid: start.connection_pid,
-            }
-        }
+        kind::SESSION_START => Body::SessionStart(split::<SessionStart>(bytes)?.0),
         kind::SESSION_END => {
             let (end, _) = split::<SessionEnd>(bytes)?;
             Body::SessionEnd {

@@ -46,6 +46,10 @@ pub struct Birth {
     pub pid: u32,
     /// Ends of the connection; version 0 where there is none.
     pub connection: (Endpoint, Endpoint),
+    /// The session from which the login came.
+    pub parent: Option<Uuid>,
+    /// Since when it is recorded, if it was open already: nanoseconds since boot.
+    pub recorded_since: Option<u64>,
 }
 
 /// One login and every process that descends from it, until the last one exits.
@@ -241,6 +245,8 @@ impl Session {
                 connection: (local.version > 0).then(|| (address(local), address(remote))),
                 terminal: self.terminal,
                 initial_command: &self.initial_command,
+                parent: self.birth.parent.as_ref(),
+                recorded_since: self.birth.recorded_since,
             },
         );
         self.subject = Some(subject);

@@ -4,8 +4,8 @@ use std::collections::HashMap;
 
 use super::{Birth, Cgroups, Ledger, Session, login_name};
 use crate::event::{Uuid, Writer};
-use crate::record::layout::{Head, SendsKey, SessionEntry};
-use crate::record::{Body, Record, decode};
+use crate::record::layout::{Head, SendsKey, SessionEntry, SessionStart};
+use crate::record::{Body, decode};
 
 /// What the kernel still knows of a session, for when the record of its birth was lost.
 pub trait Kernel {
@@ -114,7 +114,7 @@ impl Table {
         };
         let key = record.head.session;
         match record.body {
-            Body::SessionStart { .. } => self.begin(&record, writer),
+            Body::SessionStart(start) => self.begin(&record.head, &start, writer),
             Body::SessionEnd { lost, left_out } => {
                 if let Some(mut session) = self.sessions.remove(&key) {
                     session.lose(&lost, (self.checked, record.head.time), writer);
@@ -126,44 +126,37 @@ impl Table {
             // It came just after the end.
             Body::NetworkResult(_) if !self.sessions.contains_key(&key) => {}
             Body::Environment(environment) => {
-                let session = self.session(&record.head, kernel, writer);
-                session.environment(environment, record.head.time, &writer.clock);
+                if let Some(session) = self.session(&record.head, kernel, writer) {
+                    session.environment(environment, record.head.time, &writer.clock);
+                }
             }
-            _ => self
-                .session(&record.head, kernel, writer)
-                .act(bytes, &record, writer),
+            _ => {
+                if let Some(session) = self.session(&record.head, kernel, writer) {
+                    session.act(bytes, &record, writer);
+                }
+            }
         }
     }
 
-    fn begin(&mut self, record: &Record<'_>, writer: &mut Writer) {
-        let Body::SessionStart {
-            local,
-            remote,
-            uid,
-            connection_pid,
-        } = record.body
-        else {
-            return;
-        };
-        let birth = Birth {
-            time: record.head.time,
-            uid,
-            pid: record.head.pid,
-            connection: (local, remote),
-        };
+    fn begin(&mut self, head: &Head, start: &SessionStart, writer: &mut Writer) {
+        let key = head.session;
         self.newborn.push(Newborn {
-            key: record.head.session,
-            time: record.head.time,
-            pids: [connection_pid, record.head.pid],
+            key,
+            time: head.time,
+            pids: [start.connection_pid, head.pid],
         });
-        let Self {
-            sessions, unopened, ..
-        } = self;
         // A record of another CPU can be older than that of the birth.
-        sessions.entry(record.head.session).or_insert_with(|| {
-            unopened.push(record.head.session);
-            Session::new(writer.id(), birth, login_name(uid))
-        });
+        let entry = SessionEntry {
+            time: head.time,
+            uid: start.uid,
+            pid: head.pid,
+            local: start.local,
+            remote: start.remote,
+            parent: start.parent,
+            began: start.began,
+            ..SessionEntry::default()
+        };
+        self.born(key, || entry, writer);
     }
 
     /// The session of a record; made from what the kernel knows, if its start was lost.
@@ -172,25 +165,40 @@ impl Table {
         head: &Head,
         kernel: &mut impl Kernel,
         writer: &mut Writer,
-    ) -> &mut Session {
-        let Self {
-            sessions, unopened, ..
-        } = self;
-        sessions.entry(head.session).or_insert_with(|| {
-            unopened.push(head.session);
-            let entry = kernel.session(head.session).unwrap_or(SessionEntry {
-                time: head.time,
-                uid: u32::MAX,
-                ..SessionEntry::default()
-            });
-            let birth = Birth {
-                time: entry.time,
-                uid: entry.uid,
-                pid: entry.pid,
-                connection: (entry.local, entry.remote),
-            };
-            Session::new(writer.id(), birth, login_name(entry.uid))
-        })
+    ) -> Option<&mut Session> {
+        let unknown = SessionEntry {
+            time: head.time,
+            uid: u32::MAX,
+            ..SessionEntry::default()
+        };
+        let entry = || kernel.session(head.session).unwrap_or(unknown);
+        self.born(head.session, entry, writer);
+        self.sessions.get_mut(&head.session)
+    }
+
+    /// Makes the session with this key from its entry, if it is new.
+    fn born(&mut self, key: u64, entry: impl FnOnce() -> SessionEntry, writer: &mut Writer) {
+        if self.sessions.contains_key(&key) {
+            return;
+        }
+        let entry = entry();
+        let found = entry.began != 0;
+        let birth = Birth {
+            time: if found { entry.began } else { entry.time },
+            uid: entry.uid,
+            pid: entry.pid,
+            connection: (entry.local, entry.remote),
+            parent: self.sessions.get(&entry.parent).map(|parent| parent.sid),
+            recorded_since: found.then_some(entry.time),
+        };
+        let mut session = Session::new(writer.id(), birth, login_name(entry.uid));
+        // What it was begun with is not to be seen any more.
+        if found {
+            session.open(writer);
+        } else {
+            self.unopened.push(key);
+        }
+        self.sessions.insert(key, session);
     }
 
     fn adopt(&mut self, now: u64) {
@@ -371,6 +379,8 @@ mod tests {
             uid: 0,
             pid: 1,
             connection: Default::default(),
+            parent: None,
+            recorded_since: None,
         };
         table.insert(7, birth, Vec::new(), &mut writer);
         (table, writer)

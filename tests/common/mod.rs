@@ -216,7 +216,7 @@ pub struct Host {
     pub folder: Folder,
     pub port: u16,
     pub daemon: Process,
-    sshd: Process,
+    sshd: Option<Process>,
 }
 
 impl Host {
@@ -238,7 +238,17 @@ impl Host {
             folder,
             port,
             daemon,
-            sshd,
+            sshd: Some(sshd),
+        }
+    }
+
+    /// The same server as a second daemon records it, which keeps its log in `folder`.
+    pub fn recorded_by(&self, folder: Folder, daemon: Process) -> Self {
+        Self {
+            folder,
+            port: self.port,
+            daemon,
+            sshd: None,
         }
     }
 
@@ -314,7 +324,12 @@ impl Host {
 
     /// Waits until the session whose shell was given this command has ended; returns its lines.
     pub fn session(&self, command: &str) -> Vec<Value> {
-        let local = format!(r#""addr.local":"127.0.0.1:{}","#, self.port);
+        self.session_at(self.port, command)
+    }
+
+    /// The same of a login at another port.
+    pub fn session_at(&self, port: u16, command: &str) -> Vec<Value> {
+        let local = format!(r#""addr.local":"127.0.0.1:{port}","#);
         let given = format!(r#""argv":["-c",{}]"#, Value::from(command));
         patiently(&format!("the session of {command}"), || {
             let text = self.text();
