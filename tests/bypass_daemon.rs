@@ -36,6 +36,19 @@ fn written(lines: &[Value], folder: &str) -> Vec<Value> {
         .collect()
 }
 
+/// Who was asked, and by the event of which path.
+fn delegated(lines: &[Value]) -> Vec<Value> {
+    of_kind(lines, "session.delegated")
+        .into_iter()
+        .map(|line| {
+            let request = lines
+                .iter()
+                .find(|event| event["uid"] == line["request_uid"]);
+            json!([line["delegate"], request.unwrap()["path"]])
+        })
+        .collect()
+}
+
 /// The job does not run in the session, that it was written does
 fn at(host: &Host) -> Outcome {
     let place = place(host, "at");
@@ -48,6 +61,7 @@ fn at(host: &Host) -> Outcome {
     assert!(ran(&lines).contains(&json!(["/usr/bin/at", "now"])));
     let spool = written(&lines, "/var/spool/cron/atjobs/a");
     assert_eq!(spool.len(), 1, "{lines:#?}");
+    assert!(delegated(&lines).contains(&json!(["at", spool[0][1]])));
     assert!(!host.text().contains(r#"["from-at"]"#));
     Ok(())
 }
@@ -65,6 +79,7 @@ fn crontab(host: &Host) -> Outcome {
     );
     let spool = written(&lines, "/var/spool/cron/crontabs/tmp.");
     assert_eq!(spool.len(), 1, "{lines:#?}");
+    assert_eq!(delegated(&lines), [json!(["cron", spool[0][1]])]);
     Ok(())
 }
 

@@ -56,6 +56,7 @@ const CASES: &[Case] = &[
     ("backlog", backlog_case),
     ("two_sessions", two_sessions_case),
     ("nested_and_found", nested_and_found_case),
+    ("delegated", delegated_case),
     ("malformed", malformed_case),
 ];
 
@@ -1186,6 +1187,28 @@ fn nested_and_found_case() -> Vec<Described> {
         ),
         ("the login ends", within(8, over())),
         ("the other login ends", within(10, over())),
+        end(Losses::default()),
+    ]
+}
+
+fn delegated_case() -> Vec<Described> {
+    let write = |d: &mut Disk| d.flags = libc::O_WRONLY as u32;
+    vec![
+        start(),
+        ("a shell", run(1500, b"/bin/sh", b"sh\0", |_| {})),
+        ("a socket", local(1501, b"/run/podman/podman.sock", |_| {})),
+        (
+            "one that does not answer",
+            local(1502, b"/run/crio/crio.sock", |l| {
+                l.return_code = -libc::ECONNREFUSED
+            }),
+        ),
+        ("of a user", local(1503, b"/run/user/1000/bus", |_| {})),
+        ("a job", opened(1504, b"/var/spool/cron/atjobs/a1", write)),
+        (
+            "a job that is read",
+            opened(1505, b"/var/spool/cron/atjobs/a1", |_| {}),
+        ),
         end(Losses::default()),
     ]
 }

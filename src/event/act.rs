@@ -124,8 +124,24 @@ impl Writer {
         });
     }
 
-    /// session.local_connect
-    pub fn local_connect(&mut self, subject: &mut Subject, head: &Head, local: &LocalConnect<'_>) {
+    /// session.delegated: by what the event with the id `request` tells, the session can have
+    /// asked `name` to do something.
+    pub fn delegated(&mut self, subject: &mut Subject, head: &Head, name: &str, request: &Uuid) {
+        let event = ("session.delegated", "R4009I");
+        self.line(subject, event, head.time, |object, _| {
+            process(object, head);
+            object.string("delegate", name.as_bytes());
+            object.string("request_uid", request);
+        });
+    }
+
+    /// session.local_connect; returns the id of the event.
+    pub fn local_connect(
+        &mut self,
+        subject: &mut Subject,
+        head: &Head,
+        local: &LocalConnect<'_>,
+    ) -> Uuid {
         let name = ("session.local_connect", "R4005I");
         self.line(subject, name, head.time, |object, _| {
             process(object, head);
@@ -138,7 +154,7 @@ impl Writer {
             }
             object.number("return_code", local.return_code);
             incomplete(object, local.path_notes);
-        });
+        })
     }
 }
 

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use super::act::{incomplete, process};
 use super::path::{Shown, shown};
-use super::{Object, Subject, Writer, device};
+use super::{Object, Subject, Uuid, Writer, device};
 use crate::record::layout::{DISK_OPERATIONS, Head, disk_operation as operation, path_note};
 use crate::record::{Disk, Path};
 
@@ -12,15 +12,15 @@ use crate::record::{Disk, Path};
 const UNCHANGED: u32 = u32::MAX;
 
 impl Writer {
-    /// session.disk
-    pub fn disk(&mut self, subject: &mut Subject, head: &Head, disk: &Disk<'_>) {
+    /// session.disk; returns the id of the event.
+    pub fn disk(&mut self, subject: &mut Subject, head: &Head, disk: &Disk<'_>) -> Uuid {
         // Taken out for the time, because the line borrows the writer.
         let [mut path_room, mut target_room] = std::mem::take(&mut self.rooms);
         let fixed = &disk.fixed;
         let path = shown(&disk.path, &mut path_room);
         let target = shown(&disk.target, &mut target_room);
         let name = ("session.disk", "T4001I");
-        self.line(subject, name, head.time, |object, _| {
+        let uid = self.line(subject, name, head.time, |object, _| {
             process(object, head);
             object.bytes("path", "path_base64", path.path);
             object.number("flags", fixed.flags);
@@ -53,6 +53,7 @@ impl Writer {
             details(object, disk);
         });
         self.rooms = [path_room, target_room];
+        uid
     }
 }
 

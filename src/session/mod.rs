@@ -3,6 +3,7 @@
 mod account;
 mod accounts;
 mod cgroup;
+mod delegate;
 mod identity;
 mod ledger;
 mod sends;
@@ -288,7 +289,10 @@ impl Session {
                 2
             }
             Body::Disk(disk) => {
-                writer.disk(subject, &record.head, disk);
+                let request = writer.disk(subject, &record.head, disk);
+                if let Some(name) = delegate::by_file(disk) {
+                    writer.delegated(subject, &record.head, name, &request);
+                }
                 3
             }
             Body::Network(network) => {
@@ -304,7 +308,10 @@ impl Session {
                 5
             }
             Body::LocalConnect(local) => {
-                writer.local_connect(subject, &record.head, local);
+                let request = writer.local_connect(subject, &record.head, local);
+                if let Some(name) = delegate::by_socket(local) {
+                    writer.delegated(subject, &record.head, name, &request);
+                }
                 4
             }
             Body::Privilege(privilege) => {
