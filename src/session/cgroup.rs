@@ -54,10 +54,16 @@ impl Cgroups {
         fs::create_dir_all(&cgroup).map_err(|e| format!("cgroup: {}: {e}", cgroup.display()))?;
         let list = cgroup.join("cgroup.procs");
         let mut left = pids.to_vec();
+        // Each once: whoever has gone on to another cgroup is not taken back.
+        let mut moved = Vec::new();
         for _ in 0..MOST {
             let Some(pid) = left.pop() else {
                 break;
             };
+            if moved.contains(&pid) {
+                continue;
+            }
+            moved.push(pid);
             match fs::write(&list, pid.to_string()) {
                 Ok(()) => left.extend(children(pid)),
                 Err(e) if e.raw_os_error() == Some(libc::ESRCH) => {}
