@@ -7,6 +7,7 @@
 mod common;
 
 use std::fs;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 
@@ -22,6 +23,7 @@ fn main() -> ExitCode {
         ("a full disk", a_full_disk),
         ("more than can be kept", more_than_can_be_kept),
         ("stopped with a full disk", stopped_with_a_full_disk),
+        ("a disk that fails", a_disk_that_fails),
         ("no space in the middle of a line", a_part_of_a_line),
         ("a log that is removed", a_log_that_is_removed),
         ("killed under load", killed_under_load),
@@ -279,6 +281,43 @@ fn stopped_with_a_full_disk() -> Outcome {
     Ok(())
 }
 
+/// A file system that becomes read-only because of an error, until it is repaired.
+fn a_disk_that_fails() -> Outcome {
+    let folder = Folder::new();
+    let mount = "truncate -s 64M $folder/image && mkfs.ext4 -q -F $folder/image && \
+                 mount -o loop,errors=remount-ro $folder/image $log";
+    let disk = Disk::new(&folder, mount);
+    let daemon = disk.daemon("fsync: per-event");
+    let host = Host::serve(folder, daemon, "");
+    host.ssh(ONE, &commands(100));
+    let first = ended(&disk.seen(), host.port, 1).remove(0);
+    // What is in the file is on the disk a moment later.
+    let stop = milliseconds(first.last().unwrap()["session_stop"].as_str().unwrap());
+    patiently("the heartbeat", || {
+        (last_seen(&disk.seen()) > stop).then_some(())
+    });
+    disk.run(
+        "device=$(awk -v place=$log '$2 == place { print $1 }' /proc/mounts); \
+         echo 1 >/sys/fs/ext4/${device##*/}/trigger_fs_error",
+    );
+    host.ssh(ONE, &commands(200));
+    patiently("the failure", || {
+        let failed = |line: &String| line.starts_with("recorderd: the log can't be written");
+        host.daemon.errors().iter().any(failed).then_some(())
+    });
+    // It covers the old one: without either, the log would go on below them.
+    disk.run(
+        "cp $folder/image $folder/repaired; e2fsck -fy $folder/repaired >$folder/report; \
+         test $? -lt 4 && mount -o loop $folder/repaired $log",
+    );
+    let sessions = ended(&disk.seen(), host.port, 2);
+    for (lines, count) in sessions.iter().zip([100, 200]) {
+        assert_eq!(totals(lines, "command"), (count, 0));
+    }
+    status(&disk.seen(), "write_resumed");
+    Ok(())
+}
+
 /// The file has whole lines only, also then, and nothing is missing or twice in it after that.
 fn a_part_of_a_line() -> Outcome {
     let host = Host::start();
@@ -388,6 +427,12 @@ fn killed_under_load() -> Outcome {
         assert!(count > 0, "round {round}");
     }
     Ok(())
+}
+
+/// Up to when everything is on the disk. Milliseconds since 1970-01-01 UTC.
+fn last_seen(folder: &Path) -> i64 {
+    let seen = fs::metadata(folder.join("last_seen")).unwrap();
+    seen.mtime() * 1000 + seen.mtime_nsec() / 1_000_000
 }
 
 fn milliseconds(time: &str) -> i64 {
