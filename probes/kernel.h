@@ -99,6 +99,7 @@ struct super_block {
 
 struct inode {
 	unsigned short i_mode;
+	kuid_t i_uid;
 	unsigned long i_ino;
 	struct super_block *i_sb;
 	void *i_private;

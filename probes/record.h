@@ -186,6 +186,7 @@ enum disk_operation {
 	DISK_REMOVEXATTR,
 	DISK_MOUNT,
 	DISK_UMOUNT,
+	DISK_MAP, /* into memory, to be executed */
 	DISK_OPERATION_COUNT,
 };
 

@@ -4,6 +4,7 @@
 #include "command.bpf.c"
 #include "disk.bpf.c"
 #include "change.bpf.c"
+#include "map.bpf.c"
 #include "network.bpf.c"
 #include "packet.bpf.c"
 #include "privilege.bpf.c"

@@ -18,6 +18,8 @@ fn main() -> ExitCode {
         ("every way to open", flags),
         ("every call that opens", calls),
         ("a file by its handle", by_handle),
+        ("deep below", deep),
+        ("through mounts", mounted),
         ("a file that can't be opened", failed),
         ("names that are not text", bytes),
         ("a file that is gone", gone),
@@ -136,6 +138,81 @@ print(os.fstat(temporary).st_ino)
                 "file"
             ),
             temporary.replace(r#""return_code":0"#, r#""return_code":0,"deleted":true"#),
+        ]
+    );
+    Ok(())
+}
+
+/// A hundred and forty folders, which no single call could name, and more than can be walked
+fn deep() -> Outcome {
+    let host = Host::start();
+    let folder = host.folder.shared();
+    let script = format!(
+        r#"cd {here}; {PYTHON} -Ic '
+import os
+for depth in range(200):
+    if depth in (140, 199):
+        os.close(os.open("file", os.O_CREAT | os.O_WRONLY))
+        print(os.getcwd())
+    os.mkdir("dddd" * 10)
+    os.chdir("dddd" * 10)
+'"#,
+        here = folder.display()
+    );
+    let printed = host.ssh(ONE, &script);
+    let [whole, deeper] = [0, 1].map(|index| printed.lines().nth(index).unwrap());
+    let lines = host.sessions(1).remove(0);
+    let opened: Vec<_> = of_kind(&lines, "session.disk")
+        .into_iter()
+        .filter(|line| line["operation"] == "create" && line["typed"] == "file")
+        .collect();
+    assert_eq!(opened.len(), 2);
+    assert_eq!(opened[0]["path"], format!("{whole}/file"));
+    assert!(opened[0].get("path_incomplete").is_none());
+    let path = opened[1]["path"].as_str().unwrap();
+    assert!(path.starts_with("/ddd"), "{path}");
+    assert!(format!("{deeper}/file").ends_with(path));
+    assert_eq!(opened[1]["path_incomplete"], true);
+    Ok(())
+}
+
+/// A bind mount and an overlay, in a mount namespace of their own
+fn mounted() -> Outcome {
+    let host = Host::start();
+    let folder = host.folder.shared();
+    let script = format!(
+        r#"cd {here}; {PYTHON} -Ic '
+import ctypes, os
+libc = ctypes.CDLL(None)
+assert not libc.unshare(0x20000)
+assert not libc.mount(b"none", b"/", None, 0x44000, None)
+for name in ("low", "high", "work", "bound", "merged", "low/below"):
+    os.mkdir(name)
+os.close(os.open("low/below/file", os.O_CREAT))
+assert not libc.mount(b"low/below", b"bound", None, 0x1000, None)
+options = b"lowerdir=low,upperdir=high,workdir=work"
+assert not libc.mount(b"overlay", b"merged", b"overlay", 0, options)
+for name in ("bound/file", "merged/below/file", "merged/below/../new"):
+    opened = os.open(name, os.O_CREAT | os.O_WRONLY)
+    print(os.readlink(f"/proc/self/fd/{{opened}}"))
+'"#,
+        here = folder.display()
+    );
+    let printed = host.ssh("root", &script);
+    let there: Vec<_> = printed.lines().collect();
+    let lines = host.sessions(1).remove(0);
+    let here = folder.display();
+    let flags = O_CREAT | O_WRONLY | O_CLOEXEC;
+    let open = |path: &str, name: &str| typed(&disk("root", "python3", path, flags, 0), name);
+    let new = created("root", "python3", there[2], flags, "0777");
+    let [bound, below] = ["bound/file", "merged/below/file"].map(|name| format!("{here}/{name}"));
+    assert_eq!(there[..2], [&bound, &below]);
+    assert_eq!(
+        opened_in(&folder, &lines)[1..],
+        [
+            open(&bound, "bound/file"),
+            open(&below, "merged/below/file"),
+            typed(&new, "merged/below/../new"),
         ]
     );
     Ok(())

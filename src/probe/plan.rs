@@ -206,13 +206,17 @@ pub const PLANS: &[Plan] = &[
                     "removexattrat",
                 ],
             )),
+            exits("disk_map", &["mmap"]),
             optional(tracepoint(
                 "uring_submit",
                 &["io_uring_submit_req", "io_uring_submit_sqe"],
             )),
             optional(tracepoint("uring_complete", &["io_uring_complete"])),
         ],
-        unseen: &["what is done to files by 32-bit programs"],
+        unseen: &[
+            "what 32-bit programs do to files",
+            "links in paths of which only the name is left",
+        ],
     },
     Plan {
         kind: Kind::Portable,

@@ -369,7 +369,7 @@ pub const FAMILIES: [&str; 7] = [
 /// `enum loss`.
 pub const CAUSES: [&str; 3] = ["ring_full", "slots_busy", "table_full"];
 /// `enum disk_operation`.
-pub const DISK_OPERATIONS: [&str; 16] = [
+pub const DISK_OPERATIONS: [&str; 17] = [
     "open",
     "create",
     "unlink",
@@ -386,6 +386,7 @@ pub const DISK_OPERATIONS: [&str; 16] = [
     "removexattr",
     "mount",
     "umount",
+    "map",
 ];
 /// Length of a pattern of paths, in bytes.
 pub const PATTERN_LENGTH: usize = 64;

@@ -1,0 +1,188 @@
+//! What session.disk tells of an open is what the kernel did, whatever the caller changes meanwhile.
+
+mod common;
+
+use std::process::ExitCode;
+
+use common::{Host, ONE, Outcome, PYTHON, of_kind};
+use serde_json::Value;
+
+fn main() -> ExitCode {
+    common::main(&[
+        ("a path that is rewritten during the call", rewritten),
+        ("a path that is rewritten all the time", flickering),
+        ("a link that is exchanged during the call", exchanged),
+        ("a file that is renamed during the call", renamed),
+        ("a file that is removed during the call", removed),
+        ("a tracer that rewrites the path", traced),
+    ])
+}
+
+/// For all: `opened` says which file a descriptor is, as /proc has it. An open of a pipe for reading
+/// lasts until another thread opens it for writing, so that what `meanwhile` does comes in between;
+/// OPENS are the numbers of the system calls by which the C library opens.
+const COMMON: &str = r#"
+import ctypes, os, threading, time
+libc = ctypes.CDLL(None)
+def opened(descriptor):
+    print(os.readlink(f"/proc/self/fd/{descriptor}"), flush=True)
+OPENS = ("2", "56", "257")
+def during_open(path, meanwhile, pipe):
+    task = threading.get_native_id()
+    def work():
+        while open(f"/proc/self/task/{task}/syscall").read().split()[0] not in OPENS:
+            time.sleep(0.001)
+        meanwhile()
+        os.close(os.open(pipe(), os.O_WRONLY))
+    thread = threading.Thread(target=work)
+    thread.start()
+    opened(libc.open(path, os.O_RDONLY))
+    thread.join()
+"#;
+
+/// Runs a script in a folder of its own; returns what it printed, and its opens of the name `name`.
+fn session(script: &str) -> (Vec<String>, Vec<Value>) {
+    let host = Host::start();
+    let folder = host.folder.shared();
+    let here = folder.display();
+    let printed = host.ssh(ONE, &format!("cd {here}; {PYTHON} -Ic '{COMMON}{script}'"));
+    let printed = printed.lines().map(str::to_owned).collect();
+    let lines = host.sessions(1).remove(0);
+    let prefix = format!("{here}/");
+    let opens = of_kind(&lines, "session.disk").into_iter().filter(|line| {
+        line["operation"] == "open"
+            && line["access"] == "read"
+            && line["path"].as_str().unwrap().starts_with(&prefix)
+    });
+    (printed, opens.cloned().collect())
+}
+
+/// The one open, held against what /proc said of it; `typed` is what it must have been typed as.
+fn one(script: &str, name: &str, typed: &str) -> Value {
+    let (printed, opens) = session(script);
+    assert_eq!(opens.len(), 1, "{opens:#?}");
+    let line = &opens[0];
+    let path = printed[0].strip_suffix(" (deleted)").unwrap_or(&printed[0]);
+    assert!(path.ends_with(&format!("/{name}")), "{path}");
+    assert_eq!(line["path"], path);
+    assert_eq!(line["typed"], typed);
+    assert_eq!(line["return_code"], 0);
+    line.clone()
+}
+
+/// By another thread, after the kernel has read it
+fn rewritten() -> Outcome {
+    let script = r#"
+os.mkfifo("pipe")
+open("innocent", "w").close()
+path = ctypes.create_string_buffer(b"pipe", 64)
+def meanwhile():
+    path.value = b"innocent"
+during_open(path, meanwhile, lambda: "pipe")
+"#;
+    one(script, "pipe", "innocent");
+    Ok(())
+}
+
+/// By another thread, whenever it comes to pass
+fn flickering() -> Outcome {
+    let script = r#"
+for name in ("one", "two"):
+    os.close(os.open(name, os.O_CREAT | os.O_WRONLY))
+path = ctypes.create_string_buffer(b"one", 64)
+done = False
+def work():
+    while not done:
+        ctypes.memmove(path, b"two", 3)
+        ctypes.memmove(path, b"one", 3)
+thread = threading.Thread(target=work)
+thread.start()
+for _ in range(2000):
+    descriptor = libc.open(path, os.O_RDONLY)
+    if descriptor >= 0:
+        opened(descriptor)
+        os.close(descriptor)
+done = True
+thread.join()
+"#;
+    let (printed, opens) = session(script);
+    let succeeded = opens.iter().filter(|line| line["return_code"] == 0);
+    let paths: Vec<_> = succeeded
+        .map(|line| line["path"].as_str().unwrap())
+        .collect();
+    assert!(printed.len() > 100);
+    assert_eq!(paths, printed);
+    Ok(())
+}
+
+/// The path is that of the file behind the link as it was
+fn exchanged() -> Outcome {
+    let script = r#"
+os.mkfifo("pipe")
+open("innocent", "w").close()
+os.symlink("pipe", "link")
+def meanwhile():
+    os.symlink("innocent", "other")
+    os.rename("other", "link")
+during_open(b"link", meanwhile, lambda: "pipe")
+"#;
+    one(script, "pipe", "link");
+    Ok(())
+}
+
+/// The path is the one that the file has then
+fn renamed() -> Outcome {
+    let script = r#"
+os.mkdir("before")
+os.mkfifo("before/pipe")
+during_open(b"before/pipe", lambda: os.rename("before", "after"), lambda: "after/pipe")
+"#;
+    let line = one(script, "after/pipe", "before/pipe");
+    assert!(line.get("path_unresolved").is_none(), "{line}");
+    Ok(())
+}
+
+/// The path is the one that the file had last
+fn removed() -> Outcome {
+    let script = r#"
+os.mkfifo("pipe")
+end = os.open("pipe", os.O_PATH)
+def meanwhile():
+    os.unlink("pipe")
+    open("pipe", "w").close()
+during_open(b"pipe", meanwhile, lambda: f"/proc/self/fd/{end}")
+"#;
+    let line = one(script, "pipe", "pipe");
+    assert_eq!(line["deleted"], true);
+    Ok(())
+}
+
+/// After the call's entry, before the kernel reads it
+fn traced() -> Outcome {
+    let script = r#"
+for name in ("decoy", "taken"):
+    os.close(os.open(name, os.O_CREAT | os.O_WRONLY))
+path = ctypes.create_string_buffer(b"decoy", 64)
+address = ctypes.addressof(path)
+TRACEME, SYSCALL, OPTIONS, TRACESYSGOOD, INFO, ENTRY = 0, 24, 0x4200, 1, 0x420e, 1
+child = os.fork()
+if not child:
+    libc.ptrace(TRACEME, 0, 0, 0)
+    os.kill(os.getpid(), 19)
+    opened(libc.open(path, os.O_RDONLY))
+    os._exit(0)
+os.waitpid(child, 0)
+libc.ptrace(OPTIONS, child, 0, TRACESYSGOOD)
+libc.ptrace(SYSCALL, child, 0, 0)
+info = (ctypes.c_uint64 * 11)()
+while not os.WIFEXITED(os.waitpid(child, 0)[1]):
+    libc.ptrace(INFO, child, ctypes.sizeof(info), info)
+    if info[0] & 0xff == ENTRY and address in info[4:6]:
+        with open(f"/proc/{child}/mem", "wb", 0) as memory:
+            memory.seek(address)
+            memory.write(b"taken")
+    libc.ptrace(SYSCALL, child, 0, 0)
+"#;
+    one(script, "taken", "taken");
+    Ok(())
+}
