@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use recorderd::check::{self, State};
-use recorderd::config::{Config, Output};
+use recorderd::config::{Config, Output, defaults};
 use recorderd::daemon::{self, Waiter};
 use recorderd::event::{Clock, Host, HostNames, Ids, SCHEMA, Writer};
 use recorderd::probe::{Probes, Settings, preflight};
@@ -23,6 +23,8 @@ Usage:
   recorderd --config FILE                       record all SSH logins, in the foreground
   recorderd record [--config FILE] -- COMMAND   record one command as a session of its own
   recorderd check [--json] [--config FILE]      tell how far this host can be recorded
+  recorderd config --print-default              print every key of the config and its default
+  recorderd config check FILE                   tell what is wrong with a config
   recorderd schema                              print the JSON Schema of the events
   recorderd sessions [OPTIONS]                  the sessions of the log, a line each
   recorderd show SID [--flat] [OPTIONS]         a session as a tree of its processes, or by event
@@ -63,6 +65,8 @@ enum Task {
     Help,
     Version,
     Schema,
+    Defaults,
+    Validate(PathBuf),
     Check(Option<PathBuf>, bool),
     Daemon(PathBuf),
     Record(Option<PathBuf>, Vec<OsString>),
@@ -80,6 +84,10 @@ fn main() -> ExitCode {
             Ok(0)
         }
         Ok(Task::Schema) => print(SCHEMA),
+        Ok(Task::Defaults) => print(&defaults::text()),
+        Ok(Task::Validate(path)) => {
+            load(&path).and_then(|config| print(&(check::validity(Some(&path), &config) + "\n")))
+        }
         Ok(Task::Check(config, json)) => check(config.as_deref(), json),
         Ok(Task::Daemon(config)) => run_daemon(&config),
         Ok(Task::Record(config, command)) => record(config.as_deref(), &command),
@@ -116,6 +124,9 @@ fn task() -> Result<Task, lexopt::Error> {
             Long("json") if checking => json = true,
             Value(word) if !recording && !checking && word == "record" => recording = true,
             Value(word) if !recording && !checking && word == "check" => checking = true,
+            Value(word) if !recording && !checking && word == "config" => {
+                return config_task(&mut parser);
+            }
             Value(word) if !recording && !checking && word == "schema" => {
                 return match parser.next()? {
                     None => Ok(Task::Schema),
@@ -143,6 +154,25 @@ fn task() -> Result<Task, lexopt::Error> {
     config
         .map(Task::Daemon)
         .ok_or_else(|| "no config is given; use --config FILE".into())
+}
+
+/// What is asked of the config itself.
+fn config_task(parser: &mut lexopt::Parser) -> Result<Task, lexopt::Error> {
+    use lexopt::prelude::*;
+    let task = match parser.next()? {
+        Some(Long("print-default")) => Task::Defaults,
+        Some(Value(word)) if word == "check" => match parser.next()? {
+            Some(Value(path)) => Task::Validate(path.into()),
+            Some(other) => return Err(other.unexpected()),
+            None => return Err("config check: no file is given; name one".into()),
+        },
+        Some(other) => return Err(other.unexpected()),
+        None => return Err("config: use --print-default, or check FILE".into()),
+    };
+    match parser.next()? {
+        None => Ok(task),
+        Some(more) => Err(more.unexpected()),
+    }
 }
 
 /// Standard output may be closed early, as by `head`.

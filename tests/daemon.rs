@@ -24,6 +24,7 @@ fn main() -> ExitCode {
     common::main(&[
         ("help and version", help_and_version),
         ("the schema of the events", schema_of_the_events),
+        ("config: defaults and check", config_defaults_and_check),
         ("wrong command lines", wrong_command_lines),
         ("wrong configs", wrong_configs),
         ("switched off", switched_off),
@@ -97,12 +98,35 @@ fn schema_of_the_events() -> Outcome {
     Ok(())
 }
 
+/// What is printed is a config, and wrong.yaml is answered as the daemon would.
+fn config_defaults_and_check() -> Outcome {
+    let output = recorderd(&["config", "--print-default"]);
+    let (code, text, errors) = parts(&output);
+    assert_eq!((code, errors), (Some(0), ""));
+    let folder = Folder::new();
+    let path = folder.path().join("config.yaml").display().to_string();
+    fs::write(&path, text)?;
+    let valid = format!("{path} is valid\n");
+    let check = |path: &str| recorderd(&["config", "check", path]);
+    assert_eq!(parts(&check(&path)), (Some(0), valid.as_str(), ""));
+    fs::write(&path, text.replace("enabled: true", "enabled: perhaps"))?;
+    let error =
+        format!("recorderd: {path}:4: enabled: perhaps is not a boolean; write true or false\n");
+    assert_eq!(parts(&check(&path)), (Some(2), "", error.as_str()));
+    Ok(())
+}
+
 /// Each is answered with one line.
 fn wrong_command_lines() -> Outcome {
     for (arguments, error) in [
         (&[][..], "no config is given; use --config FILE"),
         (&["--nonsense"], "invalid option '--nonsense'"),
         (&["nonsense"], "unexpected argument \"nonsense\""),
+        (&["config"], "config: use --print-default, or check FILE"),
+        (
+            &["config", "check"],
+            "config check: no file is given; name one",
+        ),
         (&["schema", "all"], "unexpected argument \"all\""),
         (&["--config"], "missing argument for option '--config'"),
         (

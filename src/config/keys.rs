@@ -1,4 +1,122 @@
-//! The names of the keys: where each one stands, and the nearest one to a slip of the hand.
+//! The keys: where each one stands, what it means, its default, and the nearest one to a slip of
+//! the hand.
+
+/// One key of the own form.
+pub struct Key {
+    /// As it is written.
+    pub name: &'static str,
+    /// The default, as it would be written; empty where there is none.
+    pub default: &'static str,
+    /// What it means, in one line.
+    pub meaning: &'static str,
+}
+
+const fn key(name: &'static str, default: &'static str, meaning: &'static str) -> Key {
+    Key {
+        name,
+        default,
+        meaning,
+    }
+}
+
+/// All keys of the own form, in the order in which they are shown.
+pub const KEYS: [Key; 21] = [
+    key("enabled", "true", "false: nothing is recorded"),
+    key(
+        "data_dir",
+        "/var/lib/recorderd",
+        "the folder of the log and of the host's id",
+    ),
+    key(
+        "command_buffer_size",
+        "1024",
+        "pages of the ring of commands, a power of two",
+    ),
+    key("disk_buffer_size", "2048", "the same of files"),
+    key("network_buffer_size", "256", "the same of connections"),
+    key(
+        "network_silence_seconds",
+        "60",
+        "datagrams of a process to one peer are one event for so long",
+    ),
+    key(
+        "cgroup_path",
+        "/cgroup2",
+        "where cgroup2 is mounted; it is mounted there if nothing is",
+    ),
+    key(
+        "root_path",
+        "/recorderd",
+        "the folder below it for the cgroups of sessions",
+    ),
+    key(
+        "nodename",
+        "",
+        "server_hostname of every event; without it the host's name",
+    ),
+    key("cluster_name", "", "cluster_name of every event"),
+    key("labels", "{}", "server_labels of every event"),
+    key(
+        "output",
+        "file",
+        "where events go: file, the log in data_dir; stdout",
+    ),
+    key(
+        "fsync",
+        "interval",
+        "lines are on the disk: interval, within a second; session-end; per-event",
+    ),
+    key(
+        "log_file_size",
+        "0",
+        "a new file at this size, such as 500M; 0: only at UTC midnight",
+    ),
+    key(
+        "log_total_size",
+        "0",
+        "the oldest files go when all are larger; 0: never",
+    ),
+    key(
+        "log_days",
+        "0",
+        "files go so long after their last line; 0: never",
+    ),
+    key(
+        "environment",
+        "[LD_PRELOAD, LD_LIBRARY_PATH, LD_AUDIT]",
+        "variables shown with each command, at most 16",
+    ),
+    key(
+        "required",
+        "[session, command, disk, network, privilege]",
+        "families without which recorderd does not start",
+    ),
+    key(
+        "record",
+        "{families: [session, command, disk, network, privilege], users: {}, groups: {}}",
+        "what is recorded; users and groups: families of those, by name or number",
+    ),
+    key(
+        "leave_out",
+        "{disk: {operations: [], paths: [], except: []}, privilege: {operations: []}}",
+        "what of it is counted and not written, such as paths: [/proc/*]",
+    ),
+    key(
+        "btf_path",
+        "",
+        "the kernel's types, only for a kernel that does not describe itself",
+    ),
+];
+
+const NAMES: [&str; KEYS.len()] = {
+    let mut names = [""; KEYS.len()];
+    let mut index = 0;
+    while index < KEYS.len() {
+        names[index] = KEYS[index].name;
+        index += 1;
+    }
+    names
+};
 
 /// The keys known in one mapping of the file.
 pub struct Level {
@@ -22,29 +140,7 @@ pub const GUIDE_MARKS: [&str; 5] = [
 /// The own form: every key at the top level.
 pub const OWN: Level = Level {
     path: "",
-    used: &[
-        "enabled",
-        "command_buffer_size",
-        "disk_buffer_size",
-        "network_buffer_size",
-        "network_silence_seconds",
-        "cgroup_path",
-        "root_path",
-        "data_dir",
-        "nodename",
-        "cluster_name",
-        "labels",
-        "output",
-        "fsync",
-        "log_file_size",
-        "log_total_size",
-        "log_days",
-        "environment",
-        "required",
-        "record",
-        "leave_out",
-        "btf_path",
-    ],
+    used: &NAMES,
     ignored: &[],
 };
 

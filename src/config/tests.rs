@@ -48,6 +48,20 @@ fn refused(text: &str, error: &str) {
 }
 
 #[test]
+fn the_defaults_are_as_they_are_shown() {
+    let shown = defaults::text();
+    assert_eq!(config(&shown), Config::default());
+    for key in &keys::KEYS {
+        let line = format!("\n{}: {}", key.name, key.default);
+        assert!(shown.contains(line.trim_end()), "{line}");
+        // An absent value leaves the default in its place, whatever that is.
+        let is_optional = ["nodename", "cluster_name", "btf_path"].contains(&key.name);
+        assert_eq!(key.default.is_empty(), is_optional, "{}", key.name);
+    }
+    assert_eq!(config(&defaults::template()), Config::default());
+}
+
+#[test]
 fn required_is_a_list_of_families() {
     assert_eq!(config("").required, Family::ALL);
     assert_eq!(config("required: []").required, []);
