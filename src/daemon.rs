@@ -1,12 +1,13 @@
 //! The loop that joins the parts: one thread, one epoll set.
 
 use std::io;
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
 use std::time::Duration;
 
+use crate::descriptor::owned;
 use crate::recorder::{Next, Recorder};
 
 /// How long a record is too young to be handed on.
@@ -41,7 +42,7 @@ impl Waiter {
     /// What the operating system says.
     pub fn new(descriptors: &[RawFd]) -> io::Result<Self> {
         // SAFETY: makes a descriptor.
-        let epoll = owned(unsafe { libc::epoll_create1(libc::EPOLL_CLOEXEC) })?;
+        let epoll = owned(unsafe { libc::epoll_create1(libc::EPOLL_CLOEXEC) }.into())?;
         let signals = block_signals()?;
         add(&epoll, signals.as_raw_fd(), libc::EPOLLIN as u32)?;
         for descriptor in descriptors {
@@ -133,14 +134,6 @@ pub fn notify(state: &str) {
     }
 }
 
-fn owned(result: i32) -> io::Result<OwnedFd> {
-    if result < 0 {
-        return Err(io::Error::last_os_error());
-    }
-    // SAFETY: the kernel has just made this descriptor for us.
-    Ok(unsafe { OwnedFd::from_raw_fd(result) })
-}
-
 fn add(epoll: &OwnedFd, descriptor: RawFd, events: u32) -> io::Result<()> {
     let mut event = libc::epoll_event {
         events,
@@ -182,5 +175,5 @@ fn block_signals() -> io::Result<OwnedFd> {
         libc::signal(libc::SIGXFSZ, libc::SIG_IGN);
     }
     // SAFETY: reads the set, and makes a descriptor.
-    owned(unsafe { libc::signalfd(-1, &set, libc::SFD_CLOEXEC | libc::SFD_NONBLOCK) })
+    owned(unsafe { libc::signalfd(-1, &set, libc::SFD_CLOEXEC | libc::SFD_NONBLOCK) }.into())
 }

@@ -17,6 +17,7 @@ macro_rules! report {
 pub mod check;
 pub mod config;
 pub mod daemon;
+pub mod descriptor;
 pub mod event;
 pub mod host;
 pub mod launch;
@@ -28,3 +29,8 @@ pub mod recorder;
 pub mod session;
 pub mod sink;
 pub mod state;
+
+/// The numbers that the tests of all folders draw.
+#[cfg(test)]
+#[path = "../tests/common/random.rs"]
+mod random;

@@ -139,10 +139,10 @@ impl Recorder {
                 flush(writer, sink);
             }
         });
-        for key in table.over() {
-            forget(&mut probes.tables.sessions, key);
-        }
         let reconciling = self.reconcile();
+        for key in self.table.over() {
+            forget(&mut self.probes.tables.sessions, key);
+        }
         let now = boot_time();
         self.table
             .settle(now, &mut self.probes.tables, &mut self.writer);
@@ -201,9 +201,6 @@ impl Recorder {
                 &mut self.probes.tables,
                 &mut self.writer,
             );
-            for key in self.table.over() {
-                forget(&mut self.probes.tables.sessions, key);
-            }
         } else {
             self.reconciling = true;
         }

@@ -11,6 +11,7 @@ use std::ops::ControlFlow;
 use std::path::PathBuf;
 
 use common::golden::records;
+use common::random::Random;
 use recorderd::config::Config;
 use recorderd::log::{Filter, Lines, Reader, Source};
 use recorderd::record::decode;
@@ -22,32 +23,20 @@ fn number(variable: &str, default: u64) -> u64 {
     std::env::var(variable).map_or(default, |text| text.parse().expect(variable))
 }
 
-/// Bounded xorshift, so that a failure repeats.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, limit: usize) -> usize {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        (self.0 % limit.max(1) as u64) as usize
-    }
-
-    /// Changes, cuts, stretches, or puts in a piece of another input.
-    fn damage(&mut self, bytes: &mut Vec<u8>, other: &[u8]) {
-        let at = self.below(bytes.len());
-        match self.below(6) {
-            _ if bytes.is_empty() => bytes.extend_from_slice(other),
-            0 => bytes[at] ^= 1 << self.below(8),
-            1 => bytes[at] = self.below(256) as u8,
-            2 => bytes.truncate(at),
-            3 => bytes.extend_from_within(at..),
-            4 => drop(bytes.drain(at..(at + self.below(16)).min(bytes.len()))),
-            _ => {
-                let from = self.below(other.len());
-                let piece = &other[from..(from + self.below(64)).min(other.len())];
-                bytes.splice(at..at, piece.iter().copied());
-            }
+/// Changes, cuts, stretches, or puts in a piece of another input.
+fn damage(random: &mut Random, bytes: &mut Vec<u8>, other: &[u8]) {
+    let at = random.below(bytes.len());
+    match random.below(6) {
+        _ if bytes.is_empty() => bytes.extend_from_slice(other),
+        0 => bytes[at] ^= 1 << random.below(8),
+        1 => bytes[at] = random.below(256) as u8,
+        2 => bytes.truncate(at),
+        3 => bytes.extend_from_within(at..),
+        4 => drop(bytes.drain(at..(at + random.below(16)).min(bytes.len()))),
+        _ => {
+            let from = random.below(other.len());
+            let piece = &other[from..(from + random.below(64)).min(other.len())];
+            bytes.splice(at..at, piece.iter().copied());
         }
     }
 }
@@ -65,7 +54,7 @@ fn fuzz(corpus: &[Vec<u8>], mut is_whole: impl FnMut(&[u8]) -> bool) -> u64 {
         let mut input = corpus[random.below(corpus.len())].clone();
         for _ in 0..random.below(5) {
             let other = random.below(corpus.len());
-            random.damage(&mut input, &corpus[other]);
+            damage(&mut random, &mut input, &corpus[other]);
         }
         let tried = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| is_whole(&input)));
         whole += u64::from(tried.unwrap_or_else(|_| panic!("seed {seed}, round {round}")));

@@ -10,6 +10,7 @@ mod common;
 use std::fs;
 
 use common::golden::{NoKernel, path, records, writer};
+use common::random::Random;
 use common::schema;
 use recorderd::record::layout::{
     AUDIT_UNSET, Arguments, Command, Counts, DISK_OPERATIONS, Disk, Dns, Endpoint, Environment,
@@ -1305,33 +1306,21 @@ fn what_waits_for_the_start_is_bounded() {
     assert!(writer.lines().len() > waiting);
 }
 
-/// Bounded xorshift, so that a failure repeats.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, limit: usize) -> usize {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        (self.0 % limit as u64) as usize
-    }
-
-    /// Flips, cuts, stretches, or writes a number over what may be a length.
-    fn damage(&mut self, bytes: &mut Vec<u8>) {
-        let at = self.below(bytes.len());
-        match self.below(5) {
-            0 => bytes[at] ^= 1 << self.below(8),
-            1 => bytes[at] = self.below(256) as u8,
-            2 => bytes.truncate(at.max(1)),
-            3 => bytes.extend_from_within(at..),
-            _ => {
-                let word = at.min(bytes.len().saturating_sub(4)) & !3;
-                let near = (bytes.len() + 4).saturating_sub(self.below(9)) as u32;
-                let values = [0, 1, near, 0x7fff_ffff, u32::MAX];
-                let value = values[self.below(values.len())].to_ne_bytes();
-                let end = bytes.len().min(word + 4);
-                bytes[word..end].copy_from_slice(&value[..end - word]);
-            }
+/// Flips, cuts, stretches, or writes a number over what may be a length.
+fn damage(random: &mut Random, bytes: &mut Vec<u8>) {
+    let at = random.below(bytes.len());
+    match random.below(5) {
+        0 => bytes[at] ^= 1 << random.below(8),
+        1 => bytes[at] = random.below(256) as u8,
+        2 => bytes.truncate(at.max(1)),
+        3 => bytes.extend_from_within(at..),
+        _ => {
+            let word = at.min(bytes.len().saturating_sub(4)) & !3;
+            let near = (bytes.len() + 4).saturating_sub(random.below(9)) as u32;
+            let values = [0, 1, near, 0x7fff_ffff, u32::MAX];
+            let value = values[random.below(values.len())].to_ne_bytes();
+            let end = bytes.len().min(word + 4);
+            bytes[word..end].copy_from_slice(&value[..end - word]);
         }
     }
 }
@@ -1368,7 +1357,7 @@ fn damaged_records_give_whole_lines_or_none() {
         let mut table = Table::default();
         for mut record in inputs[random.below(inputs.len())].clone() {
             for _ in 0..random.below(4) {
-                random.damage(&mut record);
+                damage(&mut random, &mut record);
             }
             table.take(&record, &mut NoKernel, &mut writer);
             taken += 1;

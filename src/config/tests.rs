@@ -1,6 +1,7 @@
 //! The config as operators write it, right and wrong.
 
 use super::*;
+use crate::random::Random;
 
 const GUIDE_FILE: &str = "\
 version: v3
@@ -553,18 +554,6 @@ fn a_file_that_cannot_be_read_is_named() {
         ["/: cannot be read: Is a directory (os error 21); \
                  name a regular file with --config"]
     );
-}
-
-/// Bounded xorshift, so that a failure repeats.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, limit: usize) -> usize {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        (self.0 % limit as u64) as usize
-    }
 }
 
 #[test]

@@ -20,19 +20,8 @@ pub use time::{instant, moment};
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::random::Random;
     use serde_json::Value;
-
-    /// Numbers of SplitMix64, the same in each run.
-    struct Random(u64);
-
-    impl Random {
-        fn below(&mut self, limit: usize) -> usize {
-            self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-            let mixed = (self.0 ^ self.0 >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-            let mixed = (mixed ^ mixed >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
-            ((mixed ^ mixed >> 31) % limit.max(1) as u64) as usize
-        }
-    }
 
     fn golden() -> Vec<Vec<u8>> {
         let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden");

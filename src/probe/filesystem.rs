@@ -3,25 +3,15 @@
 use std::ffi::CStr;
 use std::fs::File;
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+
+use crate::descriptor::owned;
 
 /// The root of an instance that only this process has.
 pub struct Filesystem(OwnedFd);
 
 const FSCONFIG_CMD_CREATE: libc::c_ulong = 6;
 const CLOEXEC: libc::c_ulong = 1;
-
-/// What a system call returned that makes a descriptor.
-///
-/// # Errors
-/// What the call says.
-pub fn owned(result: libc::c_long) -> io::Result<OwnedFd> {
-    if result < 0 {
-        return Err(io::Error::last_os_error());
-    }
-    // SAFETY: the kernel has just made this descriptor for us.
-    Ok(unsafe { OwnedFd::from_raw_fd(result as i32) })
-}
 
 impl Filesystem {
     /// Makes an instance of the type `name`.

@@ -5,7 +5,8 @@ use std::ffi::CStr;
 use std::io::{self, Read};
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 
-use super::filesystem::{Filesystem, owned};
+use super::filesystem::Filesystem;
+use crate::descriptor::owned;
 
 const PERF_TYPE_TRACEPOINT: u32 = 2;
 const PERF_FLAG_FD_CLOEXEC: libc::c_ulong = 8;

@@ -128,10 +128,8 @@ impl Session {
 
     /// When to stop waiting for what session.start still lacks; `None` once it is written.
     pub fn deadline(&self) -> Option<u64> {
-        match self.subject {
-            None => Some(self.birth.time.saturating_add(PATIENCE)),
-            Some(_) => None,
-        }
+        self.waits_since()
+            .map(|since| since.saturating_add(PATIENCE))
     }
 
     /// Since when it waits to be begun; `None` once it is written.

@@ -5,6 +5,7 @@
 
 pub mod golden;
 pub mod lines;
+pub mod random;
 pub mod schema;
 pub mod ways;
 
