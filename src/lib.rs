@@ -20,6 +20,7 @@ pub mod daemon;
 pub mod descriptor;
 pub mod event;
 pub mod host;
+pub mod install;
 pub mod launch;
 pub mod log;
 pub mod probe;

@@ -14,7 +14,7 @@ use recorderd::read::Fault;
 use recorderd::recorder::Recorder;
 use recorderd::session::{Cgroups, Table};
 use recorderd::sink::{Heartbeat, Log, Sink};
-use recorderd::{host, launch, read};
+use recorderd::{host, install, launch, read};
 
 const HELP: &str = "\
 recorderd records every SSH session on this host, from the kernel, as JSON lines.
@@ -23,6 +23,8 @@ Usage:
   recorderd --config FILE                       record all SSH logins, in the foreground
   recorderd record [--config FILE] -- COMMAND   record one command as a session of its own
   recorderd check [--json] [--config FILE]      tell how far this host can be recorded
+  recorderd install [--root DIR] [--force]      put program, config and service on this host
+  recorderd uninstall [--root DIR] [--force]    take them away again; the log stays
   recorderd config --print-default              print every key of the config and its default
   recorderd config check FILE                   tell what is wrong with a config
   recorderd schema                              print the JSON Schema of the events
@@ -65,6 +67,8 @@ enum Task {
     Help,
     Version,
     Schema,
+    Install(install::Request),
+    Uninstall(install::Request),
     Defaults,
     Validate(PathBuf),
     Check(Option<PathBuf>, bool),
@@ -84,6 +88,8 @@ fn main() -> ExitCode {
             Ok(0)
         }
         Ok(Task::Schema) => print(SCHEMA),
+        Ok(Task::Install(request)) => done(install::install(&request)),
+        Ok(Task::Uninstall(request)) => done(install::uninstall(&request)),
         Ok(Task::Defaults) => print(&defaults::text()),
         Ok(Task::Validate(path)) => {
             load(&path).and_then(|config| print(&(check::validity(Some(&path), &config) + "\n")))
@@ -124,6 +130,12 @@ fn task() -> Result<Task, lexopt::Error> {
             Long("json") if checking => json = true,
             Value(word) if !recording && !checking && word == "record" => recording = true,
             Value(word) if !recording && !checking && word == "check" => checking = true,
+            Value(word) if !recording && !checking && word == "install" => {
+                return install::Request::parse(&mut parser).map(Task::Install);
+            }
+            Value(word) if !recording && !checking && word == "uninstall" => {
+                return install::Request::parse(&mut parser).map(Task::Uninstall);
+            }
             Value(word) if !recording && !checking && word == "config" => {
                 return config_task(&mut parser);
             }
@@ -208,6 +220,14 @@ fn load(path: &Path) -> Result<Config, Failure> {
         recorderd::report!("recorderd: {notice}");
     }
     Ok(loaded.config)
+}
+
+/// Exit code of an installation, that may have left something to be done.
+fn done(result: Result<bool, String>) -> Result<u8, Failure> {
+    match result.map_err(cannot)? {
+        true => Ok(0),
+        false => Ok(CANNOT),
+    }
 }
 
 fn cannot(error: impl ToString) -> Failure {

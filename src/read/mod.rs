@@ -18,12 +18,10 @@ use std::path::{Path, PathBuf};
 pub use options::Request;
 
 use crate::config::{Config, Output as Sink};
+use crate::install::CONFIG;
 use crate::log::{Filter, Reader, Source, find};
 use options::Command;
 use output::Output;
-
-/// The config that is looked for where none is named.
-const CONFIG: &str = "/etc/recorderd.yaml";
 
 /// Why a command could not do what was asked.
 pub enum Fault {
