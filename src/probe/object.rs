@@ -21,7 +21,7 @@ use crate::config::{Config, Filter};
 use crate::record::layout::{ProcessEntry, Rules, Sends, SendsKey, SessionEntry, Variables};
 use crate::session::Accounts;
 
-static OBJECT: &[u8] = aya::include_bytes_aligned!("../../probes/recorderd.bpf.o");
+static OBJECT: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/recorderd.bpf.o.deflate"));
 
 /// Sessions and processes that can be recorded at once.
 const SESSIONS: u32 = 16_384;
@@ -165,8 +165,10 @@ impl Probes {
         for (name, size) in ring_names.into_iter().zip(ring_sizes) {
             loader.map_max_entries(name, size as u32);
         }
+        let unpacked = miniz_oxide::inflate::decompress_to_vec(OBJECT)
+            .map_err(|e| ProbeError::new("object", e))?;
         let mut object = loader
-            .load(OBJECT)
+            .load(&unpacked)
             .map_err(|e| ProbeError::new("probes", chain(&e)))?;
         let mut ring_maps = Vec::new();
         for name in ring_names {
