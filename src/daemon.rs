@@ -2,12 +2,10 @@
 
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
-use std::os::linux::net::SocketAddrExt;
-use std::os::unix::ffi::OsStrExt;
-use std::os::unix::net::{SocketAddr, UnixDatagram};
 use std::time::Duration;
 
 use crate::descriptor::owned;
+use crate::manager::Manager;
 use crate::recorder::{Next, Recorder};
 
 /// How long a record is too young to be handed on.
@@ -52,15 +50,17 @@ impl Waiter {
         Ok(Self { epoll, signals })
     }
 
-    /// Waits for a wake-up, a signal, or the time that `next` stands for. Tells of the signal, and
-    /// whether a probe asked to be read.
-    pub fn wait(&self, next: Next) -> (Option<Signal>, bool) {
-        let timeout = match next {
-            Next::Now => NOW.as_millis() as i32,
-            Next::Soon => SOON.as_millis() as i32,
-            Next::Later => LATER.as_millis() as i32,
-            Next::Woken => IDLE.as_millis() as i32,
+    /// Waits for a wake-up, a signal, or the time that `next` stands for, at most for `longest`.
+    /// Tells of the signal, and whether a probe asked to be read.
+    pub fn wait(&self, next: Next, longest: Duration) -> (Option<Signal>, bool) {
+        let usual = match next {
+            Next::Now => NOW,
+            Next::Soon => SOON,
+            Next::Later => LATER,
+            Next::Woken => IDLE,
         };
+        // Rounded up, so that it is over when the wait is.
+        let timeout = usual.min(longest).as_micros().div_ceil(1_000) as i32;
         let mut events = [libc::epoll_event { events: 0, u64: 0 }; 8];
         // SAFETY: the kernel writes at most as many events as there is room for.
         let count = unsafe {
@@ -99,10 +99,11 @@ impl Waiter {
 }
 
 /// Records until SIGTERM or SIGINT, then takes what is left to the log.
-pub fn run(mut recorder: Recorder, waiter: &Waiter) {
+pub fn run(mut recorder: Recorder, waiter: &Waiter, manager: &mut Manager) {
     let mut next = recorder.round(false);
     loop {
-        let (signal, woken) = waiter.wait(next);
+        manager.alive();
+        let (signal, woken) = waiter.wait(next, manager.patience());
         match signal {
             Some(Signal::Stop(_)) => break,
             Some(Signal::Reopen) => {
@@ -114,24 +115,8 @@ pub fn run(mut recorder: Recorder, waiter: &Waiter) {
         }
         next = recorder.round(woken);
     }
-    notify("STOPPING=1");
+    manager.stopping();
     recorder.finish();
-}
-
-/// Tells the service manager, if there is one that listens.
-pub fn notify(state: &str) {
-    let Some(path) = std::env::var_os("NOTIFY_SOCKET") else {
-        return;
-    };
-    let address = match path.as_bytes().strip_prefix(b"@") {
-        Some(name) => SocketAddr::from_abstract_name(name),
-        None => SocketAddr::from_pathname(&path),
-    };
-    let sent = address
-        .and_then(|address| UnixDatagram::unbound()?.send_to_addr(state.as_bytes(), &address));
-    if let Err(error) = sent {
-        crate::report!("recorderd: NOTIFY_SOCKET: {}: {error}", path.display());
-    }
 }
 
 fn add(epoll: &OwnedFd, descriptor: RawFd, events: u32) -> io::Result<()> {

@@ -5,6 +5,7 @@ use std::io::{self, Read, Write};
 use std::os::fd::AsRawFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use crate::daemon::{Signal, Waiter, signals};
 use crate::probe::boot_time;
@@ -51,7 +52,7 @@ pub fn run(
     let mut next = recorder.round(false);
     let mut status = None;
     while !recorder.table.is_empty() {
-        let (signal, woken) = waiter.wait(next);
+        let (signal, woken) = waiter.wait(next, Duration::MAX);
         match signal {
             // The terminal has told the command already.
             Some(Signal::Stop(libc::SIGINT)) => {}

@@ -23,6 +23,7 @@ pub mod host;
 pub mod install;
 pub mod launch;
 pub mod log;
+pub mod manager;
 pub mod probe;
 pub mod read;
 pub mod record;

@@ -9,6 +9,7 @@ use recorderd::check::{self, State};
 use recorderd::config::{Config, Output, defaults};
 use recorderd::daemon::{self, Waiter};
 use recorderd::event::{Clock, Host, HostNames, Ids, SCHEMA, Writer};
+use recorderd::manager::Manager;
 use recorderd::probe::{Probes, Settings, preflight};
 use recorderd::read::Fault;
 use recorderd::recorder::Recorder;
@@ -263,10 +264,11 @@ fn run_daemon(path: &Path) -> Result<u8, Failure> {
             (None, None)
         });
     recorder.tell(heartbeat, before);
+    let mut manager = Manager::of_environment();
     let place = recorder.sink.name();
     recorderd::report!("ready: recording SSH sessions to {place}");
-    daemon::notify("READY=1");
-    daemon::run(recorder, &waiter);
+    manager.ready();
+    daemon::run(recorder, &waiter, &mut manager);
     Ok(0)
 }
 

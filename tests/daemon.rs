@@ -35,6 +35,7 @@ fn main() -> ExitCode {
         ("ring sizes", ring_sizes),
         ("a cgroup for each session", a_cgroup_for_each_session),
         ("service manager", service_manager),
+        ("watchdog", watchdog),
         ("stopped by SIGTERM", stopped_by_sigterm),
         ("stopped by SIGINT", stopped_by_sigint),
         ("a moved log", a_moved_log),
@@ -508,33 +509,66 @@ fn a_cgroup_for_each_session() -> Outcome {
     Ok(())
 }
 
-/// It tells when it records and when it stops, over a socket with a path and without.
+/// A service manager that listens at this address.
+struct Manager(UnixDatagram);
+
+impl Manager {
+    fn at(address: &SocketAddr) -> Self {
+        let socket = UnixDatagram::bind_addr(address).unwrap();
+        let patience = Some(Duration::from_secs(60));
+        socket.set_read_timeout(patience).unwrap();
+        Self(socket)
+    }
+
+    fn hear(&self) -> String {
+        let mut bytes = [0; 64];
+        let length = self.0.recv(&mut bytes).unwrap();
+        String::from_utf8(bytes[..length].to_vec()).unwrap()
+    }
+}
+
+/// It hears of the start and of the end, and in between nothing that it did not ask for.
 fn service_manager() -> Outcome {
     let folder = Folder::new();
     let path = folder.path().join("notify");
     let name = format!("recorderd-test-{}", std::process::id());
-    let address = SocketAddr::from_abstract_name(&name).unwrap();
     let config = write_config(folder.path(), "");
-    for (socket, variable) in [
-        (UnixDatagram::bind(&path), path.display().to_string()),
-        (UnixDatagram::bind_addr(&address), format!("@{name}")),
+    for (address, variable) in [
+        (SocketAddr::from_pathname(&path), path.display().to_string()),
+        (SocketAddr::from_abstract_name(&name), format!("@{name}")),
     ] {
-        let socket = socket.unwrap();
-        socket
-            .set_read_timeout(Some(Duration::from_secs(60)))
-            .unwrap();
-        let hear = || {
-            let mut bytes = [0; 64];
-            let length = socket.recv(&mut bytes).unwrap();
-            String::from_utf8(bytes[..length].to_vec()).unwrap()
-        };
+        let manager = Manager::at(&address?);
         let mut daemon = start(&config, |command| {
+            // Meant for another process, which is not watched by us.
+            command.envs([("WATCHDOG_USEC", "1000"), ("WATCHDOG_PID", "1")]);
             command.env("NOTIFY_SOCKET", variable);
         });
-        assert_eq!(hear(), "READY=1");
+        assert_eq!(manager.hear(), "READY=1");
         assert_eq!(daemon.stop(), Some(0));
-        assert_eq!(hear(), "STOPPING=1");
+        assert_eq!(manager.hear(), "STOPPING=1");
     }
+    Ok(())
+}
+
+/// It hears that the daemon lives, though nothing happens on the host.
+fn watchdog() -> Outcome {
+    let folder = Folder::new();
+    let path = folder.path().join("notify");
+    let manager = Manager::at(&SocketAddr::from_pathname(&path)?);
+    let config = write_config(folder.path(), "");
+    let mut daemon = start(&config, |command| {
+        command.env("NOTIFY_SOCKET", path);
+        command.env("WATCHDOG_USEC", "200000");
+    });
+    assert_eq!(manager.hear(), "READY=1");
+    for _ in 0..20 {
+        assert_eq!(manager.hear(), "WATCHDOG=1");
+    }
+    assert_eq!(daemon.stop(), Some(0));
+    assert_eq!(
+        std::iter::repeat_with(|| manager.hear()).find(|it| it != "WATCHDOG=1"),
+        Some("STOPPING=1".into())
+    );
     Ok(())
 }
 
