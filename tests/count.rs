@@ -5,6 +5,7 @@ mod common;
 use std::fs;
 use std::process::ExitCode;
 
+use common::log::{commands, totals};
 use common::{Host, ONE, Outcome, of_kind};
 use recorderd::record::layout::{Command, ProcessExit};
 use serde_json::Value;
@@ -34,27 +35,6 @@ fn main() -> ExitCode {
 
 /// The smallest rings that there are.
 const SMALLEST: &str = "command_buffer_size: 1\ndisk_buffer_size: 1\nnetwork_buffer_size: 1";
-
-/// A script that runs so many commands, the shell that runs it included.
-fn commands(count: usize) -> String {
-    format!("for ((i = 1; i < {count}; i++)); do /bin/true; done; exit")
-}
-
-/// Written events and lost ones of a family, each as session.end tells them, which has to agree
-/// with the lines before it.
-fn totals(lines: &[Value], family: &str) -> (u64, u64) {
-    let end = lines.last().unwrap();
-    let mut written = of_kind(lines, &format!("session.{family}")).len() as u64;
-    if family == "network" {
-        written += of_kind(lines, "session.local_connect").len() as u64;
-    }
-    assert_eq!(end["events"][family], written, "{end}");
-    let lost = of_kind(lines, "session.lost");
-    let of_family = lost.iter().filter(|line| line["family"] == family);
-    let lost = of_family.map(|line| line["count"].as_u64().unwrap()).sum();
-    assert_eq!(end["losses"][family], lost, "{end}");
-    (written, lost)
-}
 
 /// Runs a script as a session of its own, and returns its lines.
 fn session(host: &Host, index: usize, script: &str) -> Vec<Value> {

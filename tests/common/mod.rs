@@ -5,8 +5,10 @@
 
 pub mod golden;
 pub mod lines;
+pub mod log;
 pub mod random;
 pub mod schema;
+pub mod volume;
 pub mod ways;
 
 use std::fs;

@@ -1,0 +1,115 @@
+//! The log of a daemon whose files may be anywhere, also while the daemon is gone.
+
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+
+use super::{of_kind, patiently, schema};
+
+/// The files of the log, oldest first.
+pub fn files(folder: &Path) -> Vec<PathBuf> {
+    let host = fs::read_to_string(folder.join("host_uuid")).unwrap();
+    let folder = folder.join("log").join(host.trim());
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    let mut files: Vec<_> = entries.map(|entry| entry.path()).collect();
+    files.retain(|file| file.is_file() && !file.is_symlink() && file.extension().is_some());
+    files.sort();
+    files
+}
+
+/// All whole lines, each held against the schema.
+pub fn log(folder: &Path) -> Vec<Value> {
+    let text: Vec<u8> = files(folder)
+        .iter()
+        .flat_map(|file| fs::read(file).unwrap())
+        .collect();
+    let end = text
+        .iter()
+        .rposition(|byte| *byte == b'\n')
+        .map_or(0, |at| at + 1);
+    let text = std::str::from_utf8(&text[..end]).unwrap();
+    text.lines().map(schema::check).collect()
+}
+
+/// What the recorder says of itself for a reason.
+pub fn statuses(lines: &[Value], reason: &str) -> Vec<Value> {
+    let of_reason = |line: &Value| line["event"] == "recorder.status" && line["reason"] == reason;
+    lines
+        .iter()
+        .filter(|line| of_reason(line))
+        .cloned()
+        .collect()
+}
+
+/// Waits until the recorder has said it.
+pub fn status(folder: &Path, reason: &str) -> Value {
+    patiently(reason, || statuses(&log(folder), reason).pop())
+}
+
+/// The sessions of a server, each numbered from 0 without a gap.
+pub fn sessions(lines: &[Value], port: u16) -> Vec<Vec<Value>> {
+    let local = format!("127.0.0.1:{port}");
+    let starts = lines
+        .iter()
+        .filter(|line| line["addr.local"] == local.as_str());
+    let of = |start: &Value| -> Vec<Value> {
+        lines
+            .iter()
+            .filter(|line| line["sid"] == start["sid"])
+            .cloned()
+            .collect()
+    };
+    let sessions: Vec<_> = starts.map(of).collect();
+    for (index, line) in sessions.iter().flat_map(|lines| lines.iter().enumerate()) {
+        assert_eq!(line["ei"], index, "a gap before {line}");
+    }
+    sessions
+}
+
+/// Waits until so many sessions have ended.
+pub fn ended(folder: &Path, port: u16, count: usize) -> Vec<Vec<Value>> {
+    patiently(&format!("{count} sessions"), || {
+        let sessions = sessions(&log(folder), port);
+        let has_end = |lines: &&Vec<Value>| lines.last().unwrap()["event"] == "session.end";
+        (sessions.iter().filter(has_end).count() >= count).then_some(sessions)
+    })
+}
+
+/// Written events and lost ones of a family, each as session.end tells them, which has to agree
+/// with the lines before it.
+pub fn totals(lines: &[Value], family: &str) -> (u64, u64) {
+    let end = lines.last().unwrap();
+    let mut written = of_kind(lines, &format!("session.{family}")).len() as u64;
+    if family == "network" {
+        written += of_kind(lines, "session.local_connect").len() as u64;
+    }
+    assert_eq!(end["events"][family], written, "{end}");
+    let lost = of_kind(lines, "session.lost");
+    let of_family = lost.iter().filter(|line| line["family"] == family);
+    let lost = of_family.map(|line| line["count"].as_u64().unwrap()).sum();
+    assert_eq!(end["losses"][family], lost, "{end}");
+    (written, lost)
+}
+
+/// A script that runs so many commands, the shell that runs it included.
+pub fn commands(count: usize) -> String {
+    format!("for ((i = 1; i < {count}; i++)); do /bin/true; done; exit")
+}
+
+/// A script that opens a file so often.
+pub fn opens(count: usize) -> String {
+    format!("for ((i = 0; i < {count}; i++)); do : </etc/hostname; done; exit")
+}
+
+/// Up to when everything is on the disk. Milliseconds since 1970-01-01 UTC.
+pub fn last_seen(folder: &Path) -> i64 {
+    let seen = fs::metadata(folder.join("last_seen")).unwrap();
+    seen.mtime() * 1000 + seen.mtime_nsec() / 1_000_000
+}
+
+/// The time of an event. Milliseconds since 1970-01-01 UTC.
+pub fn milliseconds(time: &str) -> i64 {
+    recorderd::log::instant(time).unwrap()
+}

@@ -1,0 +1,266 @@
+//! A disk that takes no more, or fails, costs nothing that is not told. The log has a file system of its
+//! own for that.
+
+mod common;
+
+use std::fs;
+use std::process::ExitCode;
+
+use common::log::{
+    commands, ended, files, last_seen, log, milliseconds, opens, status, statuses, totals,
+};
+use common::volume::Volume;
+use common::{Folder, Host, ONE, Outcome, of_kind, patiently};
+use serde_json::{Value, json};
+
+fn main() -> ExitCode {
+    let tests: &[common::Test] = &[
+        ("a full disk", a_full_disk),
+        ("more than can be kept", more_than_can_be_kept),
+        ("stopped with a full disk", stopped_with_a_full_disk),
+        (
+            "no space in the middle of a line",
+            no_space_in_the_middle_of_a_line,
+        ),
+        (
+            "a limit in the middle of a line",
+            a_limit_in_the_middle_of_a_line,
+        ),
+        ("a quota", a_quota),
+        ("a disk that fails", a_disk_that_fails),
+    ];
+    let filesystems = fs::read_to_string("/proc/filesystems").unwrap_or_default();
+    common::main_with(tests, |name| {
+        let is_missing = name == "a quota" && !filesystems.contains("btrfs");
+        is_missing.then_some("a kernel with btrfs")
+    })
+}
+
+/// Whether the daemon has said that it can't write the log.
+fn has_failed(host: &Host) -> bool {
+    let failed = |line: &String| line.starts_with("recorderd: the log can't be written");
+    host.daemon.errors().iter().any(failed)
+}
+
+fn on_a_small_disk() -> (Volume, Host) {
+    let folder = Folder::new();
+    let disk = Volume::new(&folder, "mount -t tmpfs -o size=4m tmpfs $log");
+    let daemon = disk.daemon("");
+    (disk, Host::serve(folder, daemon, ""))
+}
+
+/// The log says so while it is, and nothing is missing when it no longer is.
+fn a_full_disk() -> Outcome {
+    let (disk, host) = on_a_small_disk();
+    disk.fill();
+    host.ssh(ONE, &commands(2000));
+    let failed = status(&disk.seen(), "write_failed");
+    assert!(
+        failed["error"].as_str().unwrap().contains("No space left"),
+        "{failed}"
+    );
+    assert!(has_failed(&host));
+    disk.run("rm $log/ballast && mount -o remount,size=64m $log");
+    let lines = ended(&disk.seen(), host.port, 1).remove(0);
+    for family in ["command", "process_exit"] {
+        assert_eq!(totals(&lines, family), (2000, 0), "{family}");
+    }
+    let resumed = status(&disk.seen(), "write_resumed");
+    assert!(failed["time"].as_str() >= resumed["from"].as_str());
+    assert!(resumed["from"].as_str() < resumed["to"].as_str());
+    assert_eq!(resumed["losses"], json!({}));
+    Ok(())
+}
+
+/// What does not fit the memory either is counted, in the session whose it was.
+fn more_than_can_be_kept() -> Outcome {
+    const COUNT: usize = 60_000;
+    let (disk, host) = on_a_small_disk();
+    host.ssh(ONE, &opens(0));
+    let all = |lines: &[Value]| {
+        let (written, lost) = totals(lines, "disk");
+        written + lost
+    };
+    let of_login = all(&ended(&disk.seen(), host.port, 1)[0]);
+    disk.fill();
+    host.ssh(ONE, &opens(COUNT));
+    status(&disk.seen(), "write_failed");
+    disk.run("rm $log/ballast && mount -o remount,size=128m $log");
+    let lines = ended(&disk.seen(), host.port, 2).remove(1);
+    assert_eq!(all(&lines), of_login + COUNT as u64);
+    let lost = of_kind(&lines, "session.lost");
+    let unwritten: Vec<_> = lost
+        .iter()
+        .filter(|line| line["cause"] == "write_failed")
+        .collect();
+    assert!(!unwritten.is_empty(), "all has fitted the memory");
+    let end = lines.last().unwrap();
+    for line in unwritten {
+        assert!(
+            end["session_start"].as_str() <= line["from"].as_str(),
+            "{line}"
+        );
+        assert!(line["from"].as_str() <= line["to"].as_str(), "{line}");
+        assert!(
+            line["to"].as_str() <= end["session_stop"].as_str(),
+            "{line}"
+        );
+    }
+    Ok(())
+}
+
+/// How many lines were given up is told where space is kept aside, and again at the next start.
+fn stopped_with_a_full_disk() -> Outcome {
+    let (disk, mut host) = on_a_small_disk();
+    disk.fill();
+    host.ssh(ONE, &commands(2000));
+    status(&disk.seen(), "write_failed");
+    let before = log(&disk.seen()).len();
+    assert_eq!(host.daemon.stop(), Some(0));
+    let lines = log(&disk.seen());
+    let stop = lines.last().unwrap();
+    assert_eq!(stop["reason"], "stop");
+    let given_up = stop["lines_given_up"].as_u64().unwrap();
+    // Each command has two lines of its own.
+    let in_log = lines.len() - of_kind(&lines, "recorder.status").len();
+    assert!(
+        in_log as u64 + given_up >= 2 * 2000,
+        "{before} {in_log} {given_up}"
+    );
+    let error = format!("recorderd: {given_up} events could not be written and are lost");
+    assert!(host.daemon.errors().contains(&error));
+    disk.run("rm $log/ballast");
+    host.daemon = disk.daemon("");
+    let start = statuses(&log(&disk.seen()), "start").pop().unwrap();
+    assert_eq!(start["previous"], "unclean");
+    Ok(())
+}
+
+/// A file system that keeps no space aside takes a part of a line before it is full. What is missing
+/// comes when there is space again, and nothing is there twice.
+fn no_space_in_the_middle_of_a_line() -> Outcome {
+    let folder = Folder::new();
+    let mount = "truncate -s 16M $folder/image && mkfs.ext2 -q -F -b 1024 -m 0 $folder/image && \
+                 mount -o loop $folder/image $log";
+    let disk = Volume::new(&folder, mount);
+    let daemon = disk.daemon("");
+    let host = Host::serve(folder, daemon, "");
+    disk.run("for i in 1 2 3; do head -c 300k /dev/zero >$log/ballast$i; done");
+    disk.fill();
+    let mut login = host.login(ONE, &commands(3000));
+    patiently("the failure", || has_failed(&host).then_some(()));
+    for round in 1..=3 {
+        let file = files(&disk.seen()).remove(0);
+        let whole = || fs::read(&file).unwrap();
+        let before = whole().len();
+        disk.run(&format!("rm $log/ballast{round}"));
+        // It takes what there is, and then fails again.
+        patiently("more of the log", || {
+            let text = whole();
+            (text.len() > before + (250 << 10) && text.ends_with(b"\n")).then_some(())
+        });
+    }
+    assert!(login.child.wait()?.success());
+    disk.run("rm $log/ballast");
+    let lines = ended(&disk.seen(), host.port, 1).remove(0);
+    for family in ["command", "process_exit"] {
+        assert_eq!(totals(&lines, family), (3000, 0), "{family}");
+    }
+    let resumed = status(&disk.seen(), "write_resumed");
+    assert_eq!(resumed["losses"], json!({}));
+    Ok(())
+}
+
+/// A quota is like a full disk.
+fn a_quota() -> Outcome {
+    let folder = Folder::new();
+    let mount = "truncate -s 256M $folder/image && mkfs.btrfs -q $folder/image 2>/dev/null && \
+                 mount -o loop $folder/image $log && btrfs quota enable $log && \
+                 btrfs qgroup limit 4M $log";
+    let disk = Volume::new(&folder, mount);
+    let daemon = disk.daemon("");
+    let host = Host::serve(folder, daemon, "");
+    host.ssh(ONE, &commands(5000));
+    patiently("the failure", || has_failed(&host).then_some(()));
+    let errors = host.daemon.errors().join("\n");
+    assert!(errors.contains("Disk quota exceeded"), "{errors}");
+    disk.run("btrfs qgroup limit none $log");
+    let lines = ended(&disk.seen(), host.port, 1).remove(0);
+    for family in ["command", "process_exit"] {
+        assert_eq!(totals(&lines, family), (5000, 0), "{family}");
+    }
+    status(&disk.seen(), "write_resumed");
+    Ok(())
+}
+
+/// The file has whole lines only, also then, and nothing is missing or twice in it after that.
+fn a_limit_in_the_middle_of_a_line() -> Outcome {
+    let host = Host::start();
+    host.ssh(ONE, "exit");
+    ended(host.folder.path(), host.port, 1);
+    let file = files(host.folder.path()).remove(0);
+    let limit = |bytes: u64| {
+        let limit = libc::rlimit {
+            rlim_cur: bytes,
+            rlim_max: libc::RLIM_INFINITY,
+        };
+        let pid = host.daemon.child.id() as i32;
+        // SAFETY: reads the structure; our own child.
+        let done = unsafe { libc::prlimit(pid, libc::RLIMIT_FSIZE, &limit, std::ptr::null_mut()) };
+        assert_eq!(done, 0);
+    };
+    let mut bytes = fs::metadata(&file).unwrap().len();
+    for round in 1..=5 {
+        // Somewhere in a line.
+        bytes += 100_001 * round;
+        limit(bytes);
+        host.ssh(ONE, &commands(200 * round as usize));
+        patiently("the failure", || {
+            let errors = host.daemon.errors();
+            let failed = |line: &&String| line.starts_with("recorderd: the log can't be written");
+            (errors.iter().filter(failed).count() as u64 >= round).then_some(())
+        });
+        let text = fs::read(&file).unwrap();
+        assert!(text.len() as u64 <= bytes && text.ends_with(b"\n"));
+        limit(libc::RLIM_INFINITY);
+        let sessions = ended(host.folder.path(), host.port, 1 + round as usize);
+        let lines = sessions.last().unwrap();
+        assert_eq!(totals(lines, "command"), (200 * round, 0));
+        bytes = fs::metadata(&file).unwrap().len();
+    }
+    Ok(())
+}
+
+/// A file system that becomes read-only because of an error, until it is repaired.
+fn a_disk_that_fails() -> Outcome {
+    let folder = Folder::new();
+    let mount = "truncate -s 64M $folder/image && mkfs.ext4 -q -F $folder/image && \
+                 mount -o loop,errors=remount-ro $folder/image $log";
+    let disk = Volume::new(&folder, mount);
+    let daemon = disk.daemon("fsync: per-event");
+    let host = Host::serve(folder, daemon, "");
+    host.ssh(ONE, &commands(100));
+    let first = ended(&disk.seen(), host.port, 1).remove(0);
+    // What is in the file is on the disk a moment later.
+    let stop = milliseconds(first.last().unwrap()["session_stop"].as_str().unwrap());
+    patiently("the heartbeat", || {
+        (last_seen(&disk.seen()) > stop).then_some(())
+    });
+    disk.run(
+        "device=$(awk -v place=$log '$2 == place { print $1 }' /proc/mounts); \
+         echo 1 >/sys/fs/ext4/${device##*/}/trigger_fs_error",
+    );
+    host.ssh(ONE, &commands(200));
+    patiently("the failure", || has_failed(&host).then_some(()));
+    // It covers the old one: without either, the log would go on below them.
+    disk.run(
+        "cp $folder/image $folder/repaired; e2fsck -fy $folder/repaired >$folder/report; \
+         test $? -lt 4 && mount -o loop $folder/repaired $log",
+    );
+    let sessions = ended(&disk.seen(), host.port, 2);
+    for (lines, count) in sessions.iter().zip([100, 200]) {
+        assert_eq!(totals(lines, "command"), (count, 0));
+    }
+    status(&disk.seen(), "write_resumed");
+    Ok(())
+}
