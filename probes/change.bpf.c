@@ -190,8 +190,7 @@ __noinline int change_send(__u64 session, __u64 number, long result)
 	return 0;
 }
 
-SEC("tracepoint/syscalls/sys_exit_unlinkat")
-int disk_change(struct syscall_exit *context)
+SYSCALL_EXIT(disk_change)
 {
 	struct process *process = recorded_user();
 

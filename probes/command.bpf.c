@@ -318,8 +318,7 @@ int argument_append(__u32 index, __u64 argv, __u32 number)
 #define X86_EXECVEAT 322
 #define ARM64_EXECVEAT 281
 
-SEC("tracepoint/syscalls/sys_exit_execve")
-int command_failed(struct syscall_exit *context)
+SYSCALL_EXIT(command_failed)
 {
 	int path = context->number == X86_EXECVEAT || context->number == ARM64_EXECVEAT;
 	struct task_struct *task = (void *)bpf_get_current_task();

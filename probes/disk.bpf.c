@@ -109,8 +109,7 @@ __noinline int open_send(__u64 session, __s32 number, long result, int identity)
 	return 0;
 }
 
-SEC("tracepoint/syscalls/sys_exit_openat")
-int disk_open(struct syscall_exit *context)
+SYSCALL_EXIT(disk_open)
 {
 	struct task_struct *task = (void *)bpf_get_current_task();
 	struct process *process = recorded_process();

@@ -43,8 +43,7 @@ __noinline int map_send(__u64 session, long result)
 	return 0;
 }
 
-SEC("tracepoint/syscalls/sys_exit_mmap")
-int disk_map(struct syscall_exit *context)
+SYSCALL_EXIT(disk_map)
 {
 	struct process *process;
 

@@ -169,8 +169,7 @@ static __always_inline void local_send(struct process *process, struct sock *sk,
 	record_send(slot, &network_ring, FAMILY_NETWORK, 0);
 }
 
-SEC("tracepoint/syscalls/sys_exit_connect")
-int network_connect(struct syscall_exit *context)
+SYSCALL_EXIT(network_connect)
 {
 	struct process *process = recorded_user();
 	struct file *file;
@@ -193,8 +192,7 @@ int network_connect(struct syscall_exit *context)
 	return 0;
 }
 
-SEC("tracepoint/syscalls/sys_exit_accept4")
-int network_accept(struct syscall_exit *context)
+SYSCALL_EXIT(network_accept)
 {
 	struct process *process = recorded_user();
 	struct file *file;

@@ -287,8 +287,7 @@ static __noinline int fill_namespace(struct slot *slot)
 	return 0;
 }
 
-SEC("tracepoint/syscalls/sys_exit_setuid")
-int privilege_act(struct syscall_exit *context)
+SYSCALL_EXIT(privilege_act)
 {
 	struct task_struct *task = (void *)bpf_get_current_task();
 	__u32 pid = bpf_get_current_pid_tgid() >> 32;

@@ -32,6 +32,27 @@ static __always_inline long syscall_number(void)
 	return BPF_CORE_READ(x86, orig_ax);
 }
 
+/*
+ * A program at the end of system calls, in two forms: for the tracepoints that all of them pass,
+ * and for the functions of the single calls (fexit), where those can be hooked. What follows is its
+ * body.
+ */
+#define SYSCALL_EXIT(program)                                                                      \
+	static int program##_body(struct syscall_exit *context);                                   \
+	SEC("tracepoint/syscalls") int program(struct syscall_exit *context)                       \
+	{                                                                                          \
+		return program##_body(context);                                                    \
+	}                                                                                          \
+	SEC("fexit/syscall") int program##_fexit(__u64 *context)                                   \
+	{                                                                                          \
+		struct syscall_exit exit = {                                                       \
+		    .number = syscall_number(),                                                    \
+		    .result = context[1],                                                          \
+		};                                                                                 \
+		return program##_body(&exit);                                                      \
+	}                                                                                          \
+	static __noinline int program##_body(struct syscall_exit *context)
+
 /* `index` from 0 to 5. */
 __noinline unsigned long syscall_argument(__u32 index)
 {

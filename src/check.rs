@@ -120,12 +120,12 @@ impl Report {
         }
         for coverage in &self.coverage {
             let family = coverage.family.name();
-            let Some((plan, attached)) = &coverage.taken else {
+            let Some((kind, attached)) = &coverage.taken else {
                 let fault = coverage.fault().unwrap_or_default();
                 writeln!(out, "\n{family:<13} not recorded: {fault}")?;
                 continue;
             };
-            writeln!(out, "\n{family:<13} recorded; plan: {}", plan.kind)?;
+            writeln!(out, "\n{family:<13} recorded; plan: {kind}")?;
             for program in attached.programs() {
                 writeln!(out, "  {program:<17} {}", attached.places_of(program))?;
             }
@@ -135,14 +135,12 @@ impl Report {
             for (program, reason) in &coverage.untried {
                 writeln!(out, "  {program} was not tried: {reason}")?;
             }
-            if !plan.unseen.is_empty() {
-                writeln!(out, "  not seen: {}", plan.unseen.join("; "))?;
+            let unseen: Vec<_> = coverage.unseen().collect();
+            if !unseen.is_empty() {
+                writeln!(out, "  not seen: {}", unseen.join("; "))?;
             }
             for (kind, reason) in &coverage.refused {
-                writeln!(
-                    out,
-                    "  better with the plan {kind}, which does not work: {reason}"
-                )?;
+                writeln!(out, "  {kind} would be better, but: {reason}")?;
             }
         }
         writeln!(out, "\n{}", self.state.name())?;
@@ -178,8 +176,8 @@ impl Report {
 
 fn describe(object: &mut Object<'_>, coverage: &Coverage) {
     object.boolean("recorded", coverage.taken.is_some());
-    if let Some((plan, attached)) = &coverage.taken {
-        object.string("plan", plan.kind.name().as_bytes());
+    if let Some((kind, attached)) = &coverage.taken {
+        object.string("plan", kind.name().as_bytes());
         object.object("programs", |programs| {
             for program in attached.programs() {
                 programs.object(program, |object| {
@@ -195,7 +193,7 @@ fn describe(object: &mut Object<'_>, coverage: &Coverage) {
             "not_in_this_kernel",
             attached.lacking.iter().copied(),
         );
-        strings(object, "not_seen", plan.unseen.iter().copied());
+        strings(object, "not_seen", coverage.unseen());
         object.object("not_tried", |object| {
             for (program, reason) in &coverage.untried {
                 object.string(program, reason.as_bytes());

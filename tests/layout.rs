@@ -377,6 +377,7 @@ fn constants_are_mirrored() {
     for (name, value) in [
         ("open", disk_operation::OPEN),
         ("create", disk_operation::CREATE),
+        ("unlink", disk_operation::UNLINK),
         ("mkdir", disk_operation::MKDIR),
         ("mknod", disk_operation::MKNOD),
         ("chmod", disk_operation::CHMOD),
@@ -385,6 +386,7 @@ fn constants_are_mirrored() {
         ("setxattr", disk_operation::SETXATTR),
         ("removexattr", disk_operation::REMOVEXATTR),
         ("mount", disk_operation::MOUNT),
+        ("map", disk_operation::MAP),
     ] {
         assert_eq!(DISK_OPERATIONS[usize::from(value)], name);
     }

@@ -20,7 +20,7 @@ const fn key(name: &'static str, default: &'static str, meaning: &'static str) -
 }
 
 /// All keys of the own form, in the order in which they are shown.
-pub const KEYS: [Key; 21] = [
+pub const KEYS: [Key; 22] = [
     key("enabled", "true", "false: nothing is recorded"),
     key(
         "data_dir",
@@ -102,6 +102,11 @@ pub const KEYS: [Key; 21] = [
         "what of it is counted and not written, such as paths: [/proc/*]",
     ),
     key(
+        "plan",
+        "",
+        "fentry or portable; without it the better one that works is taken",
+    ),
+    key(
         "btf_path",
         "",
         "the kernel's types, only for a kernel that does not describe itself",
@@ -161,6 +166,7 @@ pub const GUIDE: Level = Level {
         "record",
         "leave_out",
         "btf_path",
+        "plan",
         "network_silence_seconds",
     ],
     ignored: &[

@@ -14,7 +14,7 @@ use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::probe::plan::Family;
+use crate::probe::plan::{self, Family};
 use crate::record::layout::{DISK_OPERATIONS, PRIVILEGE_OPERATIONS};
 use crate::sink::{Limits, Sync};
 pub use filter::{Filter, Pattern};
@@ -101,6 +101,8 @@ pub struct Config {
     /// Where the kernel's types are described, for a kernel that does not do so itself: an absolute
     /// path.
     pub btf_path: Option<PathBuf>,
+    /// The one way to hook system calls; the best that works when `None`.
+    pub plan: Option<plan::Kind>,
 }
 
 /// Where events go.
@@ -144,6 +146,7 @@ impl Default for Config {
             required: Family::ALL.to_vec(),
             filter: Filter::default(),
             btf_path: None,
+            plan: None,
         }
     }
 }
@@ -329,6 +332,7 @@ impl Reader {
             "except" => self.set(entry, filter::patterns, |reader| {
                 &mut reader.config.filter.except
             }),
+            "plan" => self.set(entry, plan, |reader| &mut reader.config.plan),
             "btf_path" => self.set(
                 entry,
                 |node| path(node).map(Some),
@@ -570,6 +574,18 @@ fn families(node: &Node) -> Result<Vec<Family>, String> {
             .ok_or_else(|| format!("{} is not a family; these are: {known}", item.describe()))
     };
     items.iter().map(family).collect()
+}
+
+/// A way to hook system calls.
+fn plan(node: &Node) -> Result<Option<plan::Kind>, String> {
+    let all = plan::Kind::ALL;
+    let kind = text(node)
+        .ok()
+        .and_then(|text| all.into_iter().find(|kind| kind.name() == text));
+    kind.map(Some).ok_or_else(|| {
+        let known = all.map(plan::Kind::name).join(" or ");
+        format!("{} is not a plan; write {known}", node.describe())
+    })
 }
 
 fn absolute(node: &Node) -> Result<String, String> {

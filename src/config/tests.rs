@@ -56,7 +56,7 @@ fn the_defaults_are_as_they_are_shown() {
         let line = format!("\n{}: {}", key.name, key.default);
         assert!(shown.contains(line.trim_end()), "{line}");
         // An absent value leaves the default in its place, whatever that is.
-        let is_optional = ["nodename", "cluster_name", "btf_path"].contains(&key.name);
+        let is_optional = ["nodename", "cluster_name", "plan", "btf_path"].contains(&key.name);
         assert_eq!(key.default.is_empty(), is_optional, "{}", key.name);
     }
     assert_eq!(config(&defaults::template()), Config::default());
@@ -166,6 +166,17 @@ leave_out:
     let error = &errors("leave_out: {privilege: {operations: [none]}}")[0];
     let begins = "config.yaml:1: operations: none is not an operation; these are: setuid, ";
     assert!(error.starts_with(begins), "{error}");
+}
+
+#[test]
+fn plan_is_one_of_two() {
+    assert_eq!(config("").plan, None);
+    assert_eq!(config("plan: fentry").plan, Some(plan::Kind::Fentry));
+    assert_eq!(config("plan: portable").plan, Some(plan::Kind::Portable));
+    refused(
+        "plan: kprobe",
+        "config.yaml:1: plan: kprobe is not a plan; write fentry or portable",
+    );
 }
 
 #[test]
@@ -330,6 +341,7 @@ log_days: 90
         required: Config::default().required,
         filter: Filter::default(),
         btf_path: None,
+        plan: None,
     };
     assert_eq!(config(text), expected);
 }

@@ -1,21 +1,21 @@
 //! Puts the programs of a plan at their hooks, as far as this kernel has them.
 
-use std::ffi::CString;
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 
 use aya::programs::cgroup_skb::CgroupSkbLink;
+use aya::programs::fexit::FExitLink;
 use aya::programs::tp_btf::BtfTracePointLink;
 use aya::programs::{
-    BtfTracePoint, CgroupAttachMode, CgroupSkb, CgroupSkbAttachType, Iter, Program, ProgramError,
-    ProgramFd, TracePoint,
+    BtfTracePoint, CgroupAttachMode, CgroupSkb, CgroupSkbAttachType, FExit, Iter, Program,
+    ProgramError, ProgramFd, TracePoint,
 };
 use aya::{Btf, BtfError, Ebpf};
 
 use super::filesystem::Filesystem;
 use super::object::{ProbeError, chain};
-use super::plan::{Hook, Place, Plan};
+use super::plan::{Hook, Kind, Place, Plan};
 use super::tracepoint;
 
 /// The program that finds the sessions that are open at the start.
@@ -24,20 +24,27 @@ const FINDER: &str = "session_found";
 /// How often it looks at most. Each time finds the children of what the time before has found.
 const LOOKS: usize = 16;
 
+/// What the kernel puts before the name of a system call for its function.
+#[cfg(target_arch = "x86_64")]
+const FUNCTION: &str = "__x64_sys_";
+#[cfg(target_arch = "aarch64")]
+const FUNCTION: &str = "__arm64_sys_";
+
 /// A plan at work, until it is dropped.
 #[derive(Default)]
 pub struct Attached {
     tracepoints: Vec<BtfTracePointLink>,
     exits: Vec<OwnedFd>,
     egress: Vec<CgroupSkbLink>,
+    functions: Vec<FExitLink>,
     /// The programs and their places.
-    pub places: Vec<(&'static str, &'static str)>,
+    pub places: Vec<(&'static str, String)>,
     /// Places that this kernel lacks, and with them what would be seen there.
     pub lacking: Vec<&'static str>,
     /// How many instructions of each program the verifier has looked at, where the kernel tells:
     /// since 5.16.
     pub instructions: Vec<(&'static str, u32)>,
-    loaded: Vec<(&'static str, ProgramFd)>,
+    loaded: Vec<(&'static str, Vec<ProgramFd>)>,
 }
 
 /// Loads and attaches programs of one object.
@@ -81,18 +88,21 @@ impl<'a> Attacher<'a> {
             .collect()
     }
 
-    /// Attaches every hook of `plan` that this kernel has.
+    /// Attaches every hook of `plan` that this kernel has, in the way of `kind`.
     ///
     /// # Errors
     /// The program that the kernel refused, or the place that it lacks.
-    pub fn attach(&mut self, plan: &Plan) -> Result<Attached, ProbeError> {
+    pub fn attach(&mut self, plan: &Plan, kind: Kind) -> Result<Attached, ProbeError> {
         let mut attached = Attached::default();
         for hook in plan.hooks {
-            let name = hook.program;
+            let name = match (hook.place, kind) {
+                (Place::Exits(_), Kind::Fentry) => format!("{}_fexit", hook.program),
+                _ => hook.program.to_owned(),
+            };
             let program = self
                 .object
-                .program_mut(name)
-                .ok_or_else(|| ProbeError::new(name, "not in the object"))?;
+                .program_mut(&name)
+                .ok_or_else(|| ProbeError::new(&name, "not in the object"))?;
             match (program, hook.place) {
                 (Program::BtfTracePoint(program), Place::Tracepoint(names)) => {
                     attached.tracepoint(hook, program, names, self.btf)?;
@@ -103,14 +113,16 @@ impl<'a> Attacher<'a> {
                 (Program::CgroupSkb(program), Place::Egress) => {
                     attached.egress(hook, program)?;
                 }
+                (Program::FExit(program), Place::Exits(calls)) => {
+                    attached.functions(hook, program, calls, self.btf, &self.tracefs)?;
+                }
                 _ => return Err(ProbeError::new(name, "of another type in the object")),
             }
-            let program = self.object.program(name);
+            let program = self.object.program(&name);
             let information = program.and_then(|program| program.info().ok());
             if let Some(count) = information.and_then(|it| it.verified_instruction_count()) {
-                attached.instructions.push((name, count));
+                attached.instructions.push((hook.program, count));
             }
-            attached.keep(name, self.object.program(name));
         }
         Ok(attached)
     }
@@ -125,9 +137,9 @@ impl Attached {
     }
 
     /// The places of one program.
-    pub fn places_at(&self, program: &str) -> impl Iterator<Item = &'static str> + Clone {
+    pub fn places_at(&self, program: &str) -> impl Iterator<Item = &str> + Clone {
         let places = self.places.iter().filter(move |(name, _)| *name == program);
-        places.map(|(_, place)| *place)
+        places.map(|(_, place)| place.as_str())
     }
 
     /// The same as a list to read.
@@ -143,31 +155,22 @@ impl Attached {
             .map(|(_, count)| *count)
     }
 
-    /// Keeps the program at hand, to ask the kernel how often it was not run.
-    fn keep(&mut self, name: &'static str, program: Option<&Program>) {
-        let is_new = self.loaded.iter().all(|(other, _)| *other != name);
-        let fd = program.and_then(|program| program.fd().ok()?.try_clone().ok());
-        if let (true, Some(fd)) = (is_new, fd) {
-            self.loaded.push((name, fd));
+    /// Keeps a program at hand, to ask the kernel how often it was not run.
+    fn keep(&mut self, name: &'static str, program: Result<&ProgramFd, ProgramError>) {
+        let Some(fd) = program.ok().and_then(|fd| fd.try_clone().ok()) else {
+            return;
+        };
+        match self.loaded.iter_mut().find(|(other, _)| *other == name) {
+            Some((_, fds)) => fds.push(fd),
+            None => self.loaded.push((name, vec![fd])),
         }
     }
 
     /// The programs, and how often the kernel did not run each because it was at work on the same
     /// CPU already. Kernels before 5.12 don't count that.
     pub fn missed(&self) -> impl Iterator<Item = (&'static str, u64)> {
-        self.loaded.iter().map(|(name, fd)| {
-            let path = format!("/proc/self/fdinfo/{}", fd.as_fd().as_raw_fd());
-            let text = std::fs::read_to_string(path).unwrap_or_default();
-            let count = text
-                .lines()
-                .find_map(|line| line.strip_prefix("recursion_misses:"));
-            (
-                *name,
-                count
-                    .and_then(|count| count.trim().parse().ok())
-                    .unwrap_or(0),
-            )
-        })
+        let programs = self.loaded.iter();
+        programs.map(|(name, fds)| (*name, fds.iter().map(missed).sum()))
     }
 
     fn tracepoint(
@@ -187,7 +190,8 @@ impl Attached {
             }
             let id = program.attach().map_err(error)?;
             self.tracepoints.push(program.take_link(id).map_err(error)?);
-            self.places.push((hook.program, name));
+            self.keep(hook.program, program.fd());
+            self.places.push((hook.program, (*name).to_owned()));
             return Ok(());
         }
         self.lack(hook, names[0])
@@ -204,18 +208,19 @@ impl Attached {
             let error = |e: &dyn std::error::Error| refused(hook, call, e);
             match program.load() {
                 Err(ProgramError::AlreadyLoaded) => {}
-                loaded => loaded.map_err(|e| error(&e))?,
+                loaded => {
+                    loaded.map_err(|e| error(&e))?;
+                    self.keep(hook.program, program.fd());
+                }
             }
             let fd = program.fd().map_err(|e| error(&e))?;
-            let path = CString::new(format!("events/syscalls/sys_exit_{call}/id"))
-                .map_err(|e| error(&e))?;
-            match tracepoint::id(tracefs, &path) {
+            match tracepoint::exit_of(call, tracefs) {
                 Err(e) if e.kind() == io::ErrorKind::NotFound => self.lack(hook, call)?,
                 id => {
                     let id = id.map_err(|e| error(&e))?;
                     let link = tracepoint::attach(fd.as_fd(), id).map_err(|e| error(&e))?;
                     self.exits.push(link);
-                    self.places.push((hook.program, call));
+                    self.places.push((hook.program, (*call).to_owned()));
                 }
             }
         }
@@ -228,7 +233,10 @@ impl Attached {
         let cgroups = Filesystem::open(c"cgroup2").map_err(|e| refused(hook, place, &e))?;
         match program.load() {
             Err(ProgramError::AlreadyLoaded) => {}
-            loaded => loaded.map_err(error)?,
+            loaded => {
+                loaded.map_err(error)?;
+                self.keep(hook.program, program.fd());
+            }
         }
         let id = program
             .attach(
@@ -239,7 +247,38 @@ impl Attached {
             )
             .map_err(error)?;
         self.egress.push(program.take_link(id).map_err(error)?);
-        self.places.push((hook.program, place));
+        self.places.push((hook.program, place.to_owned()));
+        Ok(())
+    }
+
+    fn functions(
+        &mut self,
+        hook: &Hook,
+        program: &mut FExit,
+        calls: &[&'static str],
+        btf: &Btf,
+        tracefs: &Filesystem,
+    ) -> Result<(), ProbeError> {
+        for call in calls {
+            let function = format!("{FUNCTION}{call}");
+            let error = |e: ProgramError| refused(hook, &function, &e);
+            // Each function has its own instance of the program.
+            let _ = program.unload();
+            match program.load(&function, btf) {
+                // That the kernel has the call, and not by this name, must not make us blind to it.
+                Err(ProgramError::Btf(BtfError::UnknownBtfTypeName { .. }))
+                    if tracepoint::exit_of(call, tracefs).is_err() =>
+                {
+                    self.lack(hook, call)?;
+                    continue;
+                }
+                loaded => loaded.map_err(error)?,
+            }
+            let id = program.attach().map_err(error)?;
+            self.functions.push(program.take_link(id).map_err(error)?);
+            self.keep(hook.program, program.fd());
+            self.places.push((hook.program, function));
+        }
         Ok(())
     }
 
@@ -254,6 +293,15 @@ impl Attached {
         self.lacking.push(place);
         Ok(())
     }
+}
+
+fn missed(fd: &ProgramFd) -> u64 {
+    let path = format!("/proc/self/fdinfo/{}", fd.as_fd().as_raw_fd());
+    let text = std::fs::read_to_string(path).unwrap_or_default();
+    let mut lines = text.lines();
+    let count = lines.find_map(|line| line.strip_prefix("recursion_misses:"));
+    let count = count.and_then(|count| count.trim().parse().ok());
+    count.unwrap_or(0)
 }
 
 fn refused(hook: &Hook, place: &str, error: &dyn std::error::Error) -> ProbeError {

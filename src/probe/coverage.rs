@@ -9,37 +9,49 @@ pub struct Coverage {
     /// Which.
     pub family: Family,
     /// The plan at work; none where none works here.
-    pub taken: Option<(Plan, Attached)>,
-    /// Plans that would have come first, and why they do not work here.
+    pub taken: Option<(Kind, Attached)>,
+    /// Kinds that would have come first, and why they do not work here.
     pub refused: Vec<(Kind, String)>,
     /// Programs at work that can't be tried here, and why.
     pub untried: Vec<(&'static str, String)>,
-    /// Plans that are left to be tried, the best last.
-    left: Vec<Plan>,
+    plan: &'static Plan,
+    /// Kinds that are left to be tried, the best last.
+    left: Vec<Kind>,
 }
 
 impl Coverage {
-    /// Nothing yet; `plans` are to be tried in this order.
-    pub fn new(family: Family, plans: &[Plan]) -> Self {
-        let of_family = plans.iter().filter(|plan| plan.family == family);
+    /// Nothing yet. Only `kind` is to be tried, if there is one.
+    pub fn new(plan: &'static Plan, kind: Option<Kind>) -> Self {
+        let kinds = plan.kinds();
+        let of_kind = |it: &&Kind| kinds.len() == 1 || kind.is_none_or(|kind| **it == kind);
         Self {
-            family,
+            family: plan.family,
             taken: None,
             refused: Vec::new(),
             untried: Vec::new(),
-            left: of_family.rev().copied().collect(),
+            plan,
+            left: kinds.iter().filter(of_kind).rev().copied().collect(),
         }
+    }
+
+    /// What happens on the host, belongs to the family, and is not seen.
+    pub fn unseen(&self) -> impl Iterator<Item = &'static str> + Clone {
+        let taken = self
+            .taken
+            .as_ref()
+            .map_or(&[][..], |(kind, _)| kind.unseen());
+        self.plan.unseen.iter().chain(taken).copied()
     }
 
     /// Tries what is left until one works; tells whether one does.
     pub fn take(&mut self, attacher: &mut Attacher<'_>) -> bool {
-        while let Some(plan) = self.left.pop() {
-            match attacher.attach(&plan) {
+        while let Some(kind) = self.left.pop() {
+            match attacher.attach(self.plan, kind) {
                 Ok(attached) => {
-                    self.taken = Some((plan, attached));
+                    self.taken = Some((kind, attached));
                     return true;
                 }
-                Err(error) => self.refused.push((plan.kind, error.to_string())),
+                Err(error) => self.refused.push((kind, error.to_string())),
             }
         }
         false
@@ -48,7 +60,7 @@ impl Coverage {
     /// Takes notice of the self-test: a plan with a silent program does not work. Tells whether it
     /// does.
     pub fn hear(&mut self, verdict: &Verdict) -> bool {
-        let Some((plan, attached)) = &self.taken else {
+        let Some((kind, attached)) = &self.taken else {
             return true;
         };
         let at_work = |name: &str| attached.places.iter().any(|(program, _)| *program == name);
@@ -62,7 +74,7 @@ impl Coverage {
         for name in silent {
             reason.push_str(&format!(" {name} (at {})", attached.places_of(name)));
         }
-        self.refused.push((plan.kind, reason));
+        self.refused.push((*kind, reason));
         self.taken = None;
         false
     }

@@ -12,7 +12,7 @@ use aya::{Btf, Ebpf, EbpfLoader, Endianness};
 use super::attach::Attacher;
 use super::coverage::Coverage;
 use super::filter;
-use super::plan::{Family, PLANS, Plan};
+use super::plan::{Family, Kind, PLANS};
 use super::requests::Requests;
 use super::ring::{Ring, page_size};
 use super::selftest::selftest;
@@ -66,8 +66,8 @@ pub struct Settings<'a> {
     pub silence: Duration,
     /// Where the kernel's types are described.
     pub btf: &'a Path,
-    /// Those that may be taken.
-    pub plans: &'a [Plan],
+    /// The one kind of plan to take.
+    pub plan: Option<Kind>,
     /// What is left out.
     pub filter: &'a Filter,
 }
@@ -84,7 +84,7 @@ impl<'a> Settings<'a> {
             environment: &config.environment,
             silence: config.network_silence,
             btf,
-            plans: PLANS,
+            plan: config.plan,
             filter: &config.filter,
         }
     }
@@ -217,7 +217,7 @@ impl Probes {
         };
         let mut rules: Array<_, Rules> = array_of(&mut object, "rules")?;
         let mut attacher = Attacher::new(&mut object, &btf)?;
-        probes.cover(settings.plans, &mut attacher)?;
+        probes.cover(settings.plan, &mut attacher)?;
         probes.finders = attacher.finders();
         // The self-test is over, of which nothing is left out.
         rules
@@ -263,14 +263,13 @@ impl Probes {
         self.users.get(&uid, 0).unwrap_or(self.families_left_out)
     }
 
-    fn cover(&mut self, plans: &[Plan], attacher: &mut Attacher<'_>) -> Result<(), ProbeError> {
-        for family in Family::ALL {
-            let mut coverage = Coverage::new(family, plans);
-            coverage.take(attacher);
-            let fault = coverage.fault().filter(|_| family == Family::Session);
+    fn cover(&mut self, kind: Option<Kind>, attacher: &mut Attacher<'_>) -> Result<(), ProbeError> {
+        for plan in PLANS {
+            let mut coverage = Coverage::new(plan, kind);
+            let taken = coverage.take(attacher);
             self.coverage.push(coverage);
             // All others would be silent.
-            if fault.is_some() {
+            if plan.family == Family::Session && !taken {
                 return Ok(());
             }
         }

@@ -51,7 +51,7 @@ impl fmt::Display for Family {
 pub enum Place {
     /// A tracepoint with typed arguments, by the names it has had: the first that this kernel has.
     Tracepoint(&'static [&'static str]),
-    /// The exit of each of these system calls.
+    /// The end of each of these system calls.
     Exits(&'static [&'static str]),
     /// What leaves the sockets of all processes, below the root of the hierarchy of cgroups.
     Egress,
@@ -99,18 +99,33 @@ const fn optional(hook: Hook) -> Hook {
     }
 }
 
-/// What the hooks of a plan need of the kernel.
+/// How the ends of system calls are hooked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// Tracepoints: every kernel has them.
+    /// At the function of each call (fexit). It costs no other call anything.
+    Fentry,
+    /// At their tracepoints, which every kernel has. While there is one, every call of every process
+    /// takes the kernel's slow way.
     Portable,
 }
 
 impl Kind {
+    /// Both, the better one first.
+    pub const ALL: [Self; 2] = [Self::Fentry, Self::Portable];
+
     /// As the config has it.
     pub fn name(self) -> &'static str {
         match self {
+            Self::Fentry => "fentry",
             Self::Portable => "portable",
+        }
+    }
+
+    /// What is not seen by it alone.
+    pub fn unseen(self) -> &'static [&'static str] {
+        match self {
+            Self::Fentry => &["calls that a seccomp filter refuses"],
+            Self::Portable => &[],
         }
     }
 }
@@ -121,11 +136,9 @@ impl fmt::Display for Kind {
     }
 }
 
-/// One way to see a family.
+/// How a family is seen.
 #[derive(Clone, Copy, Debug)]
 pub struct Plan {
-    /// What it needs.
-    pub kind: Kind,
     /// What it sees.
     pub family: Family,
     /// All hooks that are needed for it.
@@ -134,11 +147,21 @@ pub struct Plan {
     pub unseen: &'static [&'static str],
 }
 
-/// Every plan; those of a family in the order in which they are tried. An architecture as young as arm64 has no
+impl Plan {
+    /// The kinds that make a difference to it, the better one first.
+    pub fn kinds(&self) -> &'static [Kind] {
+        let is_call = |hook: &Hook| matches!(hook.place, Place::Exits(_));
+        match self.hooks.iter().any(is_call) {
+            true => &Kind::ALL,
+            false => &[Kind::Portable],
+        }
+    }
+}
+
+/// Every plan, in the order of [`Family::ALL`]. An architecture as young as arm64 has no
 /// `open` beside `openat`, so such places are optional.
 pub const PLANS: &[Plan] = &[
     Plan {
-        kind: Kind::Portable,
         family: Family::Session,
         hooks: &[
             tracepoint("session_fork", &["sched_process_fork"]),
@@ -147,7 +170,6 @@ pub const PLANS: &[Plan] = &[
         unseen: &[],
     },
     Plan {
-        kind: Kind::Portable,
         family: Family::Command,
         hooks: &[
             tracepoint("command_exec", &["sched_process_exec"]),
@@ -156,7 +178,6 @@ pub const PLANS: &[Plan] = &[
         unseen: &["failed execs of 32-bit programs"],
     },
     Plan {
-        kind: Kind::Portable,
         family: Family::Disk,
         hooks: &[
             exits("disk_open", &["openat", "openat2"]),
@@ -219,7 +240,6 @@ pub const PLANS: &[Plan] = &[
         ],
     },
     Plan {
-        kind: Kind::Portable,
         family: Family::Network,
         hooks: &[
             tracepoint("network_state", &["inet_sock_set_state"]),
@@ -234,7 +254,6 @@ pub const PLANS: &[Plan] = &[
     },
     Plan {
         family: Family::Privilege,
-        kind: Kind::Portable,
         hooks: &[
             exits(
                 "privilege_act",

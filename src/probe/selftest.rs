@@ -2,23 +2,25 @@
 //! is attached and yet sees nothing is found by it.
 
 use std::fs::File;
-use std::io;
+use std::io::{self, Read};
 use std::net::{Ipv4Addr, TcpListener, TcpStream, UdpSocket};
+use std::os::fd::AsRawFd;
 use std::os::unix::fs::chroot;
 use std::os::unix::net::UnixStream;
 use std::process::{Command, Stdio};
-use std::time::Duration;
+use std::thread;
+use std::time::{Duration, Instant};
 
-use super::object::{ProbeError, Probes};
+use super::object::{ProbeError, Probes, Tables};
 use super::shared::boot_time;
-use crate::record::layout::{AUDIT_UNSET, ProcessEntry, SessionEntry, operation};
+use crate::record::layout::{AUDIT_UNSET, ProcessEntry, SessionEntry, disk_operation, operation};
 use crate::record::{Body, decode};
 
 /// The key of the session: above all audit session ids.
 const KEY: u64 = 1 << 32;
 
 /// How long a connection to ourselves may take.
-const PATIENCE: Duration = Duration::from_millis(100);
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// There is no such file, and none can be made there.
 const NOTHING: &str = "/proc/self/recorderd-nothing";
@@ -41,16 +43,20 @@ const ACTS: &[Act] = &[
         perform: || refused(Command::new(NOTHING).status()),
         shows: |body| matches!(body, Body::Command(command) if command.fixed.return_code < 0),
     },
-    // Of the program that was run.
-    Act {
-        program: "session_exit",
-        perform: || Ok(()),
-        shows: |body| matches!(body, Body::ProcessExit(_)),
-    },
     Act {
         program: "disk_open",
         perform: || refused(File::open(NOTHING)),
-        shows: |body| matches!(body, Body::Disk(_)),
+        shows: |body| matches!(body, Body::Disk(it) if it.fixed.operation == disk_operation::OPEN),
+    },
+    Act {
+        program: "disk_change",
+        perform: || refused(std::fs::remove_file(NOTHING)),
+        shows: |body| matches!(body, Body::Disk(it) if it.fixed.operation == disk_operation::UNLINK),
+    },
+    Act {
+        program: "disk_map",
+        perform: map,
+        shows: |body| matches!(body, Body::Disk(it) if it.fixed.operation == disk_operation::MAP),
     },
     Act {
         program: "network_state",
@@ -79,8 +85,8 @@ const ACTS: &[Act] = &[
     },
 ];
 
-/// It shows by who does the act of another.
-const FORK: &str = "session_fork";
+/// Not by a record, but by the kernel's table of processes these show that they see.
+const LIFE: [&str; 2] = ["session_fork", "session_exit"];
 
 /// What was found of each program that has an act.
 pub struct Verdict {
@@ -105,6 +111,7 @@ pub fn selftest(probes: &mut Probes) -> Result<Verdict, ProbeError> {
     };
     let losses = probes.shared.losses();
     enter(probes, pid).map_err(|e| ProbeError::new("self-test", e))?;
+    live(&mut probes.tables, &mut verdict.heard).map_err(|e| ProbeError::new("self-test", e))?;
     for act in ACTS {
         if let Err(error) = (act.perform)() {
             verdict.untried.push((act.program, error.to_string()));
@@ -126,15 +133,12 @@ pub fn selftest(probes: &mut Probes) -> Result<Verdict, ProbeError> {
                 // It may be gone, where the self-test is not the first.
                 let _ = tables.sends.remove(&send.key);
             }
-            if record.head.pid != pid {
-                heard.push(FORK);
-            }
             let shown = ACTS.iter().filter(|act| (act.shows)(&record.body));
             heard.extend(shown.map(|act| act.program));
         });
         ring.release(None);
     }
-    for program in ACTS.iter().map(|act| act.program).chain([FORK]) {
+    for program in ACTS.iter().map(|act| act.program).chain(LIFE) {
         let untried = |(name, _): &(&str, String)| *name == program;
         if verdict.heard.contains(&program) || verdict.untried.iter().any(untried) {
             continue;
@@ -167,6 +171,44 @@ fn enter(probes: &mut Probes, pid: u32) -> Result<(), aya::maps::MapError> {
     probes.tables.processes.insert(pid, process, 0)
 }
 
+/// A process that comes and goes.
+fn live(tables: &mut Tables, heard: &mut Vec<&'static str>) -> io::Result<()> {
+    let (mut wait, go) = io::pipe()?;
+    // SAFETY: the child calls nothing but read(2) and _exit(2).
+    let pid = unsafe { libc::fork() };
+    match pid {
+        -1 => return Err(io::Error::last_os_error()),
+        0 => {
+            drop(go);
+            let _ = wait.read(&mut [0]);
+            // SAFETY: ends the child, with nothing of ours to be done in it.
+            unsafe { libc::_exit(0) }
+        }
+        _ => {}
+    }
+    let key = pid as u32;
+    let [fork, exit] = LIFE;
+    if tables.processes.get(&key, 0).is_ok() {
+        heard.push(fork);
+    } else {
+        let process = ProcessEntry {
+            session: KEY,
+            ..ProcessEntry::default()
+        };
+        let inserted = tables.processes.insert(key, process, 0);
+        inserted.map_err(io::Error::other)?;
+    }
+    drop(go);
+    // SAFETY: waits for our own child, and wants to know nothing of it.
+    unsafe { libc::waitpid(pid, std::ptr::null_mut(), 0) };
+    if tables.processes.get(&key, 0).is_err() {
+        heard.push(exit);
+    } else {
+        tables.processes.remove(&key).map_err(io::Error::other)?;
+    }
+    Ok(())
+}
+
 /// Ourselves, as the one program that is sure to be there.
 fn run() -> io::Result<()> {
     let mut command = Command::new("/proc/self/exe");
@@ -184,6 +226,26 @@ fn refused<T>(result: io::Result<T>) -> io::Result<()> {
     }
 }
 
+/// Of length 0, which the kernel refuses.
+fn map() -> io::Result<()> {
+    let file = File::open("/proc/self/status")?;
+    // SAFETY: with any length, a new mapping where the kernel has room touches no other.
+    let address = unsafe {
+        libc::mmap(
+            std::ptr::null_mut(),
+            0,
+            libc::PROT_EXEC,
+            libc::MAP_PRIVATE,
+            file.as_raw_fd(),
+            0,
+        )
+    };
+    match address {
+        libc::MAP_FAILED => Ok(()),
+        _ => Err(io::Error::other("a mapping of no length was made")),
+    }
+}
+
 fn listen() -> io::Result<TcpListener> {
     TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
 }
@@ -192,10 +254,38 @@ fn accept() -> io::Result<()> {
     let listener = listen()?;
     let _client = TcpStream::connect_timeout(&listener.local_addr()?, PATIENCE)?;
     listener.set_nonblocking(true)?;
-    listener.accept().map(drop)
+    // The last step of the handshake may be under way yet.
+    let ends = Instant::now() + PATIENCE;
+    loop {
+        match listener.accept() {
+            Err(e) if e.kind() == io::ErrorKind::WouldBlock && Instant::now() < ends => {
+                thread::sleep(Duration::from_millis(1));
+            }
+            accepted => return accepted.map(drop),
+        }
+    }
 }
 
 fn send() -> io::Result<()> {
     let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?;
     socket.send_to(&[], socket.local_addr()?).map(drop)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::plan::PLANS;
+    use super::{ACTS, LIFE};
+
+    #[test]
+    fn every_program_that_a_kernel_must_have_is_tried() {
+        let hooks = PLANS.iter().flat_map(|plan| plan.hooks);
+        for hook in hooks.filter(|hook| !hook.optional) {
+            let acts = ACTS.iter().map(|act| act.program);
+            assert!(
+                acts.chain(LIFE).any(|name| name == hook.program),
+                "{}",
+                hook.program
+            );
+        }
+    }
 }

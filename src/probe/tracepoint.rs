@@ -1,7 +1,7 @@
 //! Attaches a program to a tracepoint by a perf event: works on every kernel, and needs no
 //! mounted tracefs.
 
-use std::ffi::CStr;
+use std::ffi::CString;
 use std::io::{self, Read};
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 
@@ -29,13 +29,14 @@ struct PerfEventAttributes {
     breakpoint_address: u64,
 }
 
-/// The id of a tracepoint, given as the path of its id file: `events/syscalls/NAME/id`.
+/// The id of the tracepoint at the end of a system call.
 ///
 /// # Errors
 /// Not found where the kernel has no such tracepoint.
-pub fn id(tracefs: &Filesystem, path: &CStr) -> io::Result<u64> {
+pub fn exit_of(call: &str, tracefs: &Filesystem) -> io::Result<u64> {
+    let path = CString::new(format!("events/syscalls/sys_exit_{call}/id"))?;
     let mut text = String::new();
-    tracefs.file(path)?.read_to_string(&mut text)?;
+    tracefs.file(&path)?.read_to_string(&mut text)?;
     text.trim().parse().map_err(io::Error::other)
 }
 

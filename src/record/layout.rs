@@ -479,11 +479,12 @@ pub mod operation {
     pub const ACCEPT: u32 = 3;
 }
 
-/// `enum disk_operation`, by those that differ in what is told of them.
+/// `enum disk_operation`, those that are asked for by name.
 pub mod disk_operation {
     #![allow(missing_docs)]
     pub const OPEN: u16 = 0;
     pub const CREATE: u16 = 1;
+    pub const UNLINK: u16 = 2;
     pub const MKDIR: u16 = 6;
     pub const MKNOD: u16 = 8;
     pub const CHMOD: u16 = 9;
@@ -492,6 +493,7 @@ pub mod disk_operation {
     pub const SETXATTR: u16 = 12;
     pub const REMOVEXATTR: u16 = 13;
     pub const MOUNT: u16 = 14;
+    pub const MAP: u16 = 16;
 }
 
 /// `enum send_mark`.
