@@ -254,7 +254,9 @@ impl Recorder {
         if given_up > 0 {
             crate::report!("recorderd: {given_up} events could not be written and are lost");
         }
-        self.sink.close();
+        if let Err(error) = self.sink.close() {
+            crate::report!("recorderd: the log can't be brought to the disk: {error}");
+        }
     }
 }
 

@@ -199,12 +199,9 @@ impl LogFile {
         Ok(())
     }
 
-    /// Waits until all lines are on the disk.
-    ///
-    /// # Errors
-    /// What the operating system says.
-    pub fn sync(&self) -> io::Result<()> {
-        self.file.sync_data()
+    /// The file itself.
+    pub fn file(&self) -> &File {
+        &self.file
     }
 
     /// Gives back the space behind the end.

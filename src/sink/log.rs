@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use super::Notice;
+use super::disk::Disk;
 use super::file::{Found, LogFile, piece};
 use crate::event::date;
 use crate::log::instant;
@@ -38,6 +39,7 @@ pub struct Log {
     /// Keeps others that write here apart from one another.
     lock: File,
     file: LogFile,
+    disk: Disk,
     /// The name of the file, as a time: seconds since 1970-01-01 UTC.
     name: u64,
     notices: Vec<Notice>,
@@ -77,6 +79,7 @@ impl Log {
                 limits,
                 lock,
                 file,
+                disk: Disk::new(),
                 name,
                 notices,
                 stuck: false,
@@ -180,7 +183,7 @@ impl Log {
         self.name = name;
         notice_cut(&mut self.notices, cut);
         old.release();
-        if let Err(error) = old.sync() {
+        if let Err(error) = self.disk.begin(old.file()) {
             self.notices.push(Notice {
                 error: Some(error.to_string()),
                 ..Notice::of("sync_failed")
@@ -236,17 +239,27 @@ impl Log {
         self.renew(self.name)
     }
 
-    /// Waits until all lines are on the disk.
+    /// Begins to bring all lines to the disk, unless some are on their way.
+    pub fn synchronize(&mut self) -> Option<io::Result<()>> {
+        self.disk
+            .is_idle()
+            .then(|| self.disk.begin(self.file.file()))
+    }
+
+    /// What became of lines that were on their way to the disk.
+    pub fn synchronized(&mut self) -> Option<io::Result<()>> {
+        self.disk.done()
+    }
+
+    /// Waits until all lines are on the disk, and gives back the space that is kept aside.
     ///
     /// # Errors
     /// What the operating system says.
-    pub fn sync(&self) -> io::Result<()> {
-        self.file.sync()
-    }
-
-    /// Gives back the space that is kept aside.
-    pub fn release(&mut self) {
+    pub fn close(&mut self) -> io::Result<()> {
+        let before: io::Result<()> = self.disk.wait().collect();
+        let last = self.file.file().sync_data();
         self.file.release();
+        before.and(last)
     }
 }
 

@@ -1,5 +1,6 @@
 //! Where events go, and what waits to go there.
 
+mod disk;
 mod file;
 mod heartbeat;
 mod log;
@@ -218,7 +219,7 @@ impl Sink {
                 }
             }
         }
-        if self.sync == Sync::PerEvent {
+        if self.sync == Sync::PerEvent && self.dirty.is_some() {
             self.synchronize();
         }
         taken
@@ -253,6 +254,7 @@ impl Sink {
         if !self.kept.is_empty() {
             self.write(&[], now);
         }
+        self.synchronized();
         let is_due = |since: u64| match self.sync {
             Sync::PerEvent => true,
             Sync::Interval => now.boot >= since + INTERVAL,
@@ -261,15 +263,33 @@ impl Sink {
         if self.dirty.is_some_and(is_due) {
             self.synchronize();
         }
-        !self.kept.is_empty() || (self.dirty.is_some() && self.sync == Sync::Interval)
+        !self.kept.is_empty() || (self.dirty.is_some() && self.sync != Sync::SessionEnd)
     }
 
+    /// Begins to bring to the disk what is written, unless something is on its way.
     fn synchronize(&mut self) {
-        let result = match &self.place {
-            Place::Log(log) => log.sync(),
-            Place::Stdout(_) => Ok(()),
+        let begun = match &mut self.place {
+            Place::Log(log) => log.synchronize(),
+            Place::Stdout(_) => Some(Ok(())),
         };
-        self.dirty = None;
+        if let Some(result) = begun {
+            self.dirty = None;
+            if result.is_err() {
+                self.note(result);
+            }
+        }
+    }
+
+    /// Takes note of what has come to the disk, or not.
+    fn synchronized(&mut self) {
+        while let Place::Log(log) = &mut self.place
+            && let Some(result) = log.synchronized()
+        {
+            self.note(result);
+        }
+    }
+
+    fn note(&mut self, result: io::Result<()>) {
         let failed = result.is_err();
         if let (Err(error), false) = (result, self.sync_failed) {
             self.notices.push(Notice {
@@ -307,11 +327,14 @@ impl Sink {
         self.kept.clear();
     }
 
-    /// Brings all lines to the disk, and gives back the space that is kept aside.
-    pub fn close(&mut self) {
-        self.synchronize();
-        if let Place::Log(log) = &mut self.place {
-            log.release();
+    /// Waits until all lines are on the disk, and gives back the space that is kept aside.
+    ///
+    /// # Errors
+    /// What the operating system says.
+    pub fn close(&mut self) -> io::Result<()> {
+        match &mut self.place {
+            Place::Log(log) => log.close(),
+            Place::Stdout(_) => Ok(()),
         }
     }
 }

@@ -233,7 +233,7 @@ fn two_writers_do_not_disturb_one_another() {
         write(&mut one, &format!("one {index}\n"), FIRST_DAY);
         write(&mut two, &format!("two {index}\n"), FIRST_DAY);
     }
-    one.release();
+    one.close().unwrap();
     drop(one);
     write(&mut two, "two 100\n", FIRST_DAY);
     let mut lines: Vec<_> = data.lines().lines().map(str::to_owned).collect();
