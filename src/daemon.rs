@@ -17,6 +17,9 @@ const IDLE: Duration = Duration::from_secs(5);
 /// How long what waits for its time may wait longer.
 const LATER: Duration = Duration::from_millis(250);
 
+/// How long an output whose reader is slow is waited for at the end.
+const LAST: Duration = Duration::from_secs(5);
+
 /// What the loop heard of.
 pub enum Signal {
     /// SIGTERM or SIGINT, by number.
@@ -116,7 +119,7 @@ pub fn run(mut recorder: Recorder, waiter: &Waiter, manager: &mut Manager) {
         next = recorder.round(woken);
     }
     manager.stopping();
-    recorder.finish();
+    recorder.finish(LAST);
 }
 
 fn add(epoll: &OwnedFd, descriptor: RawFd, events: u32) -> io::Result<()> {

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use recorderd::check::{self, State};
-use recorderd::config::{Config, Output, defaults};
+use recorderd::config::{Config, defaults};
 use recorderd::daemon::{self, Waiter};
 use recorderd::event::{Clock, Host, HostNames, Ids, SCHEMA, Writer};
 use recorderd::manager::Manager;
@@ -14,7 +14,7 @@ use recorderd::probe::{Probes, Settings, preflight};
 use recorderd::read::Fault;
 use recorderd::recorder::Recorder;
 use recorderd::session::{Cgroups, Table};
-use recorderd::sink::{Heartbeat, Log, Sink};
+use recorderd::sink::{Heartbeat, Journald, Log, Output, Place, Sink, Stdout, Syslog};
 use recorderd::{host, install, launch, read};
 
 const HELP: &str = "\
@@ -276,7 +276,7 @@ fn record(path: Option<&Path>, command: &[OsString]) -> Result<u8, Failure> {
     let config = match path {
         Some(path) => load(path)?,
         None => Config {
-            output: Output::Stdout,
+            output: vec![Output::Stdout],
             ..Config::default()
         },
     };
@@ -287,7 +287,7 @@ fn record(path: Option<&Path>, command: &[OsString]) -> Result<u8, Failure> {
         None => host::new_id(),
     };
     let (recorder, waiter) = recorder(&config, &btf, &id, Table::new(None))?;
-    let quiet = matches!(config.output, Output::Stdout);
+    let quiet = config.output.contains(&Output::Stdout);
     let status = launch::run(recorder, &waiter, command, quiet).map_err(cannot)?;
     Ok(status as u8)
 }
@@ -299,15 +299,22 @@ fn recorder(
     table: Table,
 ) -> Result<(Recorder, Waiter), Failure> {
     let clock = Clock::new();
-    let sink = match config.output {
-        Output::Stdout => Sink::stdout().map_err(|e| cannot(format!("standard output: {e}")))?,
-        Output::File => {
-            let now = clock.now().real / 1_000_000_000;
-            let log = Log::open(&config.data_dir, id, config.log, now).map_err(cannot)?;
-            Sink::log(log, config.fsync)
-        }
-    };
     let hostname = config.nodename.clone().unwrap_or_else(host::hostname);
+    let now = clock.now().real / 1_000_000_000;
+    let place = |output: &Output| {
+        Ok(match output {
+            Output::File => {
+                Place::File(Log::open(&config.data_dir, id, config.log, now).map_err(cannot)?)
+            }
+            Output::Stdout => {
+                Place::Stdout(Stdout::open().map_err(|e| cannot(format!("standard output: {e}")))?)
+            }
+            Output::Syslog => Place::Syslog(Syslog::new(&config.syslog_socket, &hostname)),
+            Output::Journald => Place::Journald(Journald::new(&config.journald_socket)),
+        })
+    };
+    let places = config.output.iter().map(place);
+    let sink = Sink::new(places.collect::<Result<_, Failure>>()?, config.fsync);
     let host = Host::new(&HostNames {
         cluster: config.cluster_name.as_deref().unwrap_or_default(),
         id,

@@ -1,6 +1,7 @@
 //! From the rings to the sink: one round at a time.
 
 use std::os::fd::RawFd;
+use std::time::Duration;
 
 use aya::maps::{HashMap, MapData};
 
@@ -167,11 +168,12 @@ impl Recorder {
     /// Takes the lines to the sink, and tells of what happened there. Tells whether there is reason
     /// to come back soon.
     fn take_down(&mut self) -> bool {
-        if self.writer.is_full && !self.sink.is_full() {
-            self.writer.is_full = false;
-            self.table.tell_unwritten(&mut self.writer);
-        }
         flush(&mut self.writer, &mut self.sink);
+        if self.sink.has_recovered() {
+            follow(&mut self.writer, &self.sink);
+            self.table.tell_unwritten(&mut self.writer);
+            flush(&mut self.writer, &mut self.sink);
+        }
         let now = self.writer.clock.now();
         let again = self.sink.tick(now, self.writer.has_ended());
         while let Some(notice) = self.sink.notice() {
@@ -224,33 +226,34 @@ impl Recorder {
         self.reconciling
     }
 
-    /// Stops the hooks, and takes what is left in the rings to the sink.
-    pub fn finish(&mut self) {
+    /// Stops the hooks, and takes what is left in the rings to the sink. An output whose reader is
+    /// slow is waited for with `patience`.
+    pub fn finish(&mut self, patience: Duration) {
         self.probes.detach();
         while matches!(self.round(false), Next::Now | Next::Soon) {
-            std::thread::sleep(std::time::Duration::from_millis(2));
+            std::thread::sleep(Duration::from_millis(2));
         }
         let kernel = &mut self.probes.tables;
         self.table.leave_all(boot_time(), kernel, &mut self.writer);
         self.table.tell_unwritten(&mut self.writer);
         self.take_down();
-        self.close();
+        self.close(patience);
     }
 
     /// Ends all sessions, for a recorder that does not outlive them.
-    pub fn end_all(&mut self) {
+    pub fn end_all(&mut self, patience: Duration) {
         let kernel = &mut self.probes.tables;
         self.table.end_all(boot_time(), kernel, &mut self.writer);
         self.take_down();
-        self.close();
+        self.close(patience);
     }
 
-    fn close(&mut self) {
-        self.sink.give_up(self.writer.clock.now());
+    fn close(&mut self, patience: Duration) {
+        self.sink.give_up(self.writer.clock.now(), patience);
         if let (mut parts, Some(state)) = self.split() {
             state.end(&mut parts);
         }
-        let given_up = self.sink.given_up;
+        let given_up = self.sink.given_up();
         if given_up > 0 {
             crate::report!("recorderd: {given_up} events could not be written and are lost");
         }
@@ -273,5 +276,11 @@ fn forget(sessions: &mut HashMap<MapData, u64, SessionEntry>, key: u64) {
 fn flush(writer: &mut Writer, sink: &mut Sink) {
     sink.write(writer.lines(), writer.clock.now());
     writer.clear();
-    writer.is_full |= sink.is_full();
+    follow(writer, sink);
+}
+
+/// What is written next is for the outputs that have room.
+fn follow(writer: &mut Writer, sink: &Sink) {
+    writer.full = sink.full();
+    writer.is_full = sink.is_full();
 }

@@ -101,24 +101,24 @@ impl State {
         let missed = parts.probes.missed();
         let fill = std::mem::take(&mut self.fill);
         let ledger = parts.table.ledger();
-        let status = Status {
-            notice,
-            before,
-            sessions: parts.table.len(),
-            ledger: &ledger,
-            refused: parts.probes.shared.full(),
-            missed: &missed,
-            malformed: parts.table.malformed,
-            written: parts.sink.written,
-            given_up: parts.sink.given_up,
-            fill: std::array::from_fn(|ring| (RINGS[ring], fill[ring])),
-        };
-        parts.writer.status(&status, now);
+        parts.writer.status(
+            &Status {
+                notice,
+                before,
+                sessions: parts.table.len(),
+                ledger: &ledger,
+                refused: parts.probes.shared.full(),
+                missed: &missed,
+                malformed: parts.table.malformed,
+                written: parts.sink.written(),
+                given_up: parts.sink.given_up(),
+                outputs: parts.sink.accounts(),
+                fill: std::array::from_fn(|ring| (RINGS[ring], fill[ring])),
+            },
+            now,
+        );
         let line = parts.writer.lines();
-        match parts.sink.is_failing() {
-            true => parts.sink.write_urgent(line, now),
-            false => parts.sink.write(line, now),
-        }
+        parts.sink.tell(line, now);
         parts.writer.clear();
         self.told_at = now.boot;
         self.lost = lost_of(parts, &ledger, &missed);
@@ -128,7 +128,7 @@ impl State {
     pub fn end(&mut self, parts: &mut Parts<'_>) {
         self.tell(&Notice::of("stop"), None, parts);
         // Else the next one tells since when something is missing.
-        if parts.sink.given_up == 0
+        if parts.sink.given_up() == 0
             && let Some(heartbeat) = &self.heartbeat
             && let Err(error) = heartbeat.end(parts.writer.clock.now().real)
         {
@@ -145,5 +145,13 @@ fn lost_of(parts: &Parts<'_>, ledger: &Ledger, missed: &[(&str, u64)]) -> u64 {
     let (logins, processes) = parts.probes.shared.full();
     let missed = missed.iter().map(|(_, count)| count).sum::<u64>();
     let of_events = ledger.lost_at_all().saturating_add(missed);
-    of_events + logins + processes + parts.table.malformed + parts.sink.given_up
+    of_events
+        + logins
+        + processes
+        + parts.table.malformed
+        + parts
+            .sink
+            .accounts()
+            .map(|account| account.lost)
+            .sum::<u64>()
 }

@@ -4,11 +4,13 @@ mod common;
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
+use std::os::unix::net::UnixDatagram;
 
 use common::golden::{NoKernel, records, writer};
 use recorderd::event::Writer;
 use recorderd::record::layout::Head;
 use recorderd::session::Table;
+use recorderd::sink::{Journald, Place, Sink, Sync, Syslog};
 
 /// The system's allocator; it counts by thread, so that the tests don't count one another's.
 struct Counting;
@@ -110,6 +112,44 @@ fn connections_need_no_allocation() {
 #[test]
 fn privilege_needs_no_allocation() {
     assert_eq!(allocations("privilege.hex", false), 0);
+}
+
+/// Outputs that send each line by itself.
+#[test]
+fn outputs_need_no_allocation() {
+    let folder = common::Folder::new();
+    let [log, journal] = ["log", "journal"].map(|name| folder.path().join(name));
+    let readers = [&log, &journal].map(|path| UnixDatagram::bind(path).unwrap());
+    for reader in &readers {
+        reader.set_nonblocking(true).unwrap();
+    }
+    let places = vec![
+        Place::Syslog(Syslog::new(&log, "web-1")),
+        Place::Journald(Journald::new(&journal)),
+    ];
+    let mut sink = Sink::new(places, Sync::Interval);
+    let (mut table, mut writer) = (Table::default(), writer());
+    for record in records("disk.hex") {
+        table.take(&record, &mut NoKernel, &mut writer);
+    }
+    let mut datagram = vec![0; 1 << 20];
+    let mut bytes = 0;
+    let mut round = |sink: &mut Sink| {
+        for line in writer.lines().split_inclusive(|byte| *byte == b'\n') {
+            sink.write(line, writer.clock.now());
+            sink.tick(writer.clock.now(), false);
+            for reader in &readers {
+                bytes += reader.recv(&mut datagram).unwrap();
+            }
+        }
+    };
+    round(&mut sink);
+    let before = COUNT.get();
+    for _ in 0..100 {
+        round(&mut sink);
+    }
+    assert_eq!(COUNT.get() - before, 0);
+    assert!(bytes > 100 * 2 * writer.lines().len(), "{bytes}");
 }
 
 /// The count counts.

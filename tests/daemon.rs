@@ -153,12 +153,12 @@ fn wrong_command_lines() -> Outcome {
 /// Every error is shown with its line and a remedy, and nothing is begun.
 fn wrong_configs() -> Outcome {
     let folder = Folder::new();
-    let text = "comand_buffer_size: 8\ndisk_buffer_size: 7\noutput: syslog";
+    let text = "comand_buffer_size: 8\ndisk_buffer_size: 7\noutput: rsyslog";
     let path = write_config(folder.path(), text).display().to_string();
     let lines = format!(
         "recorderd: {path}:3: comand_buffer_size: unknown key; did you mean command_buffer_size?\n\
          recorderd: {path}:4: disk_buffer_size: 7 is not a power of two; 8 is the nearest\n\
-         recorderd: {path}:5: output: syslog is not an output; write file or stdout\n"
+         recorderd: {path}:5: output: rsyslog is not an output; these are: file, stdout, syslog, journald\n"
     );
     let missing = format!("{path}.missing");
     let absent = format!(

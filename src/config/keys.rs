@@ -20,7 +20,7 @@ const fn key(name: &'static str, default: &'static str, meaning: &'static str) -
 }
 
 /// All keys of the own form, in the order in which they are shown.
-pub const KEYS: [Key; 22] = [
+pub const KEYS: [Key; 24] = [
     key("enabled", "true", "false: nothing is recorded"),
     key(
         "data_dir",
@@ -59,7 +59,17 @@ pub const KEYS: [Key; 22] = [
     key(
         "output",
         "file",
-        "where events go: file, the log in data_dir; stdout",
+        "where events go, one or a list: file, the log in data_dir; stdout; syslog; journald",
+    ),
+    key(
+        "syslog_socket",
+        "/dev/log",
+        "the socket of the syslog daemon, for output syslog",
+    ),
+    key(
+        "journald_socket",
+        "/run/systemd/journal/socket",
+        "the socket of systemd's journal, for output journald",
     ),
     key(
         "fsync",
@@ -157,6 +167,8 @@ pub const GUIDE: Level = Level {
         "ssh_service",
         "cluster_name",
         "output",
+        "syslog_socket",
+        "journald_socket",
         "fsync",
         "log_file_size",
         "log_total_size",

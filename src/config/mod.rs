@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use crate::probe::plan::{self, Family};
 use crate::record::layout::{DISK_OPERATIONS, PRIVILEGE_OPERATIONS};
-use crate::sink::{Limits, Sync};
+use crate::sink::{Limits, Output, Sync};
 pub use filter::{Filter, Pattern};
 use keys::{
     ENHANCED_RECORDING, GUIDE, GUIDE_MARKS, LEAVE_OUT, LEAVE_OUT_DISK, LEAVE_OUT_PRIVILEGE, Level,
@@ -85,8 +85,12 @@ pub struct Config {
     pub cluster_name: Option<String>,
     /// `server_labels` of every event, in the order of the file.
     pub labels: Vec<(String, String)>,
-    /// Where events go.
-    pub output: Output,
+    /// Where events go: at least one, none twice; default the log.
+    pub output: Vec<Output>,
+    /// The socket of the syslog daemon: an absolute path, default `/dev/log`.
+    pub syslog_socket: PathBuf,
+    /// The socket of the journal: an absolute path, default `/run/systemd/journal/socket`.
+    pub journald_socket: PathBuf,
     /// When a file of the log is full, and how long files are kept; default without limits.
     pub log: Limits,
     /// When lines are brought to the disk; default within a second.
@@ -103,15 +107,6 @@ pub struct Config {
     pub btf_path: Option<PathBuf>,
     /// The one way to hook system calls; the best that works when `None`.
     pub plan: Option<plan::Kind>,
-}
-
-/// Where events go.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Output {
-    /// The log below `data_dir`.
-    File,
-    /// Standard output.
-    Stdout,
 }
 
 /// A config, and what its operator should know about it.
@@ -137,7 +132,9 @@ impl Default for Config {
             nodename: None,
             cluster_name: None,
             labels: Vec::new(),
-            output: Output::File,
+            output: vec![Output::File],
+            syslog_socket: PathBuf::from("/dev/log"),
+            journald_socket: PathBuf::from("/run/systemd/journal/socket"),
             log: Limits::default(),
             fsync: Sync::Interval,
             environment: ["LD_PRELOAD", "LD_LIBRARY_PATH", "LD_AUDIT"]
@@ -338,7 +335,9 @@ impl Reader {
                 |node| path(node).map(Some),
                 |reader| &mut reader.config.btf_path,
             ),
-            "output" => self.set(entry, output, |reader| &mut reader.config.output),
+            "output" => self.set(entry, outputs, |reader| &mut reader.config.output),
+            "syslog_socket" => self.set(entry, path, |reader| &mut reader.config.syslog_socket),
+            "journald_socket" => self.set(entry, path, |reader| &mut reader.config.journald_socket),
             "fsync" => self.set(entry, fsync, |reader| &mut reader.config.fsync),
             "log_file_size" => self.set(entry, size, |reader| &mut reader.config.log.file_size),
             "log_total_size" => self.set(entry, size, |reader| &mut reader.config.log.total_size),
@@ -666,14 +665,32 @@ fn days(node: &Node) -> Result<u64, String> {
         })
 }
 
-fn output(node: &Node) -> Result<Output, String> {
-    match &node.kind {
-        Kind::Scalar { text, .. } if text == "file" => Ok(Output::File),
-        Kind::Scalar { text, .. } if text == "stdout" => Ok(Output::Stdout),
-        _ => {
-            let shown = node.describe();
-            Err(format!("{shown} is not an output; write file or stdout"))
+/// One output, or a list of them.
+fn outputs(node: &Node) -> Result<Vec<Output>, String> {
+    let items = match &node.kind {
+        Kind::Sequence(items) => items,
+        _ => std::slice::from_ref(node),
+    };
+    let known = Output::ALL.map(Output::name).join(", ");
+    let mut outputs = Vec::new();
+    for item in items {
+        let name = match &item.kind {
+            Kind::Scalar { text, .. } => text.as_str(),
+            _ => "",
+        };
+        let found = Output::ALL.into_iter().find(|output| output.name() == name);
+        let shown = item.describe();
+        match found {
+            None => return Err(format!("{shown} is not an output; these are: {known}")),
+            Some(output) if outputs.contains(&output) => {
+                return Err(format!("{shown} is there twice; remove one"));
+            }
+            Some(output) => outputs.push(output),
         }
+    }
+    match outputs.is_empty() {
+        true => Err(format!("there is none in the list; write one of: {known}")),
+        false => Ok(outputs),
     }
 }
 

@@ -291,7 +291,7 @@ output: stdout
             pair("empty", ""),
         ],
         cluster_name: Some("purple".to_owned()),
-        output: Output::Stdout,
+        output: vec![Output::Stdout],
         ..guide_defaults()
     };
     assert_eq!(config(text), expected);
@@ -312,7 +312,9 @@ nodename: web-1
 cluster_name: \"purple\"
 labels:
   role: leader
-output: file
+output: [journald, file]
+syslog_socket: /run/log.socket
+journald_socket: /run/systemd/journal.audit/socket
 fsync: session-end
 log_file_size: 500M
 log_total_size: 2T
@@ -330,7 +332,9 @@ log_days: 90
         nodename: Some("web-1".to_owned()),
         cluster_name: Some("purple".to_owned()),
         labels: vec![("role".to_owned(), "leader".to_owned())],
-        output: Output::File,
+        output: vec![Output::Journald, Output::File],
+        syslog_socket: PathBuf::from("/run/log.socket"),
+        journald_socket: PathBuf::from("/run/systemd/journal.audit/socket"),
         fsync: Sync::SessionEnd,
         log: Limits {
             file_size: 500 << 20,
@@ -439,8 +443,16 @@ fn values_of_the_wrong_sort_are_refused() {
             "enabled: a list is not a boolean; write true or false",
         ),
         (
-            "output: syslog",
-            "output: syslog is not an output; write file or stdout",
+            "output: [file, stdout, file]",
+            "output: file is there twice; remove one",
+        ),
+        (
+            "output: []",
+            "output: there is none in the list; write one of: file, stdout, syslog, journald",
+        ),
+        (
+            "output: syslogd",
+            "output: syslogd is not an output; these are: file, stdout, syslog, journald",
         ),
         (
             "data_dir: var/lib",
@@ -532,7 +544,7 @@ output: none
             "config.yaml:7: a tag (!) is not allowed; write the value without it",
             "config.yaml:8: network_buffer_size: -1 is negative; \
                  write 0 for the default of 256",
-            "config.yaml:9: output: none is not an output; write file or stdout",
+            "config.yaml:9: output: none is not an output; these are: file, stdout, syslog, journald",
         ]
     );
 }

@@ -21,6 +21,7 @@ pub use time::{Clock, Moment, date};
 
 use crate::record::layout::{FAMILIES, RECORD_MAX};
 use crate::session::Ledger;
+use crate::sink::{Output, Outputs};
 
 /// The JSON Schema of every line.
 pub const SCHEMA: &str = include_str!("../../docs/events.schema.json");
@@ -135,6 +136,8 @@ pub struct Lost<'a> {
     pub cause: &'a str,
     /// How many.
     pub count: u64,
+    /// The only one of the outputs that lacks them, if it is one.
+    pub output: Option<Output>,
 }
 
 /// How a session ended, and what it was.
@@ -161,6 +164,8 @@ pub struct Writer {
     pub clock: Clock,
     /// Nothing but how sessions begin and end, and what they lost, can be taken at present.
     pub is_full: bool,
+    /// The outputs of which that is true; all others get the acts as well.
+    pub full: Outputs,
     out: Vec<u8>,
     /// Where the two paths of a file operation are built.
     rooms: [Vec<u8>; 2],
@@ -180,6 +185,7 @@ impl Writer {
             ids,
             clock,
             is_full: false,
+            full: Outputs::default(),
             next: 0,
             ended: false,
             out: Vec::with_capacity(Self::BATCH + LINE_MAX),
@@ -336,6 +342,9 @@ impl Writer {
             object.number("count", lost.count);
             object.string("from", &clock.text(lost.from));
             object.string("to", &clock.text(lost.to));
+            if let Some(output) = lost.output {
+                object.string("output", output.name().as_bytes());
+            }
         });
     }
 }

@@ -3,10 +3,10 @@
 use super::{Moment, Object, Writer};
 use crate::record::layout::FAMILIES;
 use crate::session::{ALL_CAUSES, Ledger};
-use crate::sink::{Before, Notice};
+use crate::sink::{Account, Before, Notice};
 
 /// The state of the recorder.
-pub struct Status<'a> {
+pub struct Status<'a, Outputs> {
     /// Why it is told now.
     pub notice: &'a Notice,
     /// The recorder before this one, where that is the reason.
@@ -25,16 +25,25 @@ pub struct Status<'a> {
     pub written: u64,
     /// Lines that were given up since the start.
     pub given_up: u64,
+    /// What became of the lines since the start, by output.
+    pub outputs: Outputs,
     /// The rings, and how full each was at most since the last status, in percent.
     pub fill: [(&'static str, u64); 4],
 }
 
 impl Writer {
     /// recorder.status
-    pub fn status(&mut self, status: &Status<'_>, now: Moment) {
+    pub fn status(
+        &mut self,
+        status: &Status<'_, impl Iterator<Item = Account> + Clone>,
+        now: Moment,
+    ) {
         let notice = status.notice;
         self.host_line(("recorder.status", "R2002I"), now.boot, |object, clock| {
             object.string("reason", notice.reason.as_bytes());
+            if let Some(output) = notice.output {
+                object.string("output", output.name().as_bytes());
+            }
             if let Some(error) = &notice.error {
                 object.string("error", error.as_bytes());
             }
@@ -75,6 +84,16 @@ impl Writer {
             object.number("malformed_records", status.malformed);
             object.number("lines_given_up", status.given_up);
             object.number("bytes_written", status.written);
+            if status.outputs.clone().nth(1).is_some() {
+                object.object("outputs", |object| {
+                    for account in status.outputs.clone() {
+                        object.object(account.output.name(), |object| {
+                            object.number("bytes_written", account.written);
+                            object.number("lines_lost", account.lost);
+                        });
+                    }
+                });
+            }
             object.object("ring_fill", |object| {
                 for (ring, percent) in status.fill {
                     object.number(ring, percent);

@@ -17,9 +17,10 @@ use std::path::{Path, PathBuf};
 
 pub use options::Request;
 
-use crate::config::{Config, Output as Sink};
+use crate::config::Config;
 use crate::install::CONFIG;
 use crate::log::{Filter, Reader, Source, find};
+use crate::sink::Output as Sink;
 use options::Command;
 use output::Output;
 
@@ -70,9 +71,9 @@ fn places(request: &Request) -> Result<Vec<PathBuf>, Fault> {
         path => {
             let path = path.as_deref().unwrap_or(Path::new(CONFIG));
             let config = Config::load(path).map_err(Fault::Usage)?.config;
-            if config.output == Sink::Stdout {
+            if !config.output.contains(&Sink::File) {
                 return Err(Fault::Cannot(format!(
-                    "{}: the log goes to standard output, so that there is no file of it; name one with --log",
+                    "{}: the log goes elsewhere than to files (output); name one with --log",
                     path.display()
                 )));
             }

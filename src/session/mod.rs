@@ -23,6 +23,7 @@ use std::collections::HashMap;
 use crate::event::{Clock, End, Lost, Start, Subject, Uuid, Writer, address};
 use crate::record::layout::{CAUSES, Counts, Endpoint, FAMILIES, Losses, SendsKey};
 use crate::record::{Body, Command, Record, strings};
+use crate::sink::{Output, Outputs};
 
 /// How long session.start waits for the first program or connection, which tell the terminal, the
 /// command and the identity; a client on a slow line takes that long to ask. Nanoseconds.
@@ -68,6 +69,8 @@ pub struct Session {
     initial_command: Vec<Vec<u8>>,
     ledger: Ledger,
     unwritten: Unwritten,
+    /// The same of what only one of the outputs lacks.
+    unsent: [Unwritten; Output::ALL.len()],
     /// Since session.start was written.
     subject: Option<Subject>,
     /// Records that came before that, each behind its length.
@@ -99,6 +102,40 @@ impl Unwritten {
         self.counts[family] += count;
         self.times.get_or_insert((time, time)).1 = time;
     }
+
+    /// Writes session.lost.
+    fn tell(&mut self, output: Option<Output>, subject: &mut Subject, writer: &mut Writer) {
+        let Some((from, to)) = self.times.take() else {
+            return;
+        };
+        for (family, count) in FAMILIES.iter().zip(&mut self.counts) {
+            let count = std::mem::take(count);
+            if count > 0 {
+                let lost = Lost {
+                    from,
+                    to,
+                    family,
+                    cause: "write_failed",
+                    count,
+                    output,
+                };
+                writer.lost(subject, &lost);
+            }
+        }
+    }
+}
+
+/// Counts what goes to all outputs but those that are full.
+fn miss(
+    unsent: &mut [Unwritten; Output::ALL.len()],
+    full: Outputs,
+    family: usize,
+    count: u64,
+    time: u64,
+) {
+    for output in full.iter() {
+        unsent[output as usize].add(family, count, time);
+    }
 }
 
 impl Session {
@@ -115,6 +152,7 @@ impl Session {
             initial_command: Vec::new(),
             ledger: Ledger::default(),
             unwritten: Unwritten::default(),
+            unsent: Default::default(),
             subject: None,
             backlog: Vec::new(),
             commands: HashMap::new(),
@@ -335,6 +373,7 @@ impl Session {
         };
         if !writer.is_full {
             self.ledger.events[family] += 1;
+            miss(&mut self.unsent, writer.full, family, 1, record.head.time);
             return;
         }
         writer.go_back(mark, subject);
@@ -384,6 +423,7 @@ impl Session {
                         family: FAMILIES[family],
                         cause: CAUSES[cause],
                         count,
+                        output: None,
                     };
                     writer.lost(subject, &lost);
                 }
@@ -404,7 +444,10 @@ impl Session {
             return;
         };
         let Self {
-            ledger, unwritten, ..
+            ledger,
+            unwritten,
+            unsent,
+            ..
         } = self;
         let latest = self.latest;
         self.sends.sort_unstable_by_key(|sends| sends.key.ends);
@@ -423,6 +466,7 @@ impl Session {
                     unwritten.add(4, folded, time);
                 } else {
                     ledger.events[4] += 1;
+                    miss(unsent, writer.full, 4, folded, time);
                 }
             }
             false
@@ -449,22 +493,12 @@ impl Session {
 
     /// Writes session.lost for what could not be written.
     pub fn tell_unwritten(&mut self, writer: &mut Writer) {
-        let (Some(subject), Some((from, to))) = (&mut self.subject, self.unwritten.times.take())
-        else {
+        let Some(subject) = &mut self.subject else {
             return;
         };
-        for (family, count) in FAMILIES.iter().zip(&mut self.unwritten.counts) {
-            let count = std::mem::take(count);
-            if count > 0 {
-                let lost = Lost {
-                    from,
-                    to,
-                    family,
-                    cause: "write_failed",
-                    count,
-                };
-                writer.lost(subject, &lost);
-            }
+        self.unwritten.tell(None, subject, writer);
+        for (output, unsent) in Output::ALL.into_iter().zip(&mut self.unsent) {
+            unsent.tell(Some(output), subject, writer);
         }
     }
 

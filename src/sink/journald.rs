@@ -1,0 +1,101 @@
+//! Events as entries of systemd's journal, in its native protocol
+//! (systemd.io/JOURNAL_NATIVE_PROTOCOL).
+
+use std::fs::File;
+use std::io::{self, Write};
+use std::os::fd::{AsRawFd, FromRawFd};
+use std::path::Path;
+
+use super::socket::Socket;
+use super::{Patience, line};
+
+/// What is the same in all entries: facility `authpriv`.
+const SENDER: &[u8] = b"SYSLOG_IDENTIFIER=recorderd\nSYSLOG_FACILITY=10\n";
+
+/// The socket of the journal.
+pub struct Journald {
+    socket: Socket,
+    entry: Vec<u8>,
+}
+
+impl Journald {
+    /// The socket at `path`.
+    pub fn new(path: &Path) -> Self {
+        Self {
+            socket: Socket::new(path),
+            entry: Vec::with_capacity(crate::event::LINE_MAX),
+        }
+    }
+
+    /// The socket.
+    pub fn socket(&mut self) -> &mut Socket {
+        &mut self.socket
+    }
+
+    /// Sends each line; tells how many bytes of them are sent.
+    pub fn append(&mut self, lines: &[u8], patience: &Patience) -> (usize, io::Result<()>) {
+        let mut taken = 0;
+        for line in lines.split_inclusive(|byte| *byte == b'\n') {
+            self.compose(line);
+            let sent = match self.socket.send(&self.entry, None, patience) {
+                Err(e) if matches!(e.raw_os_error(), Some(libc::EMSGSIZE | libc::ENOBUFS)) => {
+                    sealed(&self.entry)
+                        .and_then(|file| self.socket.send(b"", Some(&file), patience))
+                }
+                sent => sent,
+            };
+            if let Err(error) = sent {
+                return (taken, Err(error));
+            }
+            taken += line.len();
+        }
+        (taken, Ok(()))
+    }
+
+    /// No value has a line feed in it, so none needs the form that has its length in front.
+    fn compose(&mut self, line: &[u8]) {
+        let severity: &[u8] = match line::is_warning(line) {
+            true => b"4\n",
+            false => b"6\n",
+        };
+        self.entry.clear();
+        self.entry.shrink_to(crate::event::LINE_MAX);
+        for part in [
+            SENDER,
+            b"PRIORITY=",
+            severity,
+            b"RECORDERD_EVENT=",
+            line::value(line, "event"),
+            b"\nRECORDERD_SID=",
+            line::value(line, "sid"),
+            b"\nMESSAGE=",
+            line.strip_suffix(b"\n").unwrap_or(line),
+            b"\n",
+        ] {
+            self.entry.extend_from_slice(part);
+        }
+    }
+}
+
+/// A file in memory that nobody can change any more: the journal takes no other.
+fn sealed(entry: &[u8]) -> io::Result<File> {
+    // SAFETY: reads a string that ends in zero, and makes a descriptor.
+    let descriptor = unsafe {
+        libc::memfd_create(
+            c"recorderd".as_ptr(),
+            libc::MFD_CLOEXEC | libc::MFD_ALLOW_SEALING,
+        )
+    };
+    if descriptor < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: the kernel has just made this descriptor for us.
+    let mut file = unsafe { File::from_raw_fd(descriptor) };
+    file.write_all(entry)?;
+    let seals = libc::F_SEAL_SHRINK | libc::F_SEAL_GROW | libc::F_SEAL_WRITE | libc::F_SEAL_SEAL;
+    // SAFETY: takes numbers.
+    match unsafe { libc::fcntl(file.as_raw_fd(), libc::F_ADD_SEALS, seals) } {
+        0 => Ok(file),
+        _ => Err(io::Error::last_os_error()),
+    }
+}

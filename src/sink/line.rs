@@ -1,0 +1,51 @@
+//! What a line says about itself, as far as an output has to know it. The writer's own order of
+//! keys is relied on.
+
+use memchr::memmem;
+
+/// The value of a key whose value is a string without escapes; empty where the key is not there.
+pub fn value<'a>(line: &'a [u8], key: &str) -> &'a [u8] {
+    let mut rest = line;
+    while let Some(at) = memmem::find(rest, key.as_bytes()) {
+        let behind = &rest[at + key.len()..];
+        let is_key = at > 0 && rest[at - 1] == b'"';
+        if let (true, Some(value)) = (is_key, behind.strip_prefix(b"\":\"")) {
+            let end = memchr::memchr(b'"', value).unwrap_or(0);
+            return &value[..end];
+        }
+        rest = behind;
+    }
+    b""
+}
+
+/// Whether it tells of losses and of how sessions begin and end, rather than of an act.
+pub fn is_frame(line: &[u8]) -> bool {
+    matches!(
+        value(line, "event"),
+        b"session.start" | b"session.end" | b"session.lost" | b"recorder.status"
+    )
+}
+
+/// Whether it tells that something is missing.
+pub fn is_warning(line: &[u8]) -> bool {
+    value(line, "code").ends_with(b"W")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LINE: &[u8] = br#"{"ei":1,"event":"session.lost","uid":"1","code":"R2001W","user":"\"event\":\"x","sid":"2"}"#;
+
+    #[test]
+    fn values_are_found_by_their_keys() {
+        assert_eq!(value(LINE, "event"), b"session.lost");
+        assert_eq!(value(LINE, "sid"), b"2");
+        assert_eq!(value(LINE, "vent"), b"");
+        assert_eq!(value(b"", "event"), b"");
+        assert!(is_frame(LINE) && is_warning(LINE));
+        assert!(!is_frame(
+            br#"{"ei":1,"event":"session.disk","code":"T4001I"}"#
+        ));
+    }
+}

@@ -1,0 +1,64 @@
+//! What happens to an output, told in the log and to the operator.
+
+use std::fmt;
+
+use super::Output;
+
+/// Something that happened to an output, to be told in the log.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Notice {
+    /// As docs/events.md has it.
+    pub reason: &'static str,
+    /// To which output.
+    pub output: Option<Output>,
+    /// What the operating system said.
+    pub error: Option<String>,
+    /// How many bytes it concerns.
+    pub bytes: Option<u64>,
+    /// How many files it concerns.
+    pub files: Option<u64>,
+    /// Since when, in nanoseconds since boot.
+    pub since: Option<u64>,
+}
+
+impl Notice {
+    /// Of which only the reason is known.
+    pub fn of(reason: &'static str) -> Self {
+        Self {
+            reason,
+            ..Self::default()
+        }
+    }
+}
+
+impl fmt::Display for Notice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self.reason {
+            "write_failed" => "the log can't be written; events are kept in memory, 16 MiB of them",
+            "write_resumed" => "the log is written again",
+            "sync_failed" => "the log can't be brought to the disk",
+            "rotation_failed" => "no new file can be made for the log; the old one goes on",
+            "log_moved" => "the log was moved; a new file is made",
+            "log_removed" => "the log was removed; a new file is made",
+            "log_truncated" => "something else has cut the log",
+            "line_cut" => "a part of a line at the end of the log was cut off",
+            "line_too_long" => "events that are longer than the output takes are lost to it",
+            "log_expired" => "old files of the log are removed",
+            other => other,
+        })?;
+        // The log as such is the one on disk.
+        if let Some(output) = self.output.filter(|output| *output != Output::File) {
+            write!(f, ": {}", output.name())?;
+        }
+        if let Some(error) = &self.error {
+            write!(f, ": {error}")?;
+        }
+        if let Some(files) = self.files {
+            write!(f, ": {files} files")?;
+        }
+        if let Some(bytes) = self.bytes {
+            write!(f, ": {bytes} bytes")?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,368 @@
+//! One output, and what waits to go there.
+
+use std::io;
+use std::time::Duration;
+
+use super::{Journald, Log, Notice, Output, Patience, Stdout, Sync, Syslog, line};
+use crate::event::Moment;
+
+/// What is kept in memory while nothing can be written: so much, then only how sessions begin and
+/// end and what they lost, then nothing. Bytes.
+const KEPT: usize = 16 << 20;
+const KEPT_MOST: usize = 2 * KEPT;
+
+/// How long to wait before trying again to write, after a fault and where somebody else is slow to
+/// read. Nanoseconds.
+const AGAIN: u64 = 250_000_000;
+const SLOW: u64 = 20_000_000;
+
+/// For how long somebody may be slow to read before that is told. Nanoseconds.
+const SLOW_AT_ALL: u64 = 1_000_000_000;
+
+/// How long a reader that makes progress may keep the daemon from its rings at a time.
+const PATIENCE: Duration = Duration::from_millis(25);
+
+/// How long lines may wait to be brought to the disk. Nanoseconds.
+const INTERVAL: u64 = 1_000_000_000;
+
+/// A place for lines.
+pub enum Place {
+    /// The log below `data_dir`.
+    File(Log),
+    /// Standard output.
+    Stdout(Stdout),
+    /// The local socket of a syslog daemon.
+    Syslog(Syslog),
+    /// The socket of systemd's journal.
+    Journald(Journald),
+}
+
+impl Place {
+    /// Which it is.
+    pub fn output(&self) -> Output {
+        match self {
+            Self::File(_) => Output::File,
+            Self::Stdout(_) => Output::Stdout,
+            Self::Syslog(_) => Output::Syslog,
+            Self::Journald(_) => Output::Journald,
+        }
+    }
+}
+
+/// Since when it can't be written to, and until when that is not tried again.
+struct Failing {
+    /// Nanoseconds since boot.
+    since: u64,
+    /// Nanoseconds since boot.
+    again: u64,
+    /// Whether that was told.
+    told: bool,
+}
+
+/// An output, and the lines that it has not taken yet.
+pub struct Outlet {
+    place: Place,
+    sync: Sync,
+    /// Lines that could not be written yet.
+    kept: Vec<u8>,
+    failing: Option<Failing>,
+    /// It took nothing the last time.
+    is_stuck: bool,
+    /// Since when lines wait to be brought to the disk. Nanoseconds since boot.
+    dirty: Option<u64>,
+    sync_failed: bool,
+    notices: Vec<Notice>,
+    /// Bytes written since the start.
+    pub written: u64,
+    /// Lines that were given up since the start.
+    pub given_up: u64,
+    /// Lines that it did not get, and of which session.lost tells.
+    pub left_out: u64,
+}
+
+impl Outlet {
+    /// An output of which nothing is kept.
+    pub fn new(place: Place, sync: Sync) -> Self {
+        Self {
+            place,
+            sync,
+            kept: Vec::new(),
+            failing: None,
+            is_stuck: false,
+            dirty: None,
+            sync_failed: false,
+            notices: Vec::new(),
+            written: 0,
+            given_up: 0,
+            left_out: 0,
+        }
+    }
+
+    /// Which it is.
+    pub fn output(&self) -> Output {
+        self.place.output()
+    }
+
+    /// What it is called.
+    pub fn name(&self) -> String {
+        match &self.place {
+            Place::File(log) => log.link().display().to_string(),
+            Place::Stdout(_) => "standard output".into(),
+            Place::Syslog(_) => "syslog".into(),
+            Place::Journald(_) => "the journal".into(),
+        }
+    }
+
+    /// Writes whole lines, behind those that could not be written before. What can't be written
+    /// is kept, and tried again later.
+    pub fn write(&mut self, lines: &[u8], now: Moment) {
+        if self.kept.is_empty() {
+            let taken = self.append(lines, now, false, PATIENCE);
+            self.keep(&lines[taken..]);
+        } else {
+            self.keep(lines);
+            let is_due = |failing: &Failing| now.boot >= failing.again;
+            if self.failing.as_ref().is_none_or(is_due) {
+                self.write_kept(now, PATIENCE);
+            }
+        }
+    }
+
+    /// The same of those that do not tell of acts.
+    pub fn write_frames(&mut self, lines: &[u8], now: Moment) {
+        for line in lines.split_inclusive(|byte| *byte == b'\n') {
+            match line::is_frame(line) {
+                true => self.write(line, now),
+                false => self.left_out += 1,
+            }
+        }
+    }
+
+    /// Writes a line about the recorder itself: while the log can't be written, ahead of what is
+    /// kept, where there is space for it aside.
+    pub fn tell(&mut self, line: &[u8], now: Moment) {
+        match &self.place {
+            Place::File(_) if self.failing.is_some() => {
+                let taken = self.append(line, now, true, PATIENCE);
+                self.keep(&line[taken..]);
+            }
+            _ => self.write(line, now),
+        }
+    }
+
+    fn write_kept(&mut self, now: Moment, patience: Duration) {
+        let kept = std::mem::take(&mut self.kept);
+        let taken = self.append(&kept, now, false, patience);
+        self.kept = kept;
+        self.kept.drain(..taken);
+        self.kept.shrink_to(2 * self.kept.len());
+    }
+
+    fn append(&mut self, lines: &[u8], now: Moment, urgent: bool, patience: Duration) -> usize {
+        if lines.is_empty() {
+            return 0;
+        }
+        // Of a reader that takes nothing at all, nothing is to be had by waiting.
+        let patience = Patience::new(match self.is_stuck {
+            true => patience.saturating_sub(PATIENCE),
+            false => patience,
+        });
+        let (taken, result) = match &mut self.place {
+            Place::File(log) => {
+                let done = log.append(lines, now.real / 1_000_000_000, urgent);
+                self.notices.extend(log.notices());
+                done
+            }
+            Place::Stdout(stdout) => stdout.append(lines, &patience),
+            Place::Syslog(syslog) => {
+                let done = syslog.append(lines, &patience);
+                let (bytes, count) = syslog.too_long();
+                if count > 0 {
+                    self.given_up += count;
+                    self.notices.push(Notice {
+                        bytes: Some(bytes),
+                        ..Notice::of("line_too_long")
+                    });
+                }
+                done
+            }
+            Place::Journald(journald) => journald.append(lines, &patience),
+        };
+        self.written += taken as u64;
+        self.is_stuck = taken == 0 && result.is_err();
+        if taken > 0 && self.is_file() {
+            self.dirty.get_or_insert(now.boot);
+        }
+        match result {
+            // That a short line fits does not mean that the log can be written again.
+            Ok(()) if urgent => {}
+            Ok(()) => self.resume(),
+            Err(error) => self.fail(&error, now.boot),
+        }
+        if self.sync == Sync::PerEvent && self.dirty.is_some() {
+            self.synchronize();
+        }
+        taken
+    }
+
+    fn fail(&mut self, error: &io::Error, now: u64) {
+        let is_slow = error.kind() == io::ErrorKind::WouldBlock && !self.is_file();
+        let failing = self.failing.get_or_insert(Failing {
+            since: now,
+            again: 0,
+            told: false,
+        });
+        failing.again = now + if is_slow { SLOW } else { AGAIN };
+        let is_news = !is_slow || now >= failing.since + SLOW_AT_ALL;
+        if is_news && !failing.told {
+            failing.told = true;
+            let error = match &mut self.place {
+                Place::File(_) | Place::Stdout(_) => error.to_string(),
+                Place::Syslog(syslog) => named(syslog.socket().path(), error),
+                Place::Journald(journald) => named(journald.socket().path(), error),
+            };
+            self.notices.push(Notice {
+                error: Some(error),
+                ..Notice::of("write_failed")
+            });
+        }
+    }
+
+    fn resume(&mut self) {
+        if let Some(Failing {
+            since, told: true, ..
+        }) = self.failing.take()
+        {
+            self.notices.push(Notice {
+                since: Some(since),
+                ..Notice::of("write_resumed")
+            });
+        }
+    }
+
+    fn is_file(&self) -> bool {
+        matches!(self.place, Place::File(_))
+    }
+
+    fn keep(&mut self, lines: &[u8]) {
+        if self.kept.len() + lines.len() > KEPT_MOST {
+            self.given_up += count(lines);
+        } else {
+            self.kept.extend_from_slice(lines);
+        }
+    }
+
+    /// Whether so much waits to be written that no more acts can be taken.
+    pub fn is_full(&self) -> bool {
+        self.kept.len() >= KEPT
+    }
+
+    /// Whether everything has been written.
+    pub fn is_empty(&self) -> bool {
+        self.kept.is_empty()
+    }
+
+    /// Does what is due: tries again what could not be written, and brings lines to the disk.
+    /// `ended` if a session has ended. Tells whether there is reason to come back soon.
+    pub fn tick(&mut self, now: Moment, ended: bool) -> bool {
+        if !self.kept.is_empty() {
+            self.write(&[], now);
+        }
+        self.synchronized();
+        let is_due = |since: u64| match self.sync {
+            Sync::PerEvent => true,
+            Sync::Interval => now.boot >= since + INTERVAL,
+            Sync::SessionEnd => ended,
+        };
+        if self.dirty.is_some_and(is_due) {
+            self.synchronize();
+        }
+        !self.kept.is_empty() || (self.dirty.is_some() && self.sync != Sync::SessionEnd)
+    }
+
+    /// Begins to bring to the disk what is written, unless something is on its way.
+    fn synchronize(&mut self) {
+        if let Place::File(log) = &mut self.place
+            && let Some(result) = log.synchronize()
+        {
+            self.dirty = None;
+            if result.is_err() {
+                self.note(result);
+            }
+        }
+    }
+
+    /// Takes note of what has come to the disk, or not.
+    fn synchronized(&mut self) {
+        while let Place::File(log) = &mut self.place
+            && let Some(result) = log.synchronized()
+        {
+            self.note(result);
+        }
+    }
+
+    fn note(&mut self, result: io::Result<()>) {
+        let failed = result.is_err();
+        if let (Err(error), false) = (result, self.sync_failed) {
+            self.notices.push(Notice {
+                error: Some(error.to_string()),
+                ..Notice::of("sync_failed")
+            });
+        }
+        self.sync_failed = failed;
+    }
+
+    /// Something that happened since the last call.
+    pub fn notice(&mut self) -> Option<Notice> {
+        if let Place::File(log) = &mut self.place {
+            self.notices.extend(log.notices());
+        }
+        (!self.notices.is_empty()).then(|| Notice {
+            output: Some(self.place.output()),
+            ..self.notices.remove(0)
+        })
+    }
+
+    /// Opens it again, because something else has moved it.
+    ///
+    /// # Errors
+    /// What the operating system says.
+    pub fn reopen(&mut self) -> io::Result<()> {
+        match &mut self.place {
+            Place::File(log) => return log.reopen(),
+            Place::Stdout(_) => {}
+            Place::Syslog(syslog) => syslog.socket().reopen(),
+            Place::Journald(journald) => journald.socket().reopen(),
+        }
+        Ok(())
+    }
+
+    /// Tries a last time to write what is kept, and gives up what can't be. A reader that is slow
+    /// is waited for with `patience`.
+    pub fn give_up(&mut self, now: Moment, patience: Duration) {
+        if !self.kept.is_empty() {
+            self.write_kept(now, patience);
+        }
+        self.given_up += count(&self.kept);
+        self.kept.clear();
+    }
+
+    /// Waits until all lines are on the disk, and gives back the space that is kept aside.
+    ///
+    /// # Errors
+    /// What the operating system says.
+    pub fn close(&mut self) -> io::Result<()> {
+        match &mut self.place {
+            Place::File(log) => log.close(),
+            _ => Ok(()),
+        }
+    }
+}
+
+fn named(path: &std::path::Path, error: &io::Error) -> String {
+    format!("{}: {error}", path.display())
+}
+
+fn count(lines: &[u8]) -> u64 {
+    memchr::memchr_iter(b'\n', lines).count() as u64
+}

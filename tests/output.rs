@@ -1,0 +1,362 @@
+//! Several outputs at once: the real rsyslog and the real journal get what the log has, and one
+//! that fails costs the others nothing, and is told what it lacks.
+
+mod common;
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::Read;
+use std::os::unix::net::UnixDatagram;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode, Stdio};
+use std::time::Duration;
+
+use common::{
+    Folder, Host, ONE, Outcome, Process, binary, of_kind, patiently, schema, write_config,
+};
+use serde_json::{Value, json};
+
+const RSYSLOGD: &str = "/usr/sbin/rsyslogd";
+const JOURNALD: &str = "/lib/systemd/systemd-journald";
+
+fn main() -> ExitCode {
+    common::main_with(
+        &[
+            ("rsyslog gets every event", rsyslog_gets_every_event),
+            ("rsyslog is started again", rsyslog_is_started_again),
+            ("journald gets every event", journald_gets_every_event),
+            ("a reader that is stuck", a_reader_that_is_stuck),
+            ("longer than a datagram", longer_than_a_datagram),
+            ("stdout is read at last", stdout_is_read_at_last),
+            ("stdout is never read", stdout_is_never_read),
+        ],
+        |name| match name {
+            name if name.starts_with("rsyslog") && !Path::new(RSYSLOGD).exists() => Some("rsyslog"),
+            name if name.starts_with("journald") && !Path::new(JOURNALD).exists() => {
+                Some("journald")
+            }
+            _ => None,
+        },
+    )
+}
+
+/// A host whose daemon also writes to the socket at `path`.
+fn host(output: &str, path: &Path) -> Host {
+    let config = format!(
+        "output: [file, {output}]\n{output}_socket: {}",
+        path.display()
+    );
+    Host::with("", &config)
+}
+
+/// The real rsyslog, which writes its messages to `messages` in the folder.
+fn rsyslog(folder: &Path) -> Process {
+    let config = format!(
+        r#"global(workDirectory="{0}" maxMessageSize="1m")
+           module(load="imuxsock" SysSock.Use="off")
+           input(type="imuxsock" Socket="{0}/socket" UseSpecialParser="off"
+                 ParseHostname="on" IgnoreTimestamp="off")
+           template(name="line" type="string"
+                    string="%pri% %timestamp:::date-rfc3339% %hostname% %app-name% %msgid% %msg%\n")
+           action(type="omfile" file="{0}/messages" template="line")"#,
+        folder.display()
+    );
+    fs::write(folder.join("rsyslog.conf"), config).unwrap();
+    let mut command = Command::new(RSYSLOGD);
+    command.arg("-n").arg("-f").arg(folder.join("rsyslog.conf"));
+    command.arg("-i").arg(folder.join("pid"));
+    let rsyslog = Process::spawn(command.stdin(Stdio::null()));
+    patiently("rsyslog's socket", || {
+        let socket = UnixDatagram::unbound().unwrap();
+        socket.connect(folder.join("socket")).ok()
+    });
+    rsyslog
+}
+
+/// Runs a session, and waits until the log has it.
+fn session(host: &Host, command: &str) -> Vec<Value> {
+    host.ssh(ONE, command);
+    host.session(command)
+}
+
+/// Waits until every line of the log has come, in its order and once. What else has come is the
+/// recorder's own.
+fn holds(host: &Host, what: &str, got: impl Fn() -> Vec<String>) {
+    let of_sessions = |lines: Vec<String>| -> Vec<String> {
+        let is_status = |line: &String| line.contains(r#""event":"recorder.status""#);
+        lines.into_iter().filter(|line| !is_status(line)).collect()
+    };
+    let mut last = (0, 0);
+    let same = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+        patiently(what, || {
+            let expected = of_sessions(host.text().lines().map(str::to_owned).collect());
+            let got = of_sessions(got());
+            last = (expected.len(), got.len());
+            (expected == got).then_some(())
+        });
+    }));
+    assert!(same.is_ok(), "{what}: {last:?} lines in the log and there");
+}
+
+/// Waits until the log says why the recorder tells of itself.
+fn status(host: &Host, reason: &str) -> Value {
+    patiently(reason, || {
+        let mut lines = host.log().into_iter();
+        lines.find(|line| line["event"] == "recorder.status" && line["reason"] == reason)
+    })
+}
+
+fn messages(folder: &Path) -> Vec<String> {
+    let text = fs::read_to_string(folder.join("messages")).unwrap_or_default();
+    let json = |line: &str| line[line.find('{').unwrap_or(0)..].to_owned();
+    text.lines().map(json).collect()
+}
+
+/// As RFC 5424 has it, up to arguments of a hundred kilobytes.
+fn rsyslog_gets_every_event() -> Outcome {
+    let folder = Folder::new();
+    let _rsyslog = rsyslog(folder.path());
+    let host = host("syslog", &folder.path().join("socket"));
+    session(&host, "for i in 1 2 3; do /bin/true $i; done; exit");
+    session(&host, "/bin/true $(printf %0100000d 0); exit");
+    holds(&host, "rsyslog", || messages(folder.path()));
+    let text = fs::read_to_string(folder.path().join("messages")).unwrap();
+    let name = recorderd::host::hostname();
+    for line in text.lines() {
+        let event = schema::check(&line[line.find('{').unwrap()..]);
+        let head = format!(
+            "86 {} {name} recorderd {} {{",
+            event["time"].as_str().unwrap(),
+            event["event"].as_str().unwrap(),
+        );
+        // rsyslog shows the times of the host's zone; that of tests is UTC.
+        let head = head.replacen("Z ", "+00:00 ", 1);
+        let line = line.replacen("Z ", "+00:00 ", 1);
+        assert!(line.starts_with(&head), "{line:.120}\n{head}");
+    }
+    Ok(())
+}
+
+/// What comes meanwhile is kept for it.
+fn rsyslog_is_started_again() -> Outcome {
+    let folder = Folder::new();
+    let mut first = rsyslog(folder.path());
+    let host = host("syslog", &folder.path().join("socket"));
+    session(&host, "/bin/true 1; exit");
+    holds(&host, "the first rsyslog", || messages(folder.path()));
+    assert_eq!(first.stop(), Some(0));
+    session(&host, "/bin/true 2; exit");
+    let failed = status(&host, "write_failed");
+    assert_eq!(failed["output"], "syslog");
+    let _second = rsyslog(folder.path());
+    session(&host, "/bin/true 3; exit");
+    holds(&host, "the second rsyslog", || messages(folder.path()));
+    let resumed = status(&host, "write_resumed");
+    assert_eq!(resumed["output"], "syslog");
+    assert_eq!(resumed["outputs"]["syslog"]["lines_lost"], 0);
+    assert_eq!(resumed["outputs"]["file"]["lines_lost"], 0);
+    Ok(())
+}
+
+/// Also what is longer than a datagram, as a file in memory.
+fn journald_gets_every_event() -> Outcome {
+    let folder = Folder::new();
+    let config = folder.path().join("journald.conf");
+    let text = "[Journal]\nRateLimitIntervalSec=0\nReadKMsg=no\nAudit=no\nStorage=volatile\n";
+    fs::write(&config, text).unwrap();
+    let script = format!(
+        "mount -t tmpfs tmpfs /run/systemd && mount -t tmpfs tmpfs /run/log && \
+         mkdir /run/systemd/journal && mount --bind {} /etc/systemd/journald.conf && \
+         exec {JOURNALD}",
+        config.display()
+    );
+    let journald = Process::spawn(Command::new("unshare").args(["-m", "sh", "-c", &script]));
+    let root = PathBuf::from(format!("/proc/{}/root", journald.child.id()));
+    let socket = root.join("run/systemd/journal/socket");
+    patiently("the journal's socket", || {
+        UnixDatagram::unbound().unwrap().connect(&socket).ok()
+    });
+    let host = host("journald", &socket);
+    let lines = session(&host, "/bin/true 1; exit");
+    session(&host, "/bin/true $(seq 100000); exit");
+    let entries = |more: &str| -> Vec<Value> {
+        let output = Command::new("journalctl")
+            .args(["--quiet", "--all", "-o", "json", "-D"])
+            .arg(root.join("run/log/journal"))
+            .args(["SYSLOG_IDENTIFIER=recorderd", more])
+            .output()
+            .unwrap();
+        let text = String::from_utf8(output.stdout).unwrap();
+        text.lines()
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect()
+    };
+    let message = |entry: &Value| entry["MESSAGE"].as_str().unwrap().to_owned();
+    holds(&host, "the journal", || {
+        entries("SYSLOG_FACILITY=10").iter().map(message).collect()
+    });
+    let longest = host.text().lines().map(str::len).max().unwrap();
+    assert!(longest > 500_000, "{longest}");
+    let commands = entries(&format!(
+        "RECORDERD_SID={}",
+        lines[0]["sid"].as_str().unwrap()
+    ));
+    assert_eq!(commands.len(), lines.len());
+    for (entry, line) in commands.iter().zip(&lines) {
+        assert_eq!(entry["RECORDERD_EVENT"], line["event"]);
+        assert_eq!(entry["PRIORITY"], "6");
+    }
+    Ok(())
+}
+
+/// Acts by family, and those that session.lost counts for an output.
+fn acts(lines: &[Value], output: &str) -> BTreeMap<String, (u64, u64)> {
+    let mut acts = BTreeMap::new();
+    for line in lines {
+        let event = line["event"].as_str().unwrap();
+        let (family, written, lost) = match event.strip_prefix("session.").unwrap_or("") {
+            "lost" if line["output"] == output => {
+                assert_eq!(line["cause"], "write_failed");
+                (
+                    line["family"].as_str().unwrap(),
+                    0,
+                    line["count"].as_u64().unwrap(),
+                )
+            }
+            "local_connect" | "dns" => ("network", 1, 0),
+            "start" | "end" | "lost" | "delegated" | "" => continue,
+            family => (family, 1, 0),
+        };
+        let counts: &mut (u64, u64) = acts.entry(family.to_owned()).or_default();
+        *counts = (counts.0 + written, counts.1 + lost);
+    }
+    acts
+}
+
+/// The log has everything; what the reader lacks is told by session and family, in both.
+fn a_reader_that_is_stuck() -> Outcome {
+    let folder = Folder::new();
+    let path = folder.path().join("socket");
+    let socket = UnixDatagram::bind(&path).unwrap();
+    let config = format!(
+        "output: [file, syslog]\nsyslog_socket: {}\ndisk_buffer_size: 16384",
+        path.display()
+    );
+    let host = Host::with("", &config);
+    // Paths that are too long for any file make long lines.
+    let lines = session(
+        &host,
+        "p=$(printf 'x%.0s' {1..3900}); \
+         for ((i = 0; i < 6000; i++)); do : </$p; done 2>/dev/null; exit 0",
+    );
+    let end = lines.last().unwrap();
+    assert_eq!(
+        end["losses"],
+        json!({"session": 0, "command": 0, "process_exit": 0, "disk": 0,
+        "network": 0, "network_result": 0, "privilege": 0})
+    );
+    for (family, (written, _)) in acts(&lines, "syslog") {
+        assert_eq!(end["events"][&family], written, "{family}");
+    }
+    socket
+        .set_read_timeout(Some(Duration::from_millis(100)))
+        .unwrap();
+    let mut got: Vec<Value> = Vec::new();
+    let mut buffer = vec![0; 1 << 20];
+    patiently("all that was kept", || {
+        while let Ok(length) = socket.recv(&mut buffer) {
+            let text = std::str::from_utf8(&buffer[..length]).unwrap();
+            got.push(serde_json::from_str(&text[text.find('{').unwrap()..]).unwrap());
+        }
+        let resumed = |line: &Value| line["reason"] == "write_resumed";
+        got.iter().any(resumed).then_some(())
+    });
+    let lines = |lines: &[Value]| -> Vec<Value> {
+        let mut lines = lines.to_vec();
+        lines.retain(|line| line["sid"] == end["sid"]);
+        lines
+    };
+    let (log, got) = (lines(&host.log()), lines(&got));
+    let all = acts(&log, "syslog");
+    assert!(all["disk"].1 > 0, "all has fitted the memory: {all:?}");
+    for (family, (written, lost)) in acts(&got, "syslog") {
+        assert_eq!((written + lost, lost), all[&family], "{family}");
+    }
+    let status = status(&host, "write_resumed");
+    let lost: u64 = all.values().map(|(_, lost)| lost).sum();
+    assert_eq!(status["outputs"]["syslog"]["lines_lost"], lost);
+    assert_eq!(status["outputs"]["file"]["lines_lost"], 0);
+    assert_eq!(got.last().unwrap()["event"], "session.end");
+    Ok(())
+}
+
+/// Lost to the one output, and told.
+fn longer_than_a_datagram() -> Outcome {
+    // As much as the kernel takes at all, however much it is allowed to.
+    const LONGEST: usize = 8 << 20;
+    let folder = Folder::new();
+    let path = folder.path().join("socket");
+    let socket = UnixDatagram::bind(&path).unwrap();
+    std::thread::spawn(move || while socket.recv(&mut [0]).is_ok() {});
+    let host = host("syslog", &path);
+    let lines = session(
+        &host,
+        r"a=$(printf '\001%.0s' {1..100000}); /bin/true $a $a $a $a $a $a $a $a $a $a $a $a $a $a $a; exit",
+    );
+    assert!(lines.iter().any(|line| line.to_string().len() > LONGEST));
+    let told = status(&host, "line_too_long");
+    assert!(told["bytes"].as_u64().unwrap() > LONGEST as u64, "{told}");
+    assert_eq!(told["outputs"]["syslog"]["lines_lost"], 1);
+    Ok(())
+}
+
+/// A host whose daemon writes to a pipe as well, and has filled it.
+fn on_a_full_pipe() -> (Host, Vec<Value>) {
+    let folder = Folder::new();
+    let config = write_config(folder.path(), "output: [stdout, file]");
+    let mut daemon = Process::spawn(
+        Command::new(binary())
+            .arg("--config")
+            .arg(&config)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped()),
+    );
+    daemon.wait_for("ready");
+    let mut host = Host::serve(folder, daemon, "");
+    let opens = "for ((i = 0; i < 3000; i++)); do : </etc/hostname; done; exit";
+    let lines = session(&host, opens);
+    assert!(of_kind(&lines, "session.disk").len() > 3000);
+    host.daemon
+        .wait_for("recorderd: the log can't be written; events are kept in memory");
+    (host, lines)
+}
+
+/// The log goes on; read at last, the pipe has the same.
+fn stdout_is_read_at_last() -> Outcome {
+    let (mut host, _) = on_a_full_pipe();
+    let mut stdout = host.daemon.child.stdout.take().unwrap();
+    host.daemon.signal(libc::SIGTERM);
+    let mut text = String::new();
+    stdout.read_to_string(&mut text).unwrap();
+    assert_eq!(host.daemon.stop(), Some(0));
+    let of_sessions = |text: &str| -> Vec<String> {
+        let lines = text.lines().filter(|line| line.contains(r#""sid":"#));
+        lines.map(str::to_owned).collect()
+    };
+    assert_eq!(of_sessions(&text), of_sessions(&host.text()));
+    Ok(())
+}
+
+/// The daemon ends all the same, and says what the pipe lacks.
+fn stdout_is_never_read() -> Outcome {
+    let (mut host, _) = on_a_full_pipe();
+    assert_eq!(host.daemon.stop(), Some(0));
+    let given_up = "events could not be written and are lost";
+    let errors = host.daemon.errors();
+    assert!(
+        errors.iter().any(|line| line.ends_with(given_up)),
+        "{errors:?}"
+    );
+    assert_eq!(status(&host, "stop")["outputs"]["file"]["lines_lost"], 0);
+    Ok(())
+}
