@@ -16,6 +16,7 @@ macro_rules! report {
 
 pub mod check;
 pub mod config;
+pub mod confine;
 pub mod daemon;
 pub mod descriptor;
 pub mod event;

@@ -7,6 +7,7 @@ use std::process::ExitCode;
 
 use recorderd::check::{self, State};
 use recorderd::config::{Config, defaults};
+use recorderd::confine::confine;
 use recorderd::daemon::{self, Waiter};
 use recorderd::event::{Clock, Host, HostNames, Ids, SCHEMA, Writer};
 use recorderd::manager::Manager;
@@ -267,6 +268,9 @@ fn run_daemon(path: &Path) -> Result<u8, Failure> {
     let mut manager = Manager::of_environment();
     let place = recorder.sink.name();
     recorderd::report!("ready: recording SSH sessions to {place}");
+    if let Err(error) = confine() {
+        recorderd::report!("recorderd: it keeps more rights than it needs: {error}");
+    }
     manager.ready();
     daemon::run(recorder, &waiter, &mut manager);
     Ok(0)
