@@ -29,6 +29,7 @@
 #define AF_VSOCK 40
 #define SOCK_DGRAM 2
 #define SOCK_RAW 3
+#define SOCK_TYPE_MASK 0xf
 #define ETH_P_IP 0x0800
 #define ETH_P_IPV6 0x86dd
 #define IPPROTO_UDP 17
@@ -40,6 +41,9 @@
 #define TCP_SYN_RECV 3
 #define TCP_CLOSE 7
 #define TCP_LISTEN 10
+#define EISCONN 106
+#define EALREADY 114
+#define EINPROGRESS 115
 #define ECANCELED 125
 #define UNIX_PATH_MAX 108
 #define PIDTYPE_PID 0
@@ -337,15 +341,6 @@ struct sk_buff {
 	struct sock *sk;
 	__u16 transport_header;
 	__u16 network_header;
-};
-
-struct sockaddr_vm {
-	unsigned int svm_port;
-	unsigned int svm_cid;
-};
-
-struct vsock_sock {
-	struct sockaddr_vm remote_addr;
 };
 
 struct sockaddr_un {

@@ -1,19 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 OR (MIT AND GPL-2.0-only) */
-/* session.network and session.local_connect: whom a session reaches, and who reaches it. */
-#include "path.h"
-#include "session.h"
-#include "syscall.h"
+/* session.network of connections, and the other events of sockets that connect, accept or listen.
+ */
+#include "network.h"
 
 /* The same number on all architectures. */
 #define IO_URING_ENTER 426
-
-/* TCP connects whose result is awaited, by the address of the socket. */
-struct {
-	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, 16384);
-	__type(key, __u64);
-	__type(value, struct connecting);
-} connects SEC(".maps");
 
 /*
  * The sshd process of a root login makes the connections of port forwarding itself. They are told
@@ -22,42 +13,6 @@ struct {
 static __always_inline int is_forwarding(struct sock *sk)
 {
 	return BPF_CORE_READ(sk, sk_socket, file, f_flags) & O_NONBLOCK;
-}
-
-/* Not inlined: the kernel allows 512 bytes of stack for the longest chain of calls. */
-static __noinline int network_send(struct process *process, struct sock *sk, __u32 operation,
-				   __u32 protocol)
-{
-	struct connecting connecting = {};
-	struct network *network;
-	__u64 key = (__u64)sk;
-	struct slot *slot;
-
-	slot = record_begin(process->session, FAMILY_NETWORK, KIND_NETWORK, sizeof(*network));
-	if (!slot)
-		return 0;
-	network = (struct network *)slot->record;
-	if (syscall_number() == IO_URING_ENTER)
-		network->record.via = VIA_IO_URING;
-	endpoints(sk, &network->source, &network->destination);
-	network->operation = operation;
-	network->protocol = protocol;
-	network->connection = 0;
-	if (operation == OPERATION_CONNECT && protocol == IPPROTO_TCP) {
-		connecting.session = process->session;
-		connecting.time = network->record.time;
-		connecting.pid = network->record.pid;
-		connecting.audit_session_id = network->record.audit_session_id;
-		connecting.cgroup_id = network->record.cgroup_id;
-		connecting.via = network->record.via;
-		__builtin_memcpy(connecting.program, network->record.program, PROGRAM_LENGTH);
-		if (bpf_map_update_elem(&connects, &key, &connecting, BPF_ANY))
-			lose(process->session, FAMILY_NETWORK_RESULT, LOSS_TABLE_FULL);
-		else
-			network->connection = key;
-	}
-	record_send(slot, &network_ring, FAMILY_NETWORK, 0);
-	return 0;
 }
 
 /* The result comes by interrupt: whose it is, only the entry tells. */
@@ -107,6 +62,7 @@ int network_state(__u64 *context)
 	int before = context[1], state = context[2];
 	struct process *process;
 	__u64 key = (__u64)sk;
+	__u64 inode;
 
 	if (BPF_CORE_READ(sk, sk_protocol) != IPPROTO_TCP)
 		return 0;
@@ -123,86 +79,47 @@ int network_state(__u64 *context)
 		bpf_map_delete_elem(&connects, &key);
 		return 0;
 	}
-	network_send(process, sk, state == TCP_LISTEN ? OPERATION_LISTEN : OPERATION_CONNECT,
-		     IPPROTO_TCP);
+	if (state == TCP_SYN_SENT) {
+		inode = inode_of(sk);
+		bpf_map_update_elem(&begun, &key, &inode, BPF_ANY);
+	}
+	network_send(process->session, sk,
+		     state == TCP_LISTEN ? OPERATION_LISTEN : OPERATION_CONNECT,
+		     syscall_number() == IO_URING_ENTER ? VIA_IO_URING : 0);
 	return 0;
 }
 
-/* The name that was connected to, from the other end, or from the caller where there is none. */
-static __always_inline void local_send(struct process *process, struct sock *sk, long result)
+/* The socket behind a descriptor, if it is one. */
+static __noinline struct sock *socket_at(int descriptor)
 {
-	struct unix_sock *peer = (void *)BPF_CORE_READ((struct unix_sock *)sk, peer);
-	const char *typed = (void *)(syscall_argument(1) + 2 /* behind sun_family */);
-	struct unix_address *address;
-	struct local_connect *local;
-	struct slot *slot;
-	__u64 length;
-	char first = 0;
+	struct file *file = file_of(descriptor);
 
-	slot = record_begin(process->session, FAMILY_NETWORK, KIND_LOCAL_CONNECT, sizeof(*local));
-	if (!slot)
-		return;
-	local = (struct local_connect *)slot->record;
-	local->return_code = result;
-	local->is_abstract = 0;
-	local->path_notes = 0;
-	if (!result && peer && BPF_CORE_READ(peer, path.dentry)) {
-		walk_path(slot->index, (__u64)&peer->path);
-		local->path_notes = slot->walk.notes;
-		append_walked(slot);
-	} else {
-		bpf_probe_read_user(&first, sizeof(first), typed);
-		local->is_abstract = !first;
-		length = syscall_argument(2) - 2;
-		if (result == 0 && peer) {
-			address = BPF_CORE_READ(peer, addr);
-			length = BPF_CORE_READ(address, len) - 2;
-		}
-		if (length > UNIX_PATH_MAX)
-			length = UNIX_PATH_MAX;
-		if (first)
-			append_string(slot, UNIX_PATH_MAX, typed, bpf_probe_read_user_str);
-		else if (!bpf_probe_read_user(slot->record + sizeof(*local), length, typed))
-			slot->length = sizeof(*local) + length;
-	}
-	local->path_length = slot->length - sizeof(*local);
-	record_send(slot, &network_ring, FAMILY_NETWORK, 0);
+	return file ? socket_of(file) : NULL;
 }
 
 SYSCALL_EXIT(network_connect)
 {
 	struct process *process = recorded_user();
-	struct file *file;
-	struct sock *sk;
-	__u32 protocol;
-	__u16 family;
+	struct attempt attempt = {};
 
 	if (!process)
 		return 0;
-	file = file_of(syscall_argument(0));
-	sk = file ? socket_of(file) : NULL;
-	if (!sk)
-		return 0;
-	family = BPF_CORE_READ(sk, __sk_common.skc_family);
-	protocol = BPF_CORE_READ(sk, sk_protocol);
-	if (family == AF_UNIX)
-		local_send(process, sk, context->result);
-	else if (is_inet(family) && protocol != IPPROTO_TCP && !context->result)
-		network_send(process, sk, OPERATION_CONNECT, protocol);
-	return 0;
+	attempt.session = process->session;
+	attempt.sk = socket_at(syscall_argument(0));
+	attempt.address = syscall_argument(1);
+	attempt.length = syscall_argument(2);
+	attempt.result = context->result;
+	return connect_end(&attempt);
 }
 
 SYSCALL_EXIT(network_accept)
 {
 	struct process *process = recorded_user();
-	struct file *file;
-	struct sock *sk;
+	struct attempt attempt = {};
 
 	if (!process || context->result < 0)
 		return 0;
-	file = file_of(context->result);
-	sk = file ? socket_of(file) : NULL;
-	if (sk && is_inet(BPF_CORE_READ(sk, __sk_common.skc_family)))
-		network_send(process, sk, OPERATION_ACCEPT, BPF_CORE_READ(sk, sk_protocol));
-	return 0;
+	attempt.session = process->session;
+	attempt.sk = socket_at(context->result);
+	return accept_end(&attempt);
 }

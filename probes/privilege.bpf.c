@@ -141,7 +141,7 @@ static __noinline __u32 operation_told(struct process *process, __u64 number, lo
 	__u32 operation;
 
 	/* The kernel makes the call once more, by itself. */
-	if (result <= -ERESTARTSYS && result >= -ERESTART_RESTARTBLOCK)
+	if (is_restarted(result))
 		return PRIVILEGE_NONE;
 	operation = bpf_core_field_exists(registers->orig_x0) ? arm64_operation(number)
 							      : x86_operation(number);

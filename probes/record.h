@@ -51,6 +51,8 @@ enum kind {
 	KIND_PRIVILEGE,
 	KIND_SEND,
 	KIND_DNS,
+	KIND_VSOCK,
+	KIND_PACKET_SOCKET,
 };
 
 /* How it was asked for, if not by a system call of its own. */
@@ -234,7 +236,9 @@ struct network {
 	struct endpoint destination;
 	__u64 connection; /* tells it from all others that are open; 0 if no result follows */
 	__u32 operation;
-	__u32 protocol; /* IPPROTO_... */
+	__u32 protocol;	   /* IPPROTO_... */
+	__s32 return_code; /* negative where a connect failed before anything was sent */
+	__u32 unused;
 };
 
 enum send_mark {
@@ -302,6 +306,29 @@ struct local_connect {
 	__u32 is_abstract;
 	__u32 path_length;
 	__u32 path_notes;
+};
+
+/* The port or the context id of a socket for virtual machines that has none (VMADDR_PORT_ANY). */
+#define VSOCK_ANY 0xffffffffU
+
+/* A socket for virtual machines (AF_VSOCK) was connected, was accepted, or listens. */
+struct vsock {
+	struct record record;
+	__s32 return_code;
+	__u32 operation;
+	__u32 context; /* the own context id */
+	__u32 port;
+	__u32 peer_context;
+	__u32 peer_port;
+};
+
+/* A socket for frames of network devices (AF_PACKET) was made, or refused. */
+struct packet_socket {
+	struct record record;
+	__s32 return_code;
+	__u32 kind;	/* SOCK_... */
+	__u16 protocol; /* ETH_P_... */
+	__u16 unused[3];
 };
 
 enum privilege_operation {

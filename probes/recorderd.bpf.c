@@ -6,6 +6,8 @@
 #include "change.bpf.c"
 #include "map.bpf.c"
 #include "network.bpf.c"
+#include "socket.bpf.c"
+#include "send.bpf.c"
 #include "packet.bpf.c"
 #include "privilege.bpf.c"
 #include "uring.bpf.c"
@@ -26,6 +28,8 @@ struct layout {
 	struct send send;
 	struct sends sends;
 	struct dns dns;
+	struct vsock vsock;
+	struct packet_socket packet_socket;
 	enum send_mark send_mark;
 	enum family family;
 	enum loss loss;

@@ -53,6 +53,12 @@ static __always_inline long syscall_number(void)
 	}                                                                                          \
 	static __noinline int program##_body(struct syscall_exit *context)
 
+/* Whether the kernel is going to make the call again. */
+static __always_inline int is_restarted(long result)
+{
+	return result <= -ERESTARTSYS && result >= -ERESTART_RESTARTBLOCK;
+}
+
 /* `index` from 0 to 5. */
 __noinline unsigned long syscall_argument(__u32 index)
 {

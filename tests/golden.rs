@@ -15,8 +15,8 @@ use common::schema;
 use recorderd::record::layout::{
     AUDIT_UNSET, Arguments, Command, Counts, DISK_OPERATIONS, Disk, Dns, Endpoint, Environment,
     Head, ID_NONE, Layout, LocalConnect, Losses, Network, NetworkResult, PRIVILEGE_OPERATIONS,
-    Privilege, ProcessExit, ProcessIds, Send, SendsKey, SessionEnd, SessionStart, command_mark,
-    kind, operation, path_note, send_mark, via,
+    PacketSocket, Privilege, ProcessExit, ProcessIds, Send, SendsKey, SessionEnd, SessionStart,
+    Vsock, command_mark, kind, operation, path_note, send_mark, via,
 };
 use recorderd::session::Table;
 
@@ -43,6 +43,7 @@ const CASES: &[Case] = &[
     ("network", network_case),
     ("uring", uring_case),
     ("local", local_case),
+    ("socket", socket_case),
     ("privilege", privilege_case),
     ("datagram", datagram_case),
     ("dns", dns_case),
@@ -276,6 +277,8 @@ fn network(time: u64, operation: u32, ends: [Endpoint; 2], protocol: u32) -> Vec
         connection: time,
         operation,
         protocol,
+        return_code: 0,
+        unused: 0,
     };
     record(network, b"")
 }
@@ -962,7 +965,112 @@ fn local_case() -> Vec<Described> {
     ]
 }
 
+fn socket_case() -> Vec<Described> {
+    let failed = |time, ends: [Endpoint; 2], protocol, error: i32| {
+        let [source, destination] = ends;
+        let network = Network {
+            record: head(kind::NETWORK, time),
+            source,
+            destination,
+            connection: 0,
+            operation: operation::CONNECT,
+            protocol,
+            return_code: -error,
+            unused: 0,
+        };
+        record(network, b"")
+    };
+    let vsock = |time, operation, change: fn(&mut Vsock)| {
+        let mut vsock = Vsock {
+            record: head(kind::VSOCK, time),
+            operation,
+            context: 3,
+            port: 1234,
+            peer_context: 2,
+            peer_port: u32::MAX - 1,
+            ..Vsock::default()
+        };
+        change(&mut vsock);
+        record(vsock, b"")
+    };
+    let packet = |time, kind, protocol, return_code| {
+        let socket = PacketSocket {
+            record: head(kind::PACKET_SOCKET, time),
+            kind,
+            protocol,
+            return_code,
+            unused: [0; 3],
+        };
+        record(socket, b"")
+    };
+    let unbound = [v4([0; 4], 0), v6("::", 0)];
+    vec![
+        start(),
+        ("a shell", run(1500, b"/bin/sh", b"sh\0", |_| {})),
+        (
+            "no way there",
+            failed(
+                1501,
+                [unbound[0], v4([192, 0, 2, 9], 443)],
+                TCP,
+                libc::ENETUNREACH,
+            ),
+        ),
+        (
+            "an address of the other version",
+            failed(
+                1502,
+                [unbound[0], v6("2001:db8::9", 53)],
+                UDP,
+                libc::EAFNOSUPPORT,
+            ),
+        ),
+        (
+            "version 4 by a socket of version 6",
+            failed(
+                1503,
+                [unbound[1], v6("::ffff:192.0.2.9", 53)],
+                UDP,
+                libc::EACCES,
+            ),
+        ),
+        (
+            "no address",
+            failed(1504, [unbound[1], Endpoint::default()], TCP, libc::EINVAL),
+        ),
+        ("to a host", vsock(1505, operation::CONNECT, |_| {})),
+        (
+            "to nobody, from an own port that there is not yet",
+            vsock(1506, operation::CONNECT, |v| {
+                (v.context, v.port, v.return_code) = (u32::MAX, u32::MAX, -libc::ENODEV);
+            }),
+        ),
+        (
+            "for all",
+            vsock(1507, operation::LISTEN, |v| v.context = u32::MAX),
+        ),
+        ("from a host", vsock(1508, operation::ACCEPT, |_| {})),
+        ("all frames", packet(1509, 3, 3, 0)),
+        (
+            "frames without their heads",
+            packet(1510, 2, 0x0800, -libc::EPERM),
+        ),
+        (
+            "of another kind",
+            packet(1511, 10, 0, -libc::ESOCKTNOSUPPORT),
+        ),
+        end(Losses::default()),
+    ]
+}
+
 fn datagram_case() -> Vec<Described> {
+    let local = |time, name: &[u8], error: i32| {
+        sent(time, [Endpoint::default(); 2], |key| {
+            key.name[..name.len()].copy_from_slice(name);
+            (key.name_length, key.return_code) = (name.len() as u32, -error);
+            (key.protocol, key.ends) = (0, 2_000_000_000);
+        })
+    };
     let v6 = [v6("2001:db8::1", 40_001), v6("2001:db8:0:1::2", 65_535)];
     let v4 = |port| [v4([192, 0, 2, 1], 40_000), v4([198, 51, 100, 9], port)];
     vec![
@@ -980,6 +1088,19 @@ fn datagram_case() -> Vec<Described> {
                 (key.protocol, key.marks) = (TCP, send_mark::RAW);
                 key.ends = 2_000_000_000;
             }),
+        ),
+        (
+            "to a local socket, in an address of full length",
+            local(1505, b"/dev/log\0\0\0x", 0),
+        ),
+        (
+            "to one that is not there",
+            local(1506, b"caf\xe9", libc::ENOENT),
+        ),
+        ("to one with an abstract name", local(1507, b"\0a\0b", 0)),
+        (
+            "to one with the longest name",
+            local(1508, &[b'x'; 108], libc::ECONNREFUSED),
         ),
         end(Losses::default()),
     ]
@@ -1334,6 +1455,7 @@ fn can_be(line: &serde_json::Value) -> bool {
         && paths.iter().all(|path| path.starts_with('/'))
         && (line["event"] != "session.disk" || disk_can_be(line))
         && [0, 1, 2, 3].contains(&line["operation"].as_u64().unwrap_or(0))
+        && (line["event"] != "session.vsock" || line["operation"] != 1)
 }
 
 /// Damage can give an operation what only another one has.

@@ -280,6 +280,8 @@ fn constants_are_mirrored() {
             ("KIND_PRIVILEGE", kind::PRIVILEGE),
             ("KIND_SEND", kind::SEND),
             ("KIND_DNS", kind::DNS),
+            ("KIND_VSOCK", kind::VSOCK),
+            ("KIND_PACKET_SOCKET", kind::PACKET_SOCKET),
         ],
     );
     same(

@@ -6,7 +6,7 @@ use crate::record::layout::{
     AUDIT_UNSET, Endpoint, Head, Network, NetworkResult, ProcessExit, command_mark, operation,
     path_note, via,
 };
-use crate::record::{Command, LocalConnect, strings};
+use crate::record::{Command, strings};
 
 impl Writer {
     /// session.command, with all of its arguments; returns the id of the event.
@@ -89,10 +89,16 @@ impl Writer {
         let name = ("session.network", "T4002I");
         self.line(subject, name, head.time, |object, _| {
             process(object, head);
-            let destination =
-                (network.operation != operation::LISTEN).then_some(&network.destination);
+            let failed = network.operation == operation::CONNECT && network.return_code != 0;
+            // Of a connect that failed, it may be no address at all.
+            let has_peer = network.operation != operation::LISTEN
+                && (network.destination.version > 0 || !failed);
+            let destination = has_peer.then_some(&network.destination);
             ends(object, &network.source, destination, network.operation);
             protocol(object, network.protocol);
+            if failed {
+                object.number("return_code", network.return_code);
+            }
         })
     }
 
@@ -134,28 +140,6 @@ impl Writer {
             object.string("request_uid", request);
         });
     }
-
-    /// session.local_connect; returns the id of the event.
-    pub fn local_connect(
-        &mut self,
-        subject: &mut Subject,
-        head: &Head,
-        local: &LocalConnect<'_>,
-    ) -> Uuid {
-        let name = ("session.local_connect", "R4005I");
-        self.line(subject, name, head.time, |object, _| {
-            process(object, head);
-            // As `ss` and /proc/net/unix show names that are in no file system.
-            match (local.is_abstract, local.path.split_first()) {
-                (true, Some((_, rest))) => {
-                    object.bytes("abstract", "abstract_base64", rest);
-                }
-                _ => object.bytes("path", "path_base64", local.path),
-            }
-            object.number("return_code", local.return_code);
-            incomplete(object, local.path_notes);
-        })
-    }
 }
 
 /// Both ends, or the own one of what has no peer, and what is done between them.
@@ -173,8 +157,7 @@ pub fn ends(
         object.number("dst_port", destination.port());
     }
     // An IPv6 socket that is bound to no address sends from `::`, over IPv4 as well.
-    let version = destination.map_or(6, |destination| destination.version());
-    object.number("version", source.version().min(version));
+    object.number("version", destination.as_ref().unwrap_or(&source).version());
     object.number("operation", operation);
     object.number("action", 0);
     if source.port() != 0 {

@@ -2,15 +2,24 @@
 
 use super::act::{ends, process, protocol};
 use super::dns::Question;
+use super::socket::local_name;
 use super::{Object, Subject, Uuid, Writer, address};
 use crate::record::Dns;
 use crate::record::layout::{Head, Send, SendsKey, operation, send_mark};
 use crate::session::Sends;
 
 impl Writer {
-    /// session.network of the first datagram of a period; returns the id of the event.
+    /// session.network or session.local_send of the first datagram of a period; returns the id of
+    /// the event.
     pub fn send(&mut self, subject: &mut Subject, send: &Send) -> Uuid {
         let head = &send.record;
+        if is_local(&send.key) {
+            let name = ("session.local_send", "R4010I");
+            return self.line(subject, name, head.time, |object, _| {
+                process(object, head);
+                local(object, &send.key);
+            });
+        }
         let name = ("session.network", "T4002I");
         self.line(subject, name, head.time, |object, _| {
             process(object, head);
@@ -31,12 +40,16 @@ impl Writer {
         let name = ("session.network_sends", "R4008I");
         self.line(subject, name, time, |object, _| {
             process(object, &sends.head);
-            let destination = address(&key.destination);
-            object.string("dst_addr", destination.host());
-            object.number("dst_port", destination.port());
-            object.number("version", destination.version());
-            protocol(object, key.protocol);
-            raw(object, key);
+            if is_local(key) {
+                local(object, key);
+            } else {
+                let destination = address(&key.destination);
+                object.string("dst_addr", destination.host());
+                object.number("dst_port", destination.port());
+                object.number("version", destination.version());
+                protocol(object, key.protocol);
+                raw(object, key);
+            }
             object.number("count", count);
             if let Some(begun) = &sends.begun {
                 object.string("network_uid", begun);
@@ -63,6 +76,24 @@ impl Writer {
         });
         true
     }
+}
+
+/// Whether it went to a local socket.
+fn is_local(key: &SendsKey) -> bool {
+    key.name_length > 0
+}
+
+fn local(object: &mut Object<'_>, key: &SendsKey) {
+    let length = (key.name_length as usize).min(key.name.len());
+    let name = &key.name[..length];
+    match name.first() {
+        Some(0) => local_name(object, true, name),
+        _ => {
+            let end = memchr::memchr(0, name).unwrap_or(length);
+            local_name(object, false, &name[..end]);
+        }
+    }
+    object.number("return_code", key.return_code);
 }
 
 fn raw(object: &mut Object<'_>, key: &SendsKey) {

@@ -10,6 +10,7 @@ mod id;
 mod json;
 mod path;
 mod privilege;
+mod socket;
 mod status;
 mod time;
 

@@ -116,7 +116,8 @@ impl<'a> Event<'a> {
         match &*what {
             "start" | "end" => "session".into(),
             "process_exit" => "command".into(),
-            "network_result" | "local_connect" => "network".into(),
+            "network_result" | "network_sends" | "local_connect" | "local_send" | "dns"
+            | "vsock" | "packet_socket" => "network".into(),
             _ => what,
         }
     }

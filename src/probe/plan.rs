@@ -11,8 +11,8 @@ pub enum Family {
     Command,
     /// session.disk
     Disk,
-    /// session.network, session.network_result, session.network_sends, session.local_connect and
-    /// session.dns
+    /// session.network, session.network_result, session.network_sends, session.local_connect,
+    /// session.local_send, session.vsock, session.packet_socket and session.dns
     Network,
     /// session.privilege
     Privilege,
@@ -245,11 +245,13 @@ pub const PLANS: &[Plan] = &[
             tracepoint("network_state", &["inet_sock_set_state"]),
             exits("network_connect", &["connect"]),
             exits("network_accept", &["accept4", "accept"]),
+            exits("network_socket", &["socket", "listen"]),
+            exits("network_local", &["sendto", "sendmsg", "sendmmsg"]),
             egress("network_packet"),
         ],
         unseen: &[
             "local connects and accepts by io_uring",
-            "local connects and accepts by 32-bit programs",
+            "all but TCP connects, listening and UDP by 32-bit programs",
         ],
     },
     Plan {

@@ -4,9 +4,9 @@
 use std::fs::File;
 use std::io::{self, Read};
 use std::net::{Ipv4Addr, TcpListener, TcpStream, UdpSocket};
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::os::unix::fs::chroot;
-use std::os::unix::net::UnixStream;
+use std::os::unix::net::{UnixDatagram, UnixStream};
 use std::process::{Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -74,6 +74,16 @@ const ACTS: &[Act] = &[
         shows: |body| matches!(body, Body::LocalConnect(_)),
     },
     Act {
+        program: "network_socket",
+        perform: frames,
+        shows: |body| matches!(body, Body::PacketSocket(_)),
+    },
+    Act {
+        program: "network_local",
+        perform: || refused(UnixDatagram::unbound()?.send_to(&[], NOTHING)),
+        shows: |body| matches!(body, Body::Send(it) if it.key.name_length > 0),
+    },
+    Act {
         program: "privilege_act",
         perform: || refused(chroot(NOTHING)),
         shows: |body| matches!(body, Body::Privilege(_)),
@@ -81,7 +91,7 @@ const ACTS: &[Act] = &[
     Act {
         program: "network_packet",
         perform: send,
-        shows: |body| matches!(body, Body::Send(_)),
+        shows: |body| matches!(body, Body::Send(it) if it.key.name_length == 0),
     },
 ];
 
@@ -264,6 +274,17 @@ fn accept() -> io::Result<()> {
             accepted => return accepted.map(drop),
         }
     }
+}
+
+/// Whether it may be made or not, it is told of.
+fn frames() -> io::Result<()> {
+    // SAFETY: takes numbers, and gives a descriptor or −1.
+    let socket = unsafe { libc::socket(libc::AF_PACKET, libc::SOCK_DGRAM | libc::SOCK_CLOEXEC, 0) };
+    if socket >= 0 {
+        // SAFETY: the descriptor is ours alone.
+        drop(unsafe { OwnedFd::from_raw_fd(socket) });
+    }
+    Ok(())
 }
 
 fn send() -> io::Result<()> {

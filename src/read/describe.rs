@@ -196,7 +196,8 @@ fn tell(event: &Event<'_>, said: &[&'static str], text: &mut Text) {
         "disk" => disk(&mut members, text),
         "network" => network(&mut members, text),
         "network_result" => network_result(&mut members, text),
-        "local_connect" => local_connect(&mut members, text),
+        "local_connect" => local(&mut members, text, "connect to "),
+        "local_send" => local(&mut members, text, "send to "),
         "lost" => lost(&mut members, text),
         "privilege" => privilege(&mut members, text),
         _ => None,
@@ -427,6 +428,7 @@ fn network(members: &mut Members<'_, '_>, text: &mut Text) -> Option<()> {
         Some(1) => text.add(Weight::Failed, ", denied"),
         _ => text,
     };
+    failure(members, text);
     Some(())
 }
 
@@ -446,12 +448,12 @@ fn network_result(members: &mut Members<'_, '_>, text: &mut Text) -> Option<()> 
     Some(())
 }
 
-fn local_connect(members: &mut Members<'_, '_>, text: &mut Text) -> Option<()> {
+fn local(members: &mut Members<'_, '_>, text: &mut Text, verb: &'static str) -> Option<()> {
     let name = match members.word("abstract") {
         Some(name) => format!("@{name}"),
         None => members.word("path")?,
     };
-    text.add(Weight::Normal, "connect to ");
+    text.add(Weight::Normal, verb);
     text.add(Weight::Strong, name);
     failure(members, text);
     Some(())

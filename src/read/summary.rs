@@ -33,7 +33,7 @@ pub struct Summary {
     pub commands: u64,
     /// session.disk
     pub files: u64,
-    /// session.network, session.local_connect
+    /// session.network, session.local_connect, session.local_send, session.vsock
     pub connections: u64,
     /// Events that are not in the log.
     pub lost: u64,
@@ -75,7 +75,7 @@ impl Summary {
             }
             "command" => self.commands += 1,
             "disk" => self.files += 1,
-            "network" | "local_connect" => self.connections += 1,
+            "network" | "local_connect" | "local_send" | "vsock" => self.connections += 1,
             "lost" => {
                 let count = event.number("count").unwrap_or(0).max(0);
                 self.lost = self.lost.saturating_add(count as u64);

@@ -166,6 +166,8 @@ layout! {
         connection: u64,
         operation: u32,
         protocol: u32,
+        return_code: i32,
+        unused: u32,
     }
 
     /// What became of a TCP connect.
@@ -254,6 +256,26 @@ layout! {
         destination: Endpoint,
         message_length: u32,
         unused: u32,
+    }
+
+    /// A socket for virtual machines was connected, was accepted, or listens.
+    "vsock" Vsock {
+        record: Head,
+        return_code: i32,
+        operation: u32,
+        context: u32,
+        port: u32,
+        peer_context: u32,
+        peer_port: u32,
+    }
+
+    /// A socket for frames of network devices was made, or refused.
+    "packet_socket" PacketSocket {
+        record: Head,
+        return_code: i32,
+        kind: u32,
+        protocol: u16,
+        unused: [u16; 3],
     }
 
     /// The value of the map `sessions`.
@@ -345,6 +367,8 @@ pub const OBJECT_NAME_LENGTH: usize = 56;
 pub const ID_NONE: u32 = u32::MAX;
 /// The longest name of a local socket (UNIX_PATH_MAX), in bytes.
 pub const LOCAL_NAME_LENGTH: usize = 108;
+/// A port or a context id of AF_VSOCK that there is not (VMADDR_PORT_ANY).
+pub const VSOCK_ANY: u32 = u32::MAX;
 /// The largest record, in bytes.
 pub const RECORD_MAX: usize = 40960;
 /// How many strings follow a command: TEXT_COUNT.
@@ -413,6 +437,8 @@ pub mod kind {
     pub const PRIVILEGE: u32 = 11;
     pub const SEND: u32 = 12;
     pub const DNS: u32 = 13;
+    pub const VSOCK: u32 = 14;
+    pub const PACKET_SOCKET: u32 = 15;
 }
 
 /// `enum privilege_operation`.

@@ -41,6 +41,8 @@ pub enum Body<'a> {
     Privilege(Privilege<'a>),
     Send(layout::Send),
     Dns(Dns<'a>),
+    Vsock(layout::Vsock),
+    PacketSocket(layout::PacketSocket),
 }
 
 /// A datagram to the DNS port.
@@ -212,6 +214,8 @@ pub fn decode(bytes: &[u8]) -> Result<Record<'_>, Malformed> {
             })
         }
         kind::SEND => Body::Send(split::<layout::Send>(bytes)?.0),
+        kind::VSOCK => Body::Vsock(split::<layout::Vsock>(bytes)?.0),
+        kind::PACKET_SOCKET => Body::PacketSocket(split::<layout::PacketSocket>(bytes)?.0),
         kind::DNS => {
             let (dns, rest) = split::<layout::Dns>(bytes)?;
             Body::Dns(Dns {

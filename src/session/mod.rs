@@ -359,6 +359,14 @@ impl Session {
                 self.sends.push(Sends::of(send, uid));
                 4
             }
+            Body::Vsock(vsock) => {
+                writer.vsock(subject, vsock);
+                4
+            }
+            Body::PacketSocket(socket) => {
+                writer.packet_socket(subject, socket);
+                4
+            }
             Body::Dns(dns) => {
                 if !writer.dns(subject, &record.head, dns) {
                     return;

@@ -128,7 +128,15 @@ pub fn start(login: &str, more: &str) -> String {
 }
 
 /// The events that count as of the family `network`.
-const NETWORK: &[&str] = &["network", "network_sends", "local_connect", "dns"];
+const NETWORK: &[&str] = &[
+    "network",
+    "network_sends",
+    "local_connect",
+    "local_send",
+    "dns",
+    "vsock",
+    "packet_socket",
+];
 
 /// The session.end of `lines`, as `plain` gives it, where nothing was lost.
 pub fn end(login: &str, interactive: bool, more: &str, lines: &[Value]) -> String {

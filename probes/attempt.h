@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: Apache-2.0 OR (MIT AND GPL-2.0-only) */
+/* What was done with a socket, by a system call or through io_uring, and what came of it. */
+#ifndef ATTEMPT_H
+#define ATTEMPT_H
+
+#include "syscall.h"
+
+struct attempt {
+	__u64 session;
+	struct sock *sk;
+	__u64 address; /* of a connect: where it is in the caller's memory */
+	__u32 length;  /* of that, bytes */
+	__s32 result;
+	__u64 via; /* enum via */
+};
+
+/* Whether a connect goes on behind the end of its call. */
+static __always_inline int is_unfinished(long result)
+{
+	return result == -EINPROGRESS || result == -EALREADY || is_restarted(result);
+}
+
+#endif

@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: Apache-2.0 OR (MIT AND GPL-2.0-only) */
+/* Connections, however they were asked for: begun, failed, accepted. */
+#ifndef NETWORK_H
+#define NETWORK_H
+
+#include "local.h"
+#include "session.h"
+#include "syscall.h"
+#include "vsock.h"
+
+/* TCP connects whose result is awaited, by the address of the socket. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 16384);
+	__type(key, __u64);
+	__type(value, struct connecting);
+} connects SEC(".maps");
+
+/*
+ * TCP connects that are told of, until the call that made them is over: by the address of the
+ * socket the inode, since a later socket may have the same address.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 16384);
+	__type(key, __u64);
+	__type(value, __u64);
+} begun SEC(".maps");
+
+static __always_inline __u64 inode_of(struct sock *sk)
+{
+	return BPF_CORE_READ(sk, sk_socket, file, f_inode, i_ino);
+}
+
+/* Not inlined: the kernel allows 512 bytes of stack for the longest chain of calls. */
+static __noinline int network_send(__u64 session, struct sock *sk, __u32 operation, __u32 via)
+{
+	struct connecting connecting = {};
+	struct network *network;
+	__u64 key = (__u64)sk;
+	struct slot *slot;
+
+	slot = record_begin(session, FAMILY_NETWORK, KIND_NETWORK, sizeof(*network));
+	if (!slot)
+		return 0;
+	network = (struct network *)slot->record;
+	network->record.via |= via;
+	endpoints(sk, &network->source, &network->destination);
+	network->operation = operation;
+	network->protocol = BPF_CORE_READ(sk, sk_protocol);
+	network->return_code = 0;
+	network->connection = 0;
+	if (operation == OPERATION_CONNECT && network->protocol == IPPROTO_TCP) {
+		connecting.session = session;
+		connecting.time = network->record.time;
+		connecting.pid = network->record.pid;
+		connecting.audit_session_id = network->record.audit_session_id;
+		connecting.cgroup_id = network->record.cgroup_id;
+		connecting.via = network->record.via;
+		__builtin_memcpy(connecting.program, network->record.program, PROGRAM_LENGTH);
+		if (bpf_map_update_elem(&connects, &key, &connecting, BPF_ANY))
+			lose(session, FAMILY_NETWORK_RESULT, LOSS_TABLE_FULL);
+		else
+			network->connection = key;
+	}
+	record_send(slot, &network_ring, FAMILY_NETWORK, 0);
+	return 0;
+}
+
+/* An address of a socket for IPv4 or IPv6, as programs have it. */
+struct address {
+	__u16 family;
+	__u16 port;
+	__u32 word; /* of version 4 the address, of version 6 the flow label */
+	__u8 bytes[ADDRESS_LENGTH];
+};
+
+/* The address that was asked for; where it can't be one, the endpoint has no version. */
+static __always_inline void asked_for(struct attempt *attempt, struct endpoint *endpoint)
+{
+	struct address *from = (void *)attempt->address;
+	struct address address = {};
+
+	__builtin_memset(endpoint, 0, sizeof(*endpoint));
+	if (attempt->length < ADDRESS_LENGTH || bpf_probe_read_user(&address, 8, from))
+		return;
+	if (address.family == AF_INET) {
+		endpoint->version = 4;
+		*(__u32 *)endpoint->address = address.word;
+	} else if (address.family == AF_INET6 && attempt->length >= sizeof(address) &&
+		   !bpf_probe_read_user(endpoint->address, ADDRESS_LENGTH, from->bytes)) {
+		endpoint->version = 6;
+	} else {
+		return;
+	}
+	endpoint->port = bpf_ntohs(address.port);
+}
+
+/* A connect of which nothing was sent. */
+static __noinline int failure_send(struct attempt *attempt)
+{
+	struct sock *sk = attempt->sk;
+	struct network *network;
+	struct slot *slot;
+
+	slot = record_begin(attempt->session, FAMILY_NETWORK, KIND_NETWORK, sizeof(*network));
+	if (!slot)
+		return 0;
+	network = (struct network *)slot->record;
+	network->record.via |= attempt->via;
+	endpoints(sk, &network->source, &network->destination);
+	asked_for(attempt, &network->destination);
+	network->operation = OPERATION_CONNECT;
+	network->protocol = BPF_CORE_READ(sk, sk_protocol);
+	network->return_code = attempt->result;
+	network->connection = 0;
+	record_send(slot, &network_ring, FAMILY_NETWORK, 0);
+	return 0;
+}
+
+/* Whether this is the end of a connect that was told of when it began. */
+static __always_inline int is_begun(struct attempt *attempt)
+{
+	__u64 key = (__u64)attempt->sk;
+	__u64 *inode = bpf_map_lookup_elem(&begun, &key);
+
+	if (!inode || *inode != inode_of(attempt->sk))
+		return 0;
+	if (!is_unfinished(attempt->result))
+		bpf_map_delete_elem(&begun, &key);
+	return 1;
+}
+
+/* Of TCP, only what failed before the state of the socket changed: the change tells all else. */
+static __always_inline int inet_end(struct attempt *attempt)
+{
+	struct sock *sk = attempt->sk;
+	int is_tcp = BPF_CORE_READ(sk, sk_protocol) == IPPROTO_TCP;
+
+	if (is_tcp && is_begun(attempt))
+		return 0;
+	if (attempt->result < 0 && attempt->result != -EISCONN && !is_unfinished(attempt->result))
+		failure_send(attempt);
+	else if (!attempt->result && !is_tcp)
+		network_send(attempt->session, sk, OPERATION_CONNECT, attempt->via);
+	return 0;
+}
+
+/* A connect that is over. */
+static __noinline int connect_end(struct attempt *attempt)
+{
+	struct sock *sk = attempt->sk;
+	__u16 family;
+
+	if (!sk)
+		return 0;
+	family = BPF_CORE_READ(sk, __sk_common.skc_family);
+	if (family == AF_UNIX)
+		local_send(attempt);
+	else if (family == AF_VSOCK)
+		vsock_send(attempt, OPERATION_CONNECT);
+	else if (is_inet(family))
+		inet_end(attempt);
+	return 0;
+}
+
+/* A connection that was accepted. */
+static __noinline int accept_end(struct attempt *attempt)
+{
+	struct sock *sk = attempt->sk;
+	__u16 family;
+
+	if (!sk)
+		return 0;
+	family = BPF_CORE_READ(sk, __sk_common.skc_family);
+	if (is_inet(family))
+		network_send(attempt->session, sk, OPERATION_ACCEPT, attempt->via);
+	else if (family == AF_VSOCK)
+		vsock_send(attempt, OPERATION_ACCEPT);
+	return 0;
+}
+
+#endif

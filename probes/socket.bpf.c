@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: Apache-2.0 OR (MIT AND GPL-2.0-only) */
+/* Sockets that are made for frames (session.packet_socket), and those of virtual machines that
+ * listen. */
+#include "syscall.h"
+#include "vsock.h"
+
+/* The numbers of listen; all others here are those of socket. */
+#define X86_LISTEN 50
+#define ARM64_LISTEN 201
+
+static __noinline int packet_socket_send(__u64 session, long result)
+{
+	struct packet_socket *packet;
+	struct slot *slot;
+
+	slot = record_begin(session, FAMILY_NETWORK, KIND_PACKET_SOCKET, sizeof(*packet));
+	if (!slot)
+		return 0;
+	packet = (struct packet_socket *)slot->record;
+	packet->return_code = result < 0 ? result : 0;
+	packet->kind = syscall_argument(1) & SOCK_TYPE_MASK;
+	packet->protocol = bpf_ntohs(syscall_argument(2));
+	__builtin_memset(packet->unused, 0, sizeof(packet->unused));
+	record_send(slot, &network_ring, FAMILY_NETWORK, 0);
+	return 0;
+}
+
+SYSCALL_EXIT(network_socket)
+{
+	struct process *process = recorded_user();
+	struct attempt attempt = {};
+	struct sock *sk;
+
+	if (!process)
+		return 0;
+	if (context->number != X86_LISTEN && context->number != ARM64_LISTEN) {
+		if ((int)syscall_argument(0) == AF_PACKET)
+			packet_socket_send(process->session, context->result);
+		return 0;
+	}
+	attempt.session = process->session;
+	sk = socket_at(syscall_argument(0));
+	attempt.sk = sk;
+	attempt.result = context->result;
+	if (sk && BPF_CORE_READ(sk, __sk_common.skc_family) == AF_VSOCK)
+		vsock_send(&attempt, OPERATION_LISTEN);
+	return 0;
+}
