@@ -378,6 +378,19 @@ struct io_open {
 	} how;
 };
 
+struct io_connect {
+	void *addr; /* in the memory of the process */
+	int addr_len;
+};
+
+struct io_accept {
+	__u32 file_slot;
+};
+
+struct io_sr_msg {
+	void *umsg; /* in the memory of the process */
+};
+
 /* Since 7.0 */
 struct delayed_filename {
 	struct filename *__incomplete_filename;
@@ -482,8 +495,14 @@ struct io_xattr___delayed {
 };
 
 struct io_cqe {
+	__u64 user_data;
 	__s32 res;
 	int fd; /* until the request has its file */
+};
+
+struct io_uring_cqe {
+	__u64 user_data;
+	__s32 res;
 };
 
 struct io_fixed_file {
@@ -546,6 +565,8 @@ struct pt_regs {
 typedef void (*btf_trace_io_uring_submit_sqe___ring)(void *, void *, void *, __u8, __u64, __u32,
 						     _Bool, _Bool);
 typedef void (*btf_trace_io_uring_complete___nameless)(void *, void *, __u64, int, unsigned int);
+typedef void (*btf_trace_io_uring_complete___whole)(void *, struct io_ring_ctx *, void *,
+						    struct io_uring_cqe *);
 
 /* What a syscall exit tracepoint hands over; its format file in tracefs shows these offsets. */
 struct syscall_exit {

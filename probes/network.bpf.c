@@ -3,9 +3,6 @@
  */
 #include "network.h"
 
-/* The same number on all architectures. */
-#define IO_URING_ENTER 426
-
 /*
  * The sshd process of a root login makes the connections of port forwarding itself. They are told
  * from the work of PAM by their sockets, which do not block.
@@ -84,8 +81,7 @@ int network_state(__u64 *context)
 		bpf_map_update_elem(&begun, &key, &inode, BPF_ANY);
 	}
 	network_send(process->session, sk,
-		     state == TCP_LISTEN ? OPERATION_LISTEN : OPERATION_CONNECT,
-		     syscall_number() == IO_URING_ENTER ? VIA_IO_URING : 0);
+		     state == TCP_LISTEN ? OPERATION_LISTEN : OPERATION_CONNECT, via_now());
 	return 0;
 }
 

@@ -8,6 +8,7 @@
 #include "filter.h"
 #include "send.h"
 #include "session.h"
+#include "syscall.h"
 
 #define DNS_PORT 53
 #define DNS_HEADER 12
@@ -103,6 +104,7 @@ static __noinline int send_packet(struct packet *packet, __u64 session, __u32 ma
 		slot = slot_begin(session, FAMILY_NETWORK, KIND_SEND, sizeof(*send), 0);
 		if (slot) {
 			send = (struct send *)slot->record;
+			send->record.via |= via_now();
 			send->source = packet->source;
 			send->key = key;
 			error = record_send(slot, &network_ring, FAMILY_NETWORK, 0);
@@ -130,6 +132,7 @@ static __noinline int send_dns(struct __sk_buff *skb, struct packet *packet, __u
 	if (!slot)
 		return 0;
 	dns = (struct dns *)slot->record;
+	dns->record.via |= via_now();
 	dns->source = packet->source;
 	dns->destination = packet->destination;
 	length -= at;

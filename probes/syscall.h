@@ -7,6 +7,7 @@
 #define SYSCALL_H
 
 #include "kernel.h"
+#include "record.h"
 
 /* Kernels without bpf_task_pt_regs (before 5.15) have stacks of this size on both architectures. */
 #define STACK_SIZE 16384
@@ -52,6 +53,15 @@ static __always_inline long syscall_number(void)
 		return program##_body(&exit);                                                      \
 	}                                                                                          \
 	static __noinline int program##_body(struct syscall_exit *context)
+
+/* The same number on all architectures. */
+#define IO_URING_ENTER 426
+
+/* How the current thread does what it does, unless it is one that the kernel has made. */
+static __always_inline __u32 via_now(void)
+{
+	return syscall_number() == IO_URING_ENTER ? VIA_IO_URING : 0;
+}
 
 /* Whether the kernel is going to make the call again. */
 static __always_inline int is_restarted(long result)

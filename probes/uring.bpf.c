@@ -6,6 +6,7 @@
  */
 #include "disk.h"
 #include "syscall.h"
+#include "uring_socket.h"
 
 #define IORING_OP_OPENAT 18
 #define IORING_OP_OPENAT2 28
@@ -30,11 +31,6 @@
 #define X86_O_LARGEFILE 0100000
 #define ARM64_O_LARGEFILE 0400000
 
-/* io_open.file_slot counts from 1; the largest number lets the kernel choose. */
-#define FILE_SLOT_ANY 0xffffffffU
-/* The bits of a fixed file's address that are not address. */
-#define FIXED_FILE_FLAGS 7UL
-
 /* The longest record that is kept; what is longer is sent at once, its end unconfirmed. */
 #define REQUEST_LENGTH 4096
 
@@ -50,15 +46,6 @@ struct {
 	__type(value, struct request);
 } requests SEC(".maps");
 
-/*
- * Before 5.18 the end of a request tells its ring and the number that the program gave it, but not
- * the request. Programs may give several the same number: which one ends can't be told then.
- */
-struct ticket {
-	__u64 ring;
-	__u64 number;
-};
-
 struct holder {
 	__u64 request; /* 0 if several have the ticket, or if nothing is kept of it */
 	__u64 count;
@@ -71,35 +58,11 @@ struct {
 	__type(value, struct holder);
 } tickets SEC(".maps");
 
-/* Whether the end of a request names it. */
-static __always_inline int ends_are_named(void)
-{
-	return !bpf_core_type_exists(btf_trace_io_uring_complete___nameless);
-}
-
 /* The file of an open that has succeeded, if it is still where the open has put it. */
 static __noinline struct file *opened_file(struct io_kiocb *request, int result)
 {
-	__u32 index = BPF_CORE_READ((struct io_open *)request, file_slot);
-	struct io_ring_ctx *ring = BPF_CORE_READ(request, ctx);
-	struct io_file_table___nodes *nodes = (void *)&ring->file_table;
-	struct io_rsrc_node *node = NULL;
-	struct io_fixed_file *file;
-	unsigned long address = 0;
-
-	if (!index)
-		return file_of(result);
-	index = index == FILE_SLOT_ANY ? (__u32)result : index - 1;
-	if (bpf_core_field_exists(nodes->data)) {
-		bpf_probe_read_kernel(&node, sizeof(node),
-				      BPF_CORE_READ(nodes, data.nodes) + index);
-		address = BPF_CORE_READ(node, file_ptr);
-	} else {
-		file = BPF_CORE_READ(ring, file_table.files);
-		file += index;
-		address = BPF_CORE_READ(file, file_ptr);
-	}
-	return (struct file *)(address & ~FIXED_FILE_FLAGS);
+	return installed_file(BPF_CORE_READ(request, ctx),
+			      BPF_CORE_READ((struct io_open *)request, file_slot), result);
 }
 
 /* A pointer as the number that global functions take. */
@@ -202,6 +165,14 @@ static __noinline int request_end(struct io_kiocb *request, int result, int conf
 	return 0;
 }
 
+/* What is over is told; of files, if it was kept. */
+static __always_inline int request_over(struct io_kiocb *request, int result)
+{
+	if (is_of_socket(BPF_CORE_READ(request, opcode)))
+		return socket_end(request, result);
+	return request_end(request, result, 1);
+}
+
 /* Whether this request alone has its ticket; else the one that had it can't be told any more. */
 static __noinline int ticket_take(struct io_kiocb *request, int keep)
 {
@@ -225,7 +196,8 @@ static __noinline int ticket_take(struct io_kiocb *request, int keep)
 	return 0;
 }
 
-static __noinline int ticket_return(__u64 ring, __u64 number, int result, int more)
+/* The request whose end this is, as a number; 0 if it can't be told, or if it goes on. */
+static __noinline __u64 ticket_return(__u64 ring, __u64 number, int more)
 {
 	struct ticket ticket = {.ring = ring, .number = number};
 	struct holder *holder = bpf_map_lookup_elem(&tickets, &ticket);
@@ -238,7 +210,7 @@ static __noinline int ticket_return(__u64 ring, __u64 number, int result, int mo
 	__sync_fetch_and_add(&holder->count, -1);
 	if (!*(volatile __u64 *)&holder->count)
 		bpf_map_delete_elem(&tickets, &ticket);
-	return request ? request_end((void *)request, result, 1) : 0;
+	return request;
 }
 
 /* Keeps the record until the request is complete, or sends it where that will not be seen. */
@@ -493,14 +465,18 @@ static __always_inline int request_submit(struct io_kiocb *request)
 {
 	struct process *process = recorded_user();
 	struct slot *slot;
+	__u8 opcode;
 
 	if (!process)
 		return 0;
+	opcode = BPF_CORE_READ(request, opcode);
 	slot = request_begin(process->session, request);
 	if (slot)
 		request_keep(slot, request);
 	else if (!ends_are_named())
-		ticket_take(request, 0);
+		ticket_take(request, is_of_socket(opcode));
+	else if (opcode == IORING_OP_ACCEPT)
+		acceptor_add(request);
 	return 0;
 }
 
@@ -519,10 +495,25 @@ int uring_submit(__u64 *context)
 SEC("tp_btf/io_uring_complete")
 int uring_complete(__u64 *context)
 {
-	struct io_kiocb *request = (void *)context[1];
+	/* Volatile, for the offset to be in the load: older verifiers take no other. */
+	volatile __u64 *arguments = context;
+	struct io_kiocb *request = (void *)arguments[1];
+	struct io_uring_cqe *end;
+	int result;
 
+	if (ends_are_named()) {
+		result = request ? BPF_CORE_READ(request, cqe.res) : 0;
+	} else {
+		request = (void *)ticket_return(arguments[0], arguments[1],
+						arguments[3] & IORING_CQE_F_MORE);
+		result = arguments[2];
+	}
+	if (request)
+		return request_over(request, result);
 	if (!ends_are_named())
-		return ticket_return(context[0], context[1], (int)context[2],
-				     context[3] & IORING_CQE_F_MORE);
-	return request ? request_end(request, BPF_CORE_READ(request, cqe.res), 1) : 0;
+		return 0;
+	if (!bpf_core_type_exists(btf_trace_io_uring_complete___whole))
+		return acceptor_end(arguments[0], arguments[2], (int)arguments[3]);
+	end = (void *)arguments[2];
+	return acceptor_end(arguments[0], BPF_CORE_READ(end, user_data), BPF_CORE_READ(end, res));
 }

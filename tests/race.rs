@@ -1,4 +1,4 @@
-//! What session.disk tells of an open is what the kernel did, whatever the caller changes meanwhile.
+//! What is told of an open or a connect is what the kernel did, whatever the caller changes meanwhile.
 
 mod common;
 
@@ -15,6 +15,8 @@ fn main() -> ExitCode {
         ("a file that is renamed during the call", renamed),
         ("a file that is removed during the call", removed),
         ("a tracer that rewrites the path", traced),
+        ("addresses that are rewritten all the time", addresses),
+        ("a name that is rewritten during the call", name_rewritten),
     ])
 }
 
@@ -184,5 +186,121 @@ while not os.WIFEXITED(os.waitpid(child, 0)[1]):
     libc.ptrace(SYSCALL, child, 0, 0)
 "#;
     one(script, "taken", "taken");
+    Ok(())
+}
+
+/// Of connects over IPv4 and to local sockets, and of datagrams
+fn addresses() -> Outcome {
+    let script = r#"
+import socket, struct
+def listening(kind):
+    s = socket.socket(socket.AF_INET, kind)
+    s.bind(("127.0.0.1", 0))
+    if kind == socket.SOCK_STREAM: s.listen(999)
+    return s
+def internet(port):
+    return struct.pack("=H", 2) + struct.pack(">H", port) + bytes([127, 0, 0, 1]) + bytes(8)
+def race(one, two, act):
+    address = ctypes.create_string_buffer(one, 64)
+    done = []
+    def work():
+        while not done:
+            ctypes.memmove(address, two, len(two))
+            ctypes.memmove(address, one, len(one))
+    thread = threading.Thread(target=work)
+    thread.start()
+    for _ in range(300): act(address, len(one))
+    done.append(1)
+    thread.join()
+def connected(family):
+    def act(address, length):
+        s = socket.socket(family)
+        if libc.connect(s.fileno(), address, length) == 0:
+            peer = s.getpeername()
+            print(peer if family == 1 else peer[1])
+        s.close()
+    return act
+servers = [listening(socket.SOCK_STREAM) for _ in range(2)]
+race(*(internet(s.getsockname()[1]) for s in servers), connected(socket.AF_INET))
+paths = [os.getcwd() + "/" + name for name in ("one", "two")]
+locals = [socket.socket(socket.AF_UNIX) for _ in paths]
+for s, path in zip(locals, paths):
+    s.bind(path)
+    s.listen(999)
+race(*(struct.pack("=H", 1) + path.encode() + bytes(1) for path in paths), connected(socket.AF_UNIX))
+abstract = [bytes(1) + b"recorded/race/" + name for name in (b"one", b"two")]
+names = [socket.socket(socket.AF_UNIX) for _ in abstract]
+for s, name in zip(names, abstract):
+    s.bind(name)
+    s.listen(999)
+def named(address, length):
+    s = socket.socket(socket.AF_UNIX)
+    if libc.connect(s.fileno(), address, length) == 0:
+        print(s.getpeername()[1:].decode())
+    s.close()
+race(*(struct.pack("=H", 1) + name for name in abstract), named)
+"#;
+    let host = Host::start();
+    let here = host.folder.shared();
+    let place = host.folder.path().join("script.py");
+    std::fs::write(&place, format!("{COMMON}{script}"))?;
+    let run = format!("cd {}; {PYTHON} -I {}", here.display(), place.display());
+    let printed = host.ssh(ONE, &run);
+    let lines = host.sessions(1).remove(0);
+    let path = here.display().to_string();
+    let told: Vec<String> = lines
+        .iter()
+        .filter(|line| line["operation"] == 0 || line["event"] == "session.local_connect")
+        .filter(|line| line["return_code"].as_i64().unwrap_or(0) == 0)
+        .filter_map(|line| match &line["dst_port"] {
+            Value::Number(port) => Some(port.to_string()),
+            _ => line["path"]
+                .as_str()
+                .filter(|to| to.starts_with(&path))
+                .or_else(|| line["abstract"].as_str())
+                .map(str::to_owned),
+        })
+        .collect();
+    let printed: Vec<_> = printed.lines().collect();
+    assert!(printed.len() > 600, "{}", printed.len());
+    assert_eq!(told, printed);
+    Ok(())
+}
+
+/// A limit that docs/limitations.md tells of: of what is changed by a path, the caller's memory at the
+/// end of the call tells it
+fn name_rewritten() -> Outcome {
+    let script = r#"
+import fcntl, signal
+for name in ("leased", "innocent"):
+    with open(name, "w") as file: file.write("content")
+holder = open("leased", "r+")
+fcntl.fcntl(holder, fcntl.F_SETSIG, signal.SIGURG)
+fcntl.fcntl(holder, fcntl.F_SETLEASE, fcntl.F_WRLCK)
+path = ctypes.create_string_buffer(b"leased", 64)
+task = threading.get_native_id()
+def work():
+    while open(f"/proc/self/task/{task}/syscall").read().split()[0] not in ("76", "45"):
+        time.sleep(0.001)
+    path.value = b"innocent"
+    fcntl.fcntl(holder, fcntl.F_SETLEASE, fcntl.F_UNLCK)
+thread = threading.Thread(target=work)
+thread.start()
+print(libc.truncate(path, ctypes.c_long(3)))
+thread.join()
+print(os.path.getsize("leased"), os.path.getsize("innocent"))
+"#;
+    let host = Host::start();
+    let folder = host.folder.shared();
+    let here = folder.display();
+    let printed = host.ssh(ONE, &format!("cd {here}; {PYTHON} -Ic '{COMMON}{script}'"));
+    assert_eq!(printed, "0\n3 7\n");
+    let lines = host.sessions(1).remove(0);
+    let truncates: Vec<_> = of_kind(&lines, "session.disk")
+        .into_iter()
+        .filter(|line| line["operation"] == "truncate")
+        .map(|line| line["path"].as_str().unwrap())
+        .collect();
+    assert_eq!(truncates, [format!("{here}/innocent")]);
     Ok(())
 }

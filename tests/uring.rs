@@ -20,6 +20,7 @@ fn main() -> ExitCode {
     common::main(&[
         ("each act by each way", ways),
         ("ends that are not told", untold),
+        ("a request that accepts again and again", multishot),
         ("outside of sessions", outside),
     ])
 }
@@ -43,14 +44,23 @@ fn folder(host: &Host) -> PathBuf {
     folder
 }
 
-/// What the program did, from the name of the program on: in the folder, and on the network but for
-/// ports; with the mark of io_uring taken out, and whether it was there.
+/// What the program did, from the name of the program on: in the folder, and with sockets but for
+/// ports and listening; with the mark of io_uring taken out, and whether it was there.
 fn done(lines: &[Value], folder: &Path) -> Vec<(bool, String)> {
     let folder = format!("{}/", folder.display());
     let in_folder = |line: &&Value| line["path"].as_str().unwrap_or("").starts_with(&folder);
     let disk = of_kind(lines, "session.disk").into_iter().filter(in_folder);
-    let network = of_kind(lines, "session.network").into_iter();
-    disk.chain(network.filter(|line| line["operation"] == 0))
+    let sockets = [
+        "session.network",
+        "session.local_connect",
+        "session.local_send",
+    ];
+    let sockets = lines.iter().filter(|line| {
+        sockets.iter().any(|event| line["event"] == *event)
+            && line["operation"] != 2
+            && line["program"] == "acts"
+    });
+    disk.chain(sockets)
         .map(|line| {
             let mut line: Value = serde_json::from_str(&plain(line)).unwrap();
             let object = line.as_object_mut().unwrap();
@@ -83,7 +93,9 @@ fn ways() -> Outcome {
         let done = (results, done.join("\n"));
         let expected = expected.get_or_insert_with(|| done.clone());
         assert_eq!(&done, expected, "{way}");
-        fs::remove_file(folder.join("new"))?;
+        for made in ["new", "stream", "packets"] {
+            fs::remove_file(folder.join(made))?;
+        }
     }
     Ok(())
 }
@@ -116,6 +128,19 @@ fn untold() -> Outcome {
     Ok(())
 }
 
+/// Each connection is told
+fn multishot() -> Outcome {
+    let host = Host::start();
+    let program = program(&host);
+    let ports = host.ssh(ONE, &format!("{} acts multishot /", program.display()));
+    let lines = host.sessions(1).remove(0);
+    let accepts = of_kind(&lines, "session.network").into_iter();
+    let accepts = accepts.filter(|line| line["operation"] == 3 && line["via"] == "io_uring");
+    let peers: Vec<String> = accepts.map(|line| line["dst_port"].to_string()).collect();
+    assert_eq!(peers, ports.lines().collect::<Vec<_>>());
+    Ok(())
+}
+
 /// Nobody's: it leaves nothing
 fn outside() -> Outcome {
     let host = Host::start();
@@ -127,6 +152,9 @@ fn outside() -> Outcome {
                 .arg(way)
                 .arg(&folder),
         );
+        for made in ["stream", "packets"] {
+            fs::remove_file(folder.join(made))?;
+        }
     }
     host.ssh(ONE, "true");
     let lines = host.sessions(1).remove(0);

@@ -249,10 +249,7 @@ pub const PLANS: &[Plan] = &[
             exits("network_local", &["sendto", "sendmsg", "sendmmsg"]),
             egress("network_packet"),
         ],
-        unseen: &[
-            "local connects and accepts by io_uring",
-            "all but TCP connects, listening and UDP by 32-bit programs",
-        ],
+        unseen: &["all but TCP connects, listening and UDP by 32-bit programs"],
     },
     Plan {
         family: Family::Privilege,

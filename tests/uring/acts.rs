@@ -1,8 +1,10 @@
 //! What the test does in a session, by system calls or through io_uring: the program `acts WAY FOLDER`.
 
+#[path = "sockets.rs"]
+mod sockets;
+
 use std::ffi::CString;
 use std::io;
-use std::net::TcpListener;
 
 use io_uring::squeue::{Entry, Flags};
 use io_uring::{IoUring, opcode, types};
@@ -121,7 +123,7 @@ fn acts(way: &mut Way, folder: &str) {
         ));
     }
     results.extend(changes(way, directory));
-    results.push(connect(way));
+    results.extend(sockets::acts(way, folder));
     println!("{results:?}");
 }
 
@@ -196,28 +198,6 @@ fn changes(way: &mut Way, directory: i32) -> Vec<i32> {
     ]
 }
 
-/// Connects to a socket that listens on loopback.
-fn connect(way: &mut Way) -> i32 {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = libc::sockaddr_in {
-        sin_family: libc::AF_INET as u16,
-        sin_port: listener.local_addr().unwrap().port().to_be(),
-        sin_addr: libc::in_addr {
-            s_addr: 0x7f00_0001u32.to_be(),
-        },
-        sin_zero: [0; 8],
-    };
-    // SAFETY: makes a descriptor.
-    let socket = unsafe { libc::socket(libc::AF_INET, libc::SOCK_STREAM, 0) };
-    let size = size_of_val(&address) as u32;
-    let pointer = (&raw const address).cast();
-    way.act(
-        // SAFETY: an address and its size.
-        || unsafe { libc::syscall(libc::SYS_connect, socket, pointer, size) },
-        || opcode::Connect::new(types::Fd(socket), pointer, size).build(),
-    )
-}
-
 /// Opens a file so often that the ring has no room to tell of the last [`UNTOLD`].
 fn overflow(folder: &str) {
     let mut ring = IoUring::new(UNTOLD as u32).unwrap();
@@ -243,6 +223,7 @@ pub fn run() -> bool {
     }
     match way.as_str() {
         "overflow" => overflow(folder),
+        "multishot" => sockets::accept_twice(),
         way => acts(&mut Way::named(way).unwrap(), folder),
     }
     true
