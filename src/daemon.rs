@@ -53,6 +53,18 @@ impl Waiter {
         Ok(Self { epoll, signals })
     }
 
+    /// Waits for one more.
+    ///
+    /// # Errors
+    /// What the operating system says.
+    pub fn add(&self, descriptor: RawFd) -> io::Result<()> {
+        add(
+            &self.epoll,
+            descriptor,
+            (libc::EPOLLIN | libc::EPOLLET) as u32,
+        )
+    }
+
     /// Waits for a wake-up, a signal, or the time that `next` stands for, at most for `longest`.
     /// Tells of the signal, and whether a probe asked to be read.
     pub fn wait(&self, next: Next, longest: Duration) -> (Option<Signal>, bool) {

@@ -25,6 +25,7 @@ pub mod install;
 pub mod launch;
 pub mod log;
 pub mod manager;
+pub mod metrics;
 pub mod probe;
 pub mod read;
 pub mod record;

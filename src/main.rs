@@ -11,6 +11,7 @@ use recorderd::confine::confine;
 use recorderd::daemon::{self, Waiter};
 use recorderd::event::{Clock, Host, HostNames, Ids, SCHEMA, Writer};
 use recorderd::manager::Manager;
+use recorderd::metrics::{self, Control, MetricsFile};
 use recorderd::probe::{Probes, Settings, preflight};
 use recorderd::read::Fault;
 use recorderd::recorder::Recorder;
@@ -29,6 +30,7 @@ Usage:
   recorderd uninstall [--root DIR] [--force]    take them away again; the log stays
   recorderd config --print-default              print every key of the config and its default
   recorderd config check FILE                   tell what is wrong with a config
+  recorderd metrics [--config FILE]             the numbers of the recorder that runs, as OpenMetrics
   recorderd schema                              print the JSON Schema of the events
   recorderd sessions [OPTIONS]                  the sessions of the log, a line each
   recorderd show SID [--flat] [OPTIONS]         a session as a tree of its processes, or by event
@@ -74,6 +76,7 @@ enum Task {
     Defaults,
     Validate(PathBuf),
     Check(Option<PathBuf>, bool),
+    Metrics(Option<PathBuf>),
     Daemon(PathBuf),
     Record(Option<PathBuf>, Vec<OsString>),
     Read(Box<read::Request>),
@@ -97,6 +100,7 @@ fn main() -> ExitCode {
             load(&path).and_then(|config| print(&(check::validity(Some(&path), &config) + "\n")))
         }
         Ok(Task::Check(config, json)) => check(config.as_deref(), json),
+        Ok(Task::Metrics(config)) => show_metrics(config),
         Ok(Task::Daemon(config)) => run_daemon(&config),
         Ok(Task::Record(config, command)) => record(config.as_deref(), &command),
         Ok(Task::Read(request)) => match read::run(&request) {
@@ -140,6 +144,15 @@ fn task() -> Result<Task, lexopt::Error> {
             }
             Value(word) if !recording && !checking && word == "config" => {
                 return config_task(&mut parser);
+            }
+            Value(word) if !recording && !checking && word == "metrics" => {
+                return match parser.next()? {
+                    Some(Short('c') | Long("config")) => {
+                        Ok(Task::Metrics(Some(PathBuf::from(parser.value()?))))
+                    }
+                    None => Ok(Task::Metrics(config)),
+                    Some(more) => Err(more.unexpected()),
+                };
             }
             Value(word) if !recording && !checking && word == "schema" => {
                 return match parser.next()? {
@@ -265,6 +278,13 @@ fn run_daemon(path: &Path) -> Result<u8, Failure> {
             (None, None)
         });
     recorder.tell(heartbeat, before);
+    let control = Control::listen(&config.data_dir)
+        .and_then(|control| waiter.add(control.descriptor()).map(|()| control))
+        .inspect_err(|error| {
+            recorderd::report!("recorderd: {error}; nobody can ask for the metrics")
+        });
+    let file = config.metrics_file.as_deref().map(MetricsFile::new);
+    recorder.show(control.ok(), file);
     let mut manager = Manager::of_environment();
     let place = recorder.sink.name();
     recorderd::report!("ready: recording SSH sessions to {place}");
@@ -274,6 +294,13 @@ fn run_daemon(path: &Path) -> Result<u8, Failure> {
     manager.ready();
     daemon::run(recorder, &waiter, &mut manager);
     Ok(0)
+}
+
+fn show_metrics(path: Option<PathBuf>) -> Result<u8, Failure> {
+    let path = path.or_else(|| Some(PathBuf::from(install::CONFIG)).filter(|path| path.exists()));
+    let config = path.map_or_else(|| Ok(Config::default()), |path| load(&path))?;
+    let text = metrics::ask(&config.data_dir);
+    print(&text.map_err(|error| cannot(format!("{error}; does the recorder run?")))?)
 }
 
 fn record(path: Option<&Path>, command: &[OsString]) -> Result<u8, Failure> {

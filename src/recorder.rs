@@ -6,6 +6,7 @@ use std::time::Duration;
 use aya::maps::{HashMap, MapData};
 
 use crate::event::Writer;
+use crate::metrics::{Control, Facts, Latency, MetricsFile};
 use crate::probe::{Order, Probes, Tables, boot_time};
 use crate::record::layout::{Head, SendsKey, SessionEntry, kind, read};
 use crate::session::{Kernel, Table};
@@ -22,6 +23,11 @@ pub struct Recorder {
     pub writer: Writer,
     /// Takes them.
     pub sink: Sink,
+    /// From acts to their lines.
+    latency: Latency,
+    /// Who asks for the numbers of the recorder.
+    control: Option<Control>,
+    metrics_file: Option<MetricsFile>,
     /// What is told of the recorder itself; nothing where it records but one command.
     state: Option<State>,
     losses: u64,
@@ -75,6 +81,9 @@ impl Recorder {
             table,
             writer,
             sink,
+            latency: Latency::default(),
+            control: None,
+            metrics_file: None,
             state: None,
             losses: 0,
             full: (0, 0),
@@ -97,6 +106,12 @@ impl Recorder {
     /// Tells of the recorder itself from now on, and of the one before it.
     pub fn tell(&mut self, heartbeat: Option<Heartbeat>, before: Option<Before>) {
         self.state = Some(State::begin(heartbeat, before, &mut self.split().0));
+    }
+
+    /// Gives its numbers to those who ask, and to a file.
+    pub fn show(&mut self, control: Option<Control>, file: Option<MetricsFile>) {
+        self.control = control;
+        self.metrics_file = file;
     }
 
     fn split(&mut self) -> (Parts<'_>, &mut Option<State>) {
@@ -123,17 +138,20 @@ impl Recorder {
             table,
             writer,
             sink,
+            latency,
             ..
         } = self;
         let kernel = &mut probes.tables;
+        let now = boot_time();
         let count = order.drain(&mut probes.rings, &probes.shared, |bytes| {
-            if let Some(end) = read::<Head>(bytes)
-                && u32::from(end.kind) == kind::SESSION_END
-            {
-                let requests = &mut probes.requests;
-                requests.take(end.session, end.time, |bytes| {
-                    table.take(bytes, kernel, writer);
-                });
+            if let Some(head) = read::<Head>(bytes) {
+                latency.note(now.saturating_sub(head.time));
+                if u32::from(head.kind) == kind::SESSION_END {
+                    let requests = &mut probes.requests;
+                    requests.take(head.session, head.time, |bytes| {
+                        table.take(bytes, kernel, writer);
+                    });
+                }
             }
             table.take(bytes, kernel, writer);
             if writer.lines().len() > Writer::BATCH {
@@ -186,7 +204,34 @@ impl Recorder {
         if let (mut parts, Some(state)) = self.split() {
             state.tick(settled, &mut parts);
         }
+        self.show_metrics(now.boot);
         again
+    }
+
+    fn show_metrics(&mut self, now: u64) {
+        let (mut control, mut file) = (self.control.take(), self.metrics_file.take());
+        let text = || {
+            let ledger = self.table.ledger();
+            let missed = self.probes.missed();
+            let facts = Facts {
+                sessions: self.table.len(),
+                ledger: &ledger,
+                refused: self.probes.shared.full(),
+                missed: &missed,
+                malformed: self.table.malformed,
+                accounts: self.sink.accounts(),
+                fill: self.state.as_ref().map(State::fill).unwrap_or_default(),
+                latency: &self.latency,
+            };
+            facts.text()
+        };
+        if let Some(control) = &mut control {
+            control.answer(text);
+        }
+        if let Some(file) = &mut file {
+            file.tick(now, text);
+        }
+        (self.control, self.metrics_file) = (control, file);
     }
 
     /// Writes down what was lost since the last round.

@@ -65,6 +65,11 @@ impl State {
         }
     }
 
+    /// The rings, and how full each was at most since the last status, in percent.
+    pub fn fill(&self) -> [(&'static str, u64); 4] {
+        named(self.fill)
+    }
+
     /// Tells what is due. Everything up to `settled`, in nanoseconds since boot, has been taken
     /// from the rings.
     pub fn tick(&mut self, settled: u64, parts: &mut Parts<'_>) {
@@ -113,7 +118,7 @@ impl State {
                 written: parts.sink.written(),
                 given_up: parts.sink.given_up(),
                 outputs: parts.sink.accounts(),
-                fill: std::array::from_fn(|ring| (RINGS[ring], fill[ring])),
+                fill: named(fill),
             },
             now,
         );
@@ -135,6 +140,10 @@ impl State {
             crate::report!("recorderd: {error}");
         }
     }
+}
+
+fn named(fill: [u64; 4]) -> [(&'static str, u64); 4] {
+    std::array::from_fn(|ring| (RINGS[ring], fill[ring]))
 }
 
 fn lost(parts: &Parts<'_>) -> u64 {

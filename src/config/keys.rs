@@ -20,7 +20,7 @@ const fn key(name: &'static str, default: &'static str, meaning: &'static str) -
 }
 
 /// All keys of the own form, in the order in which they are shown.
-pub const KEYS: [Key; 24] = [
+pub const KEYS: [Key; 25] = [
     key("enabled", "true", "false: nothing is recorded"),
     key(
         "data_dir",
@@ -70,6 +70,11 @@ pub const KEYS: [Key; 24] = [
         "journald_socket",
         "/run/systemd/journal/socket",
         "the socket of systemd's journal, for output journald",
+    ),
+    key(
+        "metrics_file",
+        "",
+        "a file for the node exporter, such as /var/lib/node_exporter/recorderd.prom",
     ),
     key(
         "fsync",
@@ -169,6 +174,7 @@ pub const GUIDE: Level = Level {
         "output",
         "syslog_socket",
         "journald_socket",
+        "metrics_file",
         "fsync",
         "log_file_size",
         "log_total_size",

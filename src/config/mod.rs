@@ -87,6 +87,8 @@ pub struct Config {
     pub labels: Vec<(String, String)>,
     /// Where events go: at least one, none twice; default the log.
     pub output: Vec<Output>,
+    /// Where the metrics are written for the node exporter: an absolute path.
+    pub metrics_file: Option<PathBuf>,
     /// The socket of the syslog daemon: an absolute path, default `/dev/log`.
     pub syslog_socket: PathBuf,
     /// The socket of the journal: an absolute path, default `/run/systemd/journal/socket`.
@@ -133,6 +135,7 @@ impl Default for Config {
             cluster_name: None,
             labels: Vec::new(),
             output: vec![Output::File],
+            metrics_file: None,
             syslog_socket: PathBuf::from("/dev/log"),
             journald_socket: PathBuf::from("/run/systemd/journal/socket"),
             log: Limits::default(),
@@ -336,6 +339,11 @@ impl Reader {
                 |reader| &mut reader.config.btf_path,
             ),
             "output" => self.set(entry, outputs, |reader| &mut reader.config.output),
+            "metrics_file" => self.set(
+                entry,
+                |node| path(node).map(Some),
+                |reader| &mut reader.config.metrics_file,
+            ),
             "syslog_socket" => self.set(entry, path, |reader| &mut reader.config.syslog_socket),
             "journald_socket" => self.set(entry, path, |reader| &mut reader.config.journald_socket),
             "fsync" => self.set(entry, fsync, |reader| &mut reader.config.fsync),

@@ -315,6 +315,7 @@ labels:
 output: [journald, file]
 syslog_socket: /run/log.socket
 journald_socket: /run/systemd/journal.audit/socket
+metrics_file: /srv/metrics/recorderd.prom
 fsync: session-end
 log_file_size: 500M
 log_total_size: 2T
@@ -333,6 +334,7 @@ log_days: 90
         cluster_name: Some("purple".to_owned()),
         labels: vec![("role".to_owned(), "leader".to_owned())],
         output: vec![Output::Journald, Output::File],
+        metrics_file: Some(PathBuf::from("/srv/metrics/recorderd.prom")),
         syslog_socket: PathBuf::from("/run/log.socket"),
         journald_socket: PathBuf::from("/run/systemd/journal.audit/socket"),
         fsync: Sync::SessionEnd,

@@ -1,0 +1,54 @@
+//! The metrics as a file, for the node exporter of Prometheus.
+
+use std::fs::{self, File, Permissions};
+use std::io::{self, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+/// How often it is written. Nanoseconds.
+const EVERY: u64 = 15_000_000_000;
+
+/// A file that everybody may read.
+pub struct MetricsFile {
+    path: PathBuf,
+    /// When it was written last. Nanoseconds since boot.
+    written: Option<u64>,
+    failing: bool,
+}
+
+impl MetricsFile {
+    /// It is written at the next tick.
+    pub fn new(path: &Path) -> Self {
+        Self {
+            path: path.to_owned(),
+            written: None,
+            failing: false,
+        }
+    }
+
+    /// Writes it, if that is due at `now`, in nanoseconds since boot.
+    pub fn tick(&mut self, now: u64, text: impl FnOnce() -> String) {
+        if self.written.is_some_and(|written| now < written + EVERY) {
+            return;
+        }
+        self.written = Some(now);
+        let result = self.write(&text());
+        if let (Err(error), false) = (&result, self.failing) {
+            let path = self.path.display();
+            crate::report!(
+                "recorderd: metrics_file: {path}: {error}; events are recorded all the same"
+            );
+        }
+        self.failing = result.is_err();
+    }
+
+    /// A reader has the old one or the new one, never a part.
+    fn write(&self, text: &str) -> io::Result<()> {
+        let mut new = self.path.clone().into_os_string();
+        new.push(".new");
+        let mut file = File::create(&new)?;
+        file.set_permissions(Permissions::from_mode(0o644))?;
+        file.write_all(text.as_bytes())?;
+        fs::rename(&new, &self.path)
+    }
+}

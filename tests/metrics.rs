@@ -1,0 +1,169 @@
+//! The numbers of a recorder that runs, as those who watch it get them.
+
+mod common;
+
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::os::unix::net::UnixDatagram;
+use std::path::Path;
+use std::process::{Command, ExitCode};
+
+use common::{Folder, Host, ONE, Outcome, binary, of_kind, patiently, write_config};
+use serde_json::Value;
+
+/// Samples as a list of name, labels and value, from the parser of Prometheus' own client.
+const PARSER: &str = "
+import json, sys
+from prometheus_client.openmetrics.parser import text_string_to_metric_families
+families = text_string_to_metric_families(open(sys.argv[1]).read())
+print(json.dumps([[s.name, s.labels, s.value] for f in families for s in f.samples]))
+";
+
+fn main() -> ExitCode {
+    common::main_with(
+        &[
+            ("asked for", asked_for),
+            ("in a file", in_a_file),
+            ("nobody but root", nobody_but_root),
+            ("no recorder", no_recorder),
+        ],
+        |_| {
+            let parser = Path::new("/usr/lib/python3/dist-packages/prometheus_client");
+            (!parser.exists()).then_some("python3-prometheus-client")
+        },
+    )
+}
+
+fn parsed(path: &Path) -> Vec<Value> {
+    let mut python = Command::new(common::PYTHON);
+    let output = python.args(["-c", PARSER]).arg(path).output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+/// The value of the only sample with this name and label.
+fn value(samples: &[Value], name: &str, label: &str, is: &str) -> u64 {
+    let fits = |sample: &&Value| sample[0] == name && (label.is_empty() || sample[1][label] == is);
+    let found: Vec<_> = samples.iter().filter(fits).collect();
+    assert_eq!(found.len(), 1, "{name} {label}={is}: {found:?}");
+    found[0][2].as_f64().unwrap() as u64
+}
+
+fn ask(host: &Host) -> Vec<Value> {
+    let folder = host.folder.path();
+    let mut command = Command::new(binary());
+    command
+        .args(["metrics", "--config"])
+        .arg(folder.join("config.yaml"));
+    let output = command.output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    let path = folder.join("metrics");
+    fs::write(&path, output.stdout).unwrap();
+    parsed(&path)
+}
+
+/// They agree with the log.
+fn asked_for() -> Outcome {
+    let folder = Folder::new();
+    let path = folder.path().join("socket");
+    let socket = UnixDatagram::bind(&path).unwrap();
+    std::thread::spawn(move || while socket.recv(&mut [0]).is_ok() {});
+    let config = format!("output: [file, syslog]\nsyslog_socket: {}", path.display());
+    let host = Host::with("", &config);
+    let lines = host.did(ONE, "for i in 1 2 3; do /bin/true; done; exit");
+    assert_eq!(of_kind(&lines, "session.command").len(), 4);
+    let mut login = host.login(ONE, "echo open; cat");
+    let samples = patiently("numbers that agree with the log", || {
+        let samples = ask(&host);
+        let log = host.log();
+        let families = [("command", "session.command"), ("disk", "session.disk")];
+        let agree = families.iter().all(|(family, event)| {
+            value(&samples, "recorderd_events_total", "family", family)
+                == of_kind(&log, event).len() as u64
+        });
+        (agree && value(&samples, "recorderd_sessions", "", "") > 0).then_some(samples)
+    });
+    let size: u64 = host.text().len() as u64;
+    let written = |output| value(&samples, "recorderd_written_bytes_total", "output", output);
+    assert!(written("file") > 0 && written("file") <= size);
+    assert_eq!(written("file"), written("syslog"));
+    let lost = |output| {
+        value(
+            &samples,
+            "recorderd_output_lost_lines_total",
+            "output",
+            output,
+        )
+    };
+    assert_eq!((lost("file"), lost("syslog")), (0, 0));
+    for ring in ["session", "command", "disk", "network"] {
+        assert!(value(&samples, "recorderd_ring_fill_percent", "ring", ring) <= 100);
+    }
+    let count = value(&samples, "recorderd_latency_seconds_count", "", "");
+    assert!(count >= lines.len() as u64 - 2, "{count}");
+    let all = value(&samples, "recorderd_latency_seconds_bucket", "le", "+Inf");
+    assert_eq!(all, count);
+    login.stop();
+    Ok(())
+}
+
+/// For the node exporter, which runs as somebody else.
+fn in_a_file() -> Outcome {
+    let folder = Folder::new();
+    let path = folder.path().join("recorderd.prom");
+    let _host = Host::with("", &format!("metrics_file: {}", path.display()));
+    patiently("the file", || path.exists().then_some(()));
+    assert_eq!(fs::metadata(&path).unwrap().mode() & 0o777, 0o644);
+    let samples = parsed(&path);
+    assert_eq!(
+        value(
+            &samples,
+            "recorderd_build_info",
+            "version",
+            env!("CARGO_PKG_VERSION")
+        ),
+        1
+    );
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    Ok(())
+}
+
+fn nobody_but_root() -> Outcome {
+    let host = Host::start();
+    let socket = host.folder.path().join("control");
+    assert_eq!(fs::metadata(&socket).unwrap().mode() & 0o777, 0o600);
+    let script = format!(
+        "import socket; socket.socket(socket.AF_UNIX).connect('{}')",
+        socket.display()
+    );
+    let mut command = Command::new("setpriv");
+    command.args([
+        "--reuid",
+        ONE,
+        "--clear-groups",
+        common::PYTHON,
+        "-c",
+        &script,
+    ]);
+    let output = command.output().unwrap();
+    let error = String::from_utf8(output.stderr).unwrap();
+    assert!(error.contains("PermissionError"), "{error}");
+    ask(&host);
+    Ok(())
+}
+
+fn no_recorder() -> Outcome {
+    let folder = Folder::new();
+    let config = write_config(folder.path(), "");
+    let mut command = Command::new(binary());
+    let output = command
+        .args(["metrics", "--config"])
+        .arg(config)
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let error = String::from_utf8(output.stderr).unwrap();
+    let reason = "control: No such file or directory (os error 2); does the recorder run?\n";
+    assert!(error.ends_with(reason), "{error}");
+    Ok(())
+}
