@@ -33,6 +33,7 @@ pub mod recorder;
 pub mod session;
 pub mod sink;
 pub mod state;
+pub mod usage;
 
 /// The numbers that the tests of all folders draw.
 #[cfg(test)]

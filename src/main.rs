@@ -17,48 +17,7 @@ use recorderd::read::Fault;
 use recorderd::recorder::Recorder;
 use recorderd::session::{Cgroups, Table};
 use recorderd::sink::{Heartbeat, Journald, Log, Output, Place, Sink, Stdout, Syslog};
-use recorderd::{host, install, launch, read};
-
-const HELP: &str = "\
-recorderd records every SSH session on this host, from the kernel, as JSON lines.
-
-Usage:
-  recorderd --config FILE                       record all SSH logins, in the foreground
-  recorderd record [--config FILE] -- COMMAND   record one command as a session of its own
-  recorderd check [--json] [--config FILE]      tell how far this host can be recorded
-  recorderd install [--root DIR] [--force]      put program, config and service on this host
-  recorderd uninstall [--root DIR] [--force]    take them away again; the log stays
-  recorderd config --print-default              print every key of the config and its default
-  recorderd config check FILE                   tell what is wrong with a config
-  recorderd metrics [--config FILE]             the numbers of the recorder that runs, as OpenMetrics
-  recorderd schema                              print the JSON Schema of the events
-  recorderd sessions [OPTIONS]                  the sessions of the log, a line each
-  recorderd show SID [--flat] [OPTIONS]         a session as a tree of its processes, or by event
-  recorderd report SID -o FILE.html [OPTIONS]   a session as a page that needs nothing else
-  recorderd tail [-f] [-n COUNT] [OPTIONS]      the last events, and with -f each further one
-  recorderd search TEXT [OPTIONS]               events with a text in a command, path or address
-  recorderd --help | --version
-
-Without a config, `record` writes events to standard output, and the command's own output goes to
-standard error.
-
-The log is read from the files of its days, without the daemon:
-  --config FILE      its data_dir; else /etc/recorderd.yaml, if there is one
-  --log PATH         a file, a folder, or `-` for standard input; can be given again
-  --since, --until TIME   2023-07-04, 2023-07-04T16:42 (UTC), or 90s, 15m, 2h, 7d for how long ago
-  --user, --login NAME    who logged in; the Unix account
-  --session SID      or its beginning
-  --family NAME      session, command, disk, network, privilege, or an event's name
-  --path PATH        this file, or what is below this folder
-  --address ADDRESS  192.0.2.1, 192.0.2.1:443, 192.0.2.0/24
-  --text TEXT        as in search
-  --json, --plain    JSON, or text without colours; else text on a terminal and JSON elsewhere
-Of options given more than once, one must fit.
-
-Exit codes: 0 done; 1 this host can't be recorded, or the log not be read; 2 wrong command line or
-config; 3 of `check`: not all families can be recorded, but those that the config requires. `record`
-exits as its command does.
-";
+use recorderd::{host, install, launch, read, usage};
 
 const CANNOT: u8 = 1;
 const USAGE: u8 = 2;
@@ -71,6 +30,8 @@ enum Task {
     Help,
     Version,
     Schema,
+    Man,
+    Completions,
     Install(install::Request),
     Uninstall(install::Request),
     Defaults,
@@ -84,15 +45,14 @@ enum Task {
 
 fn main() -> ExitCode {
     let done = match task() {
-        Ok(Task::Help) => {
-            print!("{HELP}");
-            Ok(0)
-        }
+        Ok(Task::Help) => print(&usage::help()),
         Ok(Task::Version) => {
             println!("recorderd {}", env!("CARGO_PKG_VERSION"));
             Ok(0)
         }
         Ok(Task::Schema) => print(SCHEMA),
+        Ok(Task::Man) => print(&usage::page()),
+        Ok(Task::Completions) => print(&usage::bash()),
         Ok(Task::Install(request)) => done(install::install(&request)),
         Ok(Task::Uninstall(request)) => done(install::uninstall(&request)),
         Ok(Task::Defaults) => print(&defaults::text()),
@@ -148,16 +108,24 @@ fn task() -> Result<Task, lexopt::Error> {
             Value(word) if !recording && !checking && word == "metrics" => {
                 return match parser.next()? {
                     Some(Short('c') | Long("config")) => {
-                        Ok(Task::Metrics(Some(PathBuf::from(parser.value()?))))
+                        let path = PathBuf::from(parser.value()?);
+                        alone(Task::Metrics(Some(path)), &mut parser)
                     }
                     None => Ok(Task::Metrics(config)),
                     Some(more) => Err(more.unexpected()),
                 };
             }
             Value(word) if !recording && !checking && word == "schema" => {
+                return alone(Task::Schema, &mut parser);
+            }
+            Value(word) if !recording && !checking && word == "man" => {
+                return alone(Task::Man, &mut parser);
+            }
+            Value(word) if !recording && !checking && word == "completions" => {
                 return match parser.next()? {
-                    None => Ok(Task::Schema),
-                    Some(more) => Err(more.unexpected()),
+                    Some(Value(shell)) if shell == "bash" => alone(Task::Completions, &mut parser),
+                    Some(other) => Err(other.unexpected()),
+                    None => Err("completions: no shell is given; there are those for bash".into()),
                 };
             }
             Value(word) if recording => {
@@ -183,6 +151,14 @@ fn task() -> Result<Task, lexopt::Error> {
         .ok_or_else(|| "no config is given; use --config FILE".into())
 }
 
+/// A task with nothing behind it.
+fn alone(task: Task, parser: &mut lexopt::Parser) -> Result<Task, lexopt::Error> {
+    match parser.next()? {
+        None => Ok(task),
+        Some(more) => Err(more.unexpected()),
+    }
+}
+
 /// What is asked of the config itself.
 fn config_task(parser: &mut lexopt::Parser) -> Result<Task, lexopt::Error> {
     use lexopt::prelude::*;
@@ -196,10 +172,7 @@ fn config_task(parser: &mut lexopt::Parser) -> Result<Task, lexopt::Error> {
         Some(other) => return Err(other.unexpected()),
         None => return Err("config: use --print-default, or check FILE".into()),
     };
-    match parser.next()? {
-        None => Ok(task),
-        Some(more) => Err(more.unexpected()),
-    }
+    alone(task, parser)
 }
 
 /// Standard output may be closed early, as by `head`.

@@ -22,6 +22,7 @@ use keys::{
     ENHANCED_RECORDING, GUIDE, GUIDE_MARKS, LEAVE_OUT, LEAVE_OUT_DISK, LEAVE_OUT_PRIVILEGE, Level,
     OWN, RECORD, SSH_SERVICE, TELEPORT,
 };
+pub use keys::{KEYS, Key};
 use yaml::{Entry, Kind, Node, Problem};
 
 /// Default size of the ring buffer for commands, in pages of 4 KiB (4 MiB): room for the longest

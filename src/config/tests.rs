@@ -56,7 +56,14 @@ fn the_defaults_are_as_they_are_shown() {
         let line = format!("\n{}: {}", key.name, key.default);
         assert!(shown.contains(line.trim_end()), "{line}");
         // An absent value leaves the default in its place, whatever that is.
-        let is_optional = ["nodename", "cluster_name", "plan", "btf_path"].contains(&key.name);
+        let is_optional = [
+            "nodename",
+            "cluster_name",
+            "metrics_file",
+            "plan",
+            "btf_path",
+        ]
+        .contains(&key.name);
         assert_eq!(key.default.is_empty(), is_optional, "{}", key.name);
     }
     assert_eq!(config(&defaults::template()), Config::default());

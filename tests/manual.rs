@@ -1,0 +1,141 @@
+//! What is made from the command line: the manual page, and what completes it in a shell.
+
+mod common;
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, ExitCode};
+
+use common::{Folder, Outcome, binary};
+
+fn main() -> ExitCode {
+    common::main_with(
+        &[
+            ("the page is well formed", page_is_well_formed),
+            ("the page is shown", page_is_shown),
+            ("bash completes", bash_completes),
+            ("all of it is taken", all_of_it_is_taken),
+        ],
+        |name| {
+            let lacks = name == "the page is well formed" && !Path::new("/usr/bin/mandoc").exists();
+            lacks.then_some("mandoc")
+        },
+    )
+}
+
+fn printed(arguments: &[&str]) -> String {
+    let output = Command::new(binary()).args(arguments).output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// The page in a file.
+fn page(folder: &Folder) -> std::path::PathBuf {
+    let path = folder.path().join("recorderd.8");
+    fs::write(&path, printed(&["man"])).unwrap();
+    path
+}
+
+fn page_is_well_formed() -> Outcome {
+    let folder = Folder::new();
+    let output = Command::new("mandoc")
+        .args(["-Tlint", "-Wwarning"])
+        .arg(page(&folder))
+        .output()
+        .unwrap();
+    assert!(
+        output.status.success() && output.stdout.is_empty(),
+        "{output:?}"
+    );
+    Ok(())
+}
+
+fn page_is_shown() -> Outcome {
+    let folder = Folder::new();
+    let output = Command::new("man")
+        .args(["--warnings", "-l"])
+        .arg(page(&folder))
+        .env("MANWIDTH", "100")
+        .env("LC_ALL", "C.UTF-8")
+        .output()
+        .unwrap();
+    assert!(output.stderr.is_empty(), "{output:?}");
+    let text = String::from_utf8(output.stdout).unwrap();
+    for part in [
+        "show SID [--flat] [OPTIONS]",
+        "--since, --until TIME",
+        "command_buffer_size",
+        "(/dev/log)",
+    ] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+    Ok(())
+}
+
+/// What bash offers for a command line that ends in the last word.
+fn offered(words: &[&str]) -> Vec<String> {
+    let script = format!(
+        "set -eu\n{}\nCOMP_WORDS=({}) COMP_CWORD={}\n_recorderd\nprintf '%s\\n' \"${{COMPREPLY[@]}}\"",
+        printed(&["completions", "bash"]),
+        words
+            .iter()
+            .map(|word| format!("'{word}'"))
+            .collect::<Vec<_>>()
+            .join(" "),
+        words.len() - 1,
+    );
+    let output = Command::new("bash").args(["-c", &script]).output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    let text = String::from_utf8(output.stdout).unwrap();
+    text.lines().map(str::to_owned).collect()
+}
+
+fn bash_completes() -> Outcome {
+    assert_eq!(offered(&["recorderd", "se"]), ["search", "sessions"]);
+    assert_eq!(
+        offered(&["recorderd", "show", "--f"]),
+        ["--family", "--flat"]
+    );
+    assert_eq!(offered(&["recorderd", "tail", "--family", "d"]), ["disk"]);
+    assert_eq!(
+        offered(&["recorderd", "--config", "/etc/hostn"]),
+        ["/etc/hostname"]
+    );
+    assert_eq!(
+        offered(&["recorderd", "--config", "/x", "check", "--"]),
+        ["--config", "--json"]
+    );
+    assert_eq!(
+        offered(&["recorderd", "config", ""]),
+        ["--print-default", "check"]
+    );
+    Ok(())
+}
+
+/// No option is offered that is not there.
+fn all_of_it_is_taken() -> Outcome {
+    for command in [
+        "sessions",
+        "show",
+        "tail",
+        "search",
+        "report",
+        "check",
+        "install",
+        "uninstall",
+        "metrics",
+    ] {
+        for option in offered(&["recorderd", command, "-"]) {
+            let output = Command::new(binary())
+                .args([command, &option, "1", "--nonsense"])
+                .output()
+                .unwrap();
+            let errors = String::from_utf8(output.stderr).unwrap();
+            assert!(
+                !errors.contains(&format!("'{option}'")),
+                "{command} {option}: {errors}"
+            );
+        }
+    }
+    Ok(())
+}
