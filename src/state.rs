@@ -1,7 +1,7 @@
 //! The state of the recorder itself: when it is told, and until when it was at work.
 
 use crate::event::{Status, Writer};
-use crate::probe::Probes;
+use crate::probe::{Coverage, Probes};
 use crate::session::{Ledger, Table};
 use crate::sink::{Before, Heartbeat, Notice, Sink};
 
@@ -37,6 +37,7 @@ pub struct State {
     checked_at: u64,
     lost: u64,
     fill: [u64; 4],
+    not_recorded: Vec<(&'static str, String)>,
 }
 
 impl State {
@@ -46,6 +47,7 @@ impl State {
         before: Option<Before>,
         parts: &mut Parts<'_>,
     ) -> Self {
+        let of_family = |one: &Coverage| Some((one.family.name(), one.fault()?));
         let mut state = Self {
             heartbeat,
             beat_at: 0,
@@ -53,6 +55,7 @@ impl State {
             checked_at: 0,
             lost: 0,
             fill: [0; 4],
+            not_recorded: parts.probes.coverage.iter().filter_map(of_family).collect(),
         };
         state.tell(&Notice::of("start"), before, parts);
         state
@@ -114,6 +117,7 @@ impl State {
                 ledger: &ledger,
                 refused: parts.probes.shared.full(),
                 missed: &missed,
+                not_recorded: &self.not_recorded,
                 malformed: parts.table.malformed,
                 written: parts.sink.written(),
                 given_up: parts.sink.given_up(),

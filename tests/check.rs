@@ -172,6 +172,19 @@ fn start(program: &Path, config: &Path) -> (Option<i32>, Vec<String>) {
     (code, errors)
 }
 
+/// What the recorder has said of itself in its log: at its start and at its end.
+fn statuses(folder: &Folder) -> Vec<Value> {
+    let id = fs::read_to_string(folder.path().join("host_uuid")).unwrap();
+    let log = folder.path().join("log").join(id.trim()).join("events.log");
+    let lines = fs::read_to_string(log).unwrap();
+    let lines = lines.lines().map(|line| serde_json::from_str(line).unwrap());
+    let statuses: Vec<Value> = lines
+        .filter(|line: &Value| line["event"] == "recorder.status")
+        .collect();
+    assert!(statuses.len() >= 2, "{statuses:?}");
+    statuses
+}
+
 /// A family without which the config can do is left out, and said to be; else there is no start.
 fn left_out(program: &Path, folder: &Folder, family: &str, reason: &str) -> Outcome {
     let config = write_config(folder.path(), "plan: portable");
@@ -204,6 +217,9 @@ fn left_out(program: &Path, folder: &Folder, family: &str, reason: &str) -> Outc
     assert_eq!(code, None, "{errors:?}");
     let line = format!("recorderd: {family} is not recorded: {reason}");
     assert!(errors.contains(&line), "{errors:?}");
+    for status in statuses(folder) {
+        assert_eq!(status["not_recorded"], serde_json::json!({family: reason}));
+    }
     Ok(())
 }
 

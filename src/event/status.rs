@@ -19,6 +19,8 @@ pub struct Status<'a, Outputs> {
     pub refused: (u64, u64),
     /// How often a program was not run, since the start: its name, and how often.
     pub missed: &'a [(&'static str, u64)],
+    /// Families that can't be recorded on this host, and why.
+    pub not_recorded: &'a [(&'static str, String)],
     /// Records that could not be read since the start.
     pub malformed: u64,
     /// Bytes written to the log since the start.
@@ -81,6 +83,13 @@ impl Writer {
                     object.number(program, *count);
                 }
             });
+            if !status.not_recorded.is_empty() {
+                object.object("not_recorded", |object| {
+                    for (family, fault) in status.not_recorded {
+                        object.string(family, fault.as_bytes());
+                    }
+                });
+            }
             object.number("malformed_records", status.malformed);
             object.number("lines_given_up", status.given_up);
             object.number("bytes_written", status.written);
