@@ -133,7 +133,7 @@ impl Report {
                 writeln!(out, "  not in this kernel: {}", attached.lacking.join(", "))?;
             }
             for (program, reason) in &coverage.untried {
-                writeln!(out, "  {program} was not tried: {reason}")?;
+                writeln!(out, "  not tried: {program}: {reason}")?;
             }
             let unseen: Vec<_> = coverage.unseen().collect();
             if !unseen.is_empty() {

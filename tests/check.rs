@@ -23,6 +23,7 @@ fn main() -> ExitCode {
         ("what it says to a person", text),
         ("a kernel without a hook", lacking),
         ("a hook that sees nothing", silent),
+        ("a hook that may see nothing", spared),
         ("the life of processes is needed", without_life),
         ("the self-test is not recorded", unseen),
         ("a config that is wrong", wrong_config),
@@ -177,7 +178,9 @@ fn statuses(folder: &Folder) -> Vec<Value> {
     let id = fs::read_to_string(folder.path().join("host_uuid")).unwrap();
     let log = folder.path().join("log").join(id.trim()).join("events.log");
     let lines = fs::read_to_string(log).unwrap();
-    let lines = lines.lines().map(|line| serde_json::from_str(line).unwrap());
+    let lines = lines
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap());
     let statuses: Vec<Value> = lines
         .filter(|line: &Value| line["event"] == "recorder.status")
         .collect();
@@ -247,6 +250,31 @@ fn silent() -> Outcome {
         "network",
         "portable: attached, but the self-test was not seen by network_accept (at accept4, accept)",
     )
+}
+
+/// As on a kernel that does not tell the end of requests to io_uring: it costs no family, and is
+/// told.
+fn spared() -> Outcome {
+    let folder = Folder::new();
+    let program = changed(&folder, |bytes| {
+        rename(bytes, "io_uring_complete", "io_uring_complain");
+    });
+    let (code, report) = check(&program, &write_config(folder.path(), "plan: portable"));
+    assert_eq!(code, Some(0), "{report}");
+    let disk = &report["families"]["disk"];
+    assert!(
+        disk["not_in_this_kernel"]
+            .as_array()
+            .unwrap()
+            .contains(&"io_uring_complain".into()),
+        "{report}"
+    );
+    let reason = "attached, but did not see its act";
+    assert_eq!(
+        disk["not_tried"],
+        serde_json::json!({ "uring_submit": reason })
+    );
+    Ok(())
 }
 
 /// Without knowing who belongs to a session, there is nothing to record, whatever is required.

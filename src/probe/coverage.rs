@@ -4,6 +4,9 @@ use super::attach::{Attached, Attacher};
 use super::plan::{Family, Kind, Plan};
 use super::selftest::Verdict;
 
+/// Of a program without which a kernel can be.
+const UNHEARD: &str = "attached, but did not see its act";
+
 /// How one family is seen.
 pub struct Coverage {
     /// Which.
@@ -64,10 +67,12 @@ impl Coverage {
             return true;
         };
         let at_work = |name: &str| attached.places.iter().any(|(program, _)| *program == name);
-        let silent: Vec<_> = verdict.silent.iter().filter(|name| at_work(name)).collect();
+        let silent = verdict.silent.iter().copied().filter(|name| at_work(name));
+        let (silent, spared): (Vec<_>, Vec<_>) = silent.partition(|name| self.plan.needs(name));
         if silent.is_empty() {
             let untried = verdict.untried.iter().filter(|(name, _)| at_work(name));
-            self.untried = untried.cloned().collect();
+            let spared = spared.into_iter().map(|name| (name, UNHEARD.to_owned()));
+            self.untried = untried.cloned().chain(spared).collect();
             return true;
         }
         let mut reason = String::from("attached, but the self-test was not seen by");

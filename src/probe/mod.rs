@@ -13,6 +13,7 @@ mod ring;
 mod selftest;
 mod shared;
 mod tracepoint;
+mod uring;
 
 pub use coverage::Coverage;
 pub use object::{ProbeError, Probes, RingSizes, Settings, Tables};

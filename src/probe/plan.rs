@@ -148,6 +148,12 @@ pub struct Plan {
 }
 
 impl Plan {
+    /// Whether it is none without this program.
+    pub fn needs(&self, program: &str) -> bool {
+        let mut hooks = self.hooks.iter();
+        hooks.any(|hook| hook.program == program && !hook.optional)
+    }
+
     /// The kinds that make a difference to it, the better one first.
     pub fn kinds(&self) -> &'static [Kind] {
         let is_call = |hook: &Hook| matches!(hook.place, Place::Exits(_));

@@ -55,7 +55,8 @@ impl Mapping {
         unsafe { AtomicU64::from_ptr(self.at(offset & !7, 8).cast()) }
     }
 
-    fn half_word(&self, offset: usize) -> &AtomicU32 {
+    /// The 32-bit word at `offset`, a multiple of four inside the mapping.
+    pub fn half_word(&self, offset: usize) -> &AtomicU32 {
         // SAFETY: as for `word`.
         unsafe { AtomicU32::from_ptr(self.at(offset & !3, 4).cast()) }
     }
