@@ -42,7 +42,7 @@ pub fn opened(lines: &[Value], program: &str, folder: &Path) -> Vec<Value> {
     let folder = format!("{}/", folder.display());
     of_kind(lines, "session.disk")
         .into_iter()
-        .filter(|line| line["program"] == program)
+        .filter(|line| line["program"] == program && !line["access"].is_null())
         .filter(|line| line["path"].as_str().unwrap().starts_with(&folder))
         .map(|line| {
             let name = line["path"].as_str().unwrap().strip_prefix(&folder);
