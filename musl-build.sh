@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Builds the static binaries of both architectures into dist/.
+# Builds the static binaries of both architectures, or of those named, into dist/.
 set -euo pipefail
 cd "$(dirname "$0")"
 
@@ -15,8 +15,12 @@ fi
 # A standard library without backtraces and tables to unwind by is a quarter of the binary less. That
 # can be asked for only where unstable options are allowed; the pinned toolchain keeps it as it is.
 export RUSTC_BOOTSTRAP=1 RUSTFLAGS=-Cforce-unwind-tables=no
+# Messages of panics hold the paths of sources.
+RUSTFLAGS+=" --remap-path-prefix=${CARGO_HOME:-$HOME/.cargo}=cargo"
+RUSTFLAGS+=" --remap-path-prefix=$(rustc --print sysroot)=rust"
 standard=(-Zbuild-std=std,panic_abort -Zbuild-std-features=)
-for architecture in x86_64 aarch64; do
+[ $# -gt 0 ] || set -- x86_64 aarch64
+for architecture; do
 	target=$architecture-unknown-linux-musl
 	if ! rustup target list --installed | grep -qx "$target"; then
 		echo "installing the Rust target $target"
@@ -26,3 +30,4 @@ for architecture in x86_64 aarch64; do
 	install -D -m 755 "target/$target/release/recorderd" "dist/recorderd-$architecture"
 	echo "dist/recorderd-$architecture: $(stat -c %s "dist/recorderd-$architecture") bytes"
 done
+(cd dist && sha256sum recorderd-* >SHA256SUMS)

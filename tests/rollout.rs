@@ -1,0 +1,159 @@
+//! Ways to put the recorder on many hosts: what cloud-init is given, and one line of shell.
+
+mod common;
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode, Stdio};
+
+use common::{Folder, Host, Outcome, binary};
+
+const CLOUD_INIT: &str = "/usr/bin/cloud-init";
+
+/// The line in docs/running.md, with the host and what concerns a host that runs left out.
+const LINE: &str = "cat >/var/tmp/recorderd && chmod 755 /var/tmp/recorderd && \
+                    /var/tmp/recorderd install; rm /var/tmp/recorderd";
+
+fn main() -> ExitCode {
+    common::main_with(
+        &[
+            ("cloud-init takes it", cloud_init_takes_it),
+            ("cloud-init's script installs", script_installs),
+            ("one line", one_line),
+            ("what the binary is made of", made_of),
+        ],
+        |name| {
+            let lacks = name.starts_with("cloud-init") && !Path::new(CLOUD_INIT).exists();
+            lacks.then_some("cloud-init")
+        },
+    )
+}
+
+fn contrib(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("contrib")
+        .join(name)
+}
+
+fn cloud_init_takes_it() -> Outcome {
+    let mut command = Command::new(CLOUD_INIT);
+    command
+        .args(["schema", "--config-file"])
+        .arg(contrib("cloud-init/user-data"));
+    let output = command.output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    Ok(())
+}
+
+/// An image of a host with systemd.
+fn image() -> Folder {
+    let folder = Folder::new();
+    let systemd = folder.path().join("usr/lib/systemd");
+    fs::create_dir_all(&systemd).unwrap();
+    fs::write(systemd.join("systemd"), "").unwrap();
+    folder
+}
+
+fn is_installed(image: &Folder) {
+    let program = fs::read(image.path().join("usr/local/bin/recorderd")).unwrap();
+    assert!(program == fs::read(binary()).unwrap());
+    for file in ["etc/recorderd.yaml", "etc/systemd/system/recorderd.service"] {
+        assert!(image.path().join(file).exists(), "{file}");
+    }
+}
+
+/// Into an image, from a folder instead of a server; a wrong sum is refused.
+fn script_installs() -> Outcome {
+    let dist = Folder::new();
+    let name = format!("recorderd-{}", std::env::consts::ARCH);
+    fs::copy(binary(), dist.path().join(&name)).unwrap();
+    let sums = |right: bool| {
+        let script = format!("cd {} && sha256sum {name}", dist.path().display());
+        let output = Command::new("sh").args(["-c", &script]).output().unwrap();
+        let text = String::from_utf8(output.stdout).unwrap();
+        let text = if right {
+            text
+        } else {
+            "0".repeat(64) + &text[64..]
+        };
+        fs::write(dist.path().join("SHA256SUMS"), text).unwrap();
+    };
+    let extract = "import sys, yaml\n\
+                   data = yaml.safe_load(open(sys.argv[1]))\n\
+                   print(next(f['content'] for f in data['write_files'] if 'install' in f['path']))";
+    let mut python = Command::new(common::PYTHON);
+    python
+        .args(["-c", extract])
+        .arg(contrib("cloud-init/user-data"));
+    let script = String::from_utf8(python.output().unwrap().stdout).unwrap();
+    let url = format!("file://{}", dist.path().display());
+    assert!(script.contains("https://example.com/recorderd"));
+    let path = dist.path().join("script");
+    fs::write(&path, script.replace("https://example.com/recorderd", &url)).unwrap();
+    for right in [false, true] {
+        sums(right);
+        let image = image();
+        let mut command = Command::new("sh");
+        command.arg(&path).arg("--root").arg(image.path());
+        let output = command.output().unwrap();
+        assert_eq!(output.status.success(), right, "{output:?}");
+        match right {
+            true => is_installed(&image),
+            false => assert!(!image.path().join("etc").exists()),
+        }
+    }
+    Ok(())
+}
+
+/// By ssh, into an image.
+fn one_line() -> Outcome {
+    let running = include_str!("../docs/running.md").replace(" \\\n      ", " ");
+    assert!(running.contains(LINE), "{LINE}");
+    let host = Host::start();
+    let (image, place) = (image(), Folder::new());
+    let line = LINE
+        .replace("/var/tmp", &place.path().display().to_string())
+        .replace(
+            "install;",
+            &format!("install --root {};", image.path().display()),
+        );
+    let mut ssh = host.client("ssh");
+    ssh.arg("root@127.0.0.1").arg(line);
+    let output = ssh
+        .stdin(Stdio::from(File::open(binary()).unwrap()))
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{output:?}");
+    is_installed(&image);
+    Ok(())
+}
+
+/// Each crate with its hash.
+fn made_of() -> Outcome {
+    let output = Command::new(contrib("sbom")).output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    let list: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let components = list["components"].as_array().unwrap();
+    let names: Vec<_> = components
+        .iter()
+        .map(|component| component["name"].as_str().unwrap())
+        .collect();
+    for name in ["rust-std", "aya", "libc", "memchr", "lexopt"] {
+        assert!(names.contains(&name), "{name}: {names:?}");
+    }
+    assert!(
+        !names.contains(&"jsonschema"),
+        "what only tests it is in: {names:?}"
+    );
+    for component in components
+        .iter()
+        .filter(|component| component["name"] != "rust-std")
+    {
+        assert_eq!(
+            component["hashes"][0]["content"].as_str().map(str::len),
+            Some(64),
+            "{component}"
+        );
+    }
+    Ok(())
+}
