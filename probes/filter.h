@@ -12,11 +12,13 @@ struct {
 	__type(value, struct rules);
 } rules SEC(".maps");
 
-/* Bits of enum family that are left out, of users for whom it is not as for all others. */
+/*
+ * Bits of enum family that are left out, of users for whom it is not as for all others. The daemon
+ * gives it the size: kernels before 6.1 warn of a table that takes memory as it grows.
+ */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(map_flags, BPF_F_NO_PREALLOC);
-	__uint(max_entries, 65536);
+	__uint(max_entries, 1);
 	__type(key, __u32);
 	__type(value, __u64);
 } users SEC(".maps");

@@ -1,5 +1,6 @@
 //! The compiled object: loaded with the config's sizes, and attached.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::fs::File;
 use std::os::fd::{AsFd, AsRawFd, RawFd};
@@ -150,6 +151,10 @@ impl Probes {
         let Settings {
             sizes, environment, ..
         } = settings;
+        let (masks, unknown) = filter::users(settings.filter, &Accounts::of_host());
+        for line in unknown {
+            crate::report!("recorderd: {line}; sessions of others are not concerned");
+        }
         raise_memory_limit();
         let slots = possible_cpus()? * SLOTS_PER_CPU;
         let btf = Btf::parse_file(settings.btf, Endianness::default())
@@ -161,7 +166,8 @@ impl Probes {
             .btf(Some(&btf))
             .map_max_entries("sessions", SESSIONS)
             .map_max_entries("processes", PROCESSES)
-            .map_max_entries("slots", slots as u32);
+            .map_max_entries("slots", slots as u32)
+            .map_max_entries("users", masks.len().max(1) as u32);
         for (name, size) in ring_names.into_iter().zip(ring_sizes) {
             loader.map_max_entries(name, size as u32);
         }
@@ -223,7 +229,7 @@ impl Probes {
         rules
             .set(0, filter::rules(settings.filter), 0)
             .map_err(|e| ProbeError::new("map rules", e))?;
-        probes.leave_out_by_user(settings.filter)?;
+        probes.leave_out_by_user(masks)?;
         Ok(probes)
     }
 
@@ -246,11 +252,7 @@ impl Probes {
         Ok(())
     }
 
-    fn leave_out_by_user(&mut self, filter: &Filter) -> Result<(), ProbeError> {
-        let (masks, unknown) = filter::users(filter, &Accounts::of_host());
-        for line in unknown {
-            crate::report!("recorderd: {line}; sessions of others are not concerned");
-        }
+    fn leave_out_by_user(&mut self, masks: BTreeMap<u32, u64>) -> Result<(), ProbeError> {
         for (uid, mask) in masks {
             let inserted = self.users.insert(uid, mask, 0);
             inserted.map_err(|e| ProbeError::new("map users", e))?;
