@@ -90,6 +90,17 @@ struct endpoint {
 	__u8 unused[5];
 };
 
+/* By which program somebody logs in. */
+enum login {
+	LOGIN_NONE,
+	LOGIN_SSH,     /* sshd, dropbear */
+	LOGIN_CONSOLE, /* login */
+	LOGIN_CRON,    /* cron, crond */
+	LOGIN_AT,      /* atd */
+	LOGIN_SU,      /* su, where it is in no session */
+	LOGIN_COUNT,
+};
+
 struct session_start {
 	struct record record;
 	struct endpoint local;
@@ -98,6 +109,8 @@ struct session_start {
 	__u64 began;  /* when, if it was open already when it was found; else 0 */
 	__u32 uid;
 	__u32 connection_pid; /* the process that holds the connection */
+	__u32 login;	      /* enum login */
+	__u32 unused;
 };
 
 struct session_end {
@@ -418,6 +431,8 @@ struct session {
 	__u32 environment_sent;
 	__u32 connection_pid;
 	__u32 ended; /* set before its session_end is sent; the daemon removes the entry */
+	__u32 login; /* enum login */
+	__u32 unused;
 	struct endpoint local;
 	struct endpoint remote;
 	__u64 parent;
@@ -515,7 +530,7 @@ enum reader {
 /* One page shared with the daemon. */
 struct control {
 	__u64 reader;
-	__u64 logins; /* set when logins are to be noticed: once every hook is attached */
+	__u64 logins; /* bits of enum login that are noticed: none before every hook is attached */
 	__u64 losses; /* counts up with every loss, so that one look tells whether there was any */
 	__u64 sessions_full;	    /* logins that found no room in the table of sessions */
 	__u64 processes_full;	    /* processes that found no room in the table of processes */

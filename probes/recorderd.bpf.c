@@ -33,6 +33,7 @@ struct layout {
 	enum send_mark send_mark;
 	enum family family;
 	enum loss loss;
+	enum login login;
 	enum kind kind;
 	enum via via;
 	enum path_note path_note;

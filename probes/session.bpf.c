@@ -10,13 +10,16 @@ int session_fork(__u64 *context)
 	struct task_struct *child = (void *)context[1];
 	__u32 pid = BPF_CORE_READ(child, tgid);
 	struct process *process;
+	__u32 login;
 
 	if (pid == (__u32)BPF_CORE_READ(parent, tgid))
 		return 0;
 	process = recorded_user();
 	if (process)
 		loginuid_compare(process);
-	if (is_login_server(parent) && logins_noticed())
+	login = login_server(parent);
+	/* What else runs in a session is that session's doing. */
+	if (login == LOGIN_SSH || (login && !process))
 		process_serve(process ? process->session : 0, pid);
 	else if (process)
 		process_join(process->session, pid, ROLE_USER);
@@ -106,7 +109,7 @@ static __noinline __u64 session_of(struct task_struct *task, struct task_struct 
 	if (process && process->session && process->role == ROLE_USER)
 		return process->session;
 	/* Its parent is gone, and its login is not. */
-	if (audit != AUDIT_UNSET && !is_login_server(task) && !is_login_server(parent) &&
+	if (audit != AUDIT_UNSET && !login_server(task) && !login_server(parent) &&
 	    bpf_map_lookup_elem(&sessions, &key))
 		return key;
 	return 0;
@@ -130,7 +133,7 @@ int session_found(__u64 *context)
 	process = bpf_map_lookup_elem(&processes, &pid);
 	if (!process) {
 		key = session_of(task, parent);
-		if (is_login_server(parent))
+		if (login_server(parent))
 			process_serve(key, pid);
 		else if (key)
 			process_join(key, pid, ROLE_USER);

@@ -10,8 +10,16 @@
 /* How many of a login's file descriptors are searched for its connection. */
 #define CONNECTION_SEARCH 64
 
-/* "dropbear" as the number that its eight bytes are. */
+/* Names of programs as the numbers that their bytes are, with the zero byte behind them. */
 #define DROPBEAR 0x72616562706f7264ULL
+#define LOGIN 0x6e69676f6cULL
+#define CRON 0x6e6f7263ULL
+#define CROND 0x646e6f7263ULL
+#define ATD 0x647461ULL
+#define SU 0x7573ULL
+
+/* The first bytes of a name. */
+#define FIRST(name, bytes) ((name) & ((1ULL << 8 * (bytes)) - 1))
 
 /* The key of a session without audit id is a time behind this: above all audit ids. */
 #define LOGIN_KEY (1ULL << 63)
@@ -31,14 +39,45 @@ static __always_inline int is_dropbear(struct task_struct *task)
 		__u64 words[2];
 	} name;
 
+	/* Kernels before 5.11 leave behind a name what was there. */
 	BPF_CORE_READ_INTO(&name.text, task, comm);
-	return name.words[0] == DROPBEAR && !name.words[1];
+	return name.words[0] == DROPBEAR && !name.text[8];
 }
 
-/* Whether users log in by it: its children may become the user's side of a login. */
-static __always_inline int is_login_server(struct task_struct *task)
+/* How users log in by this program, going by its name. */
+static __always_inline __u32 login_program(struct task_struct *task)
 {
-	return BPF_CORE_READ(task, cred, uid.val) == 0 && (is_sshd(task) || is_dropbear(task));
+	__u64 name;
+
+	if (is_sshd(task) || is_dropbear(task))
+		return LOGIN_SSH;
+	bpf_probe_read_kernel(&name, sizeof(name), &task->comm);
+	if (FIRST(name, 6) == LOGIN)
+		return LOGIN_CONSOLE;
+	if (FIRST(name, 5) == CRON || FIRST(name, 6) == CROND)
+		return LOGIN_CRON;
+	if (FIRST(name, 4) == ATD)
+		return LOGIN_AT;
+	if (FIRST(name, 3) == SU)
+		return LOGIN_SU;
+	return LOGIN_NONE;
+}
+
+/*
+ * How users log in by it, if such logins are noticed: its children may become the user's side of a
+ * login. Only root's can do that; su may have been run by anybody.
+ */
+static __noinline __u32 login_server(struct task_struct *task)
+{
+	__u32 login = login_program(task);
+	struct control *control = shared();
+
+	if (!login || !control || !(control->logins >> login & 1))
+		return LOGIN_NONE;
+	if (BPF_CORE_READ(task, cred, uid.val) &&
+	    (login != LOGIN_SU || BPF_CORE_READ(task, cred, euid.val)))
+		return LOGIN_NONE;
+	return login;
 }
 
 static __always_inline __u32 audit_session(struct task_struct *task)
@@ -263,14 +302,6 @@ static __noinline int process_join(__u64 key, __u32 pid, __u32 role)
 	return 1;
 }
 
-/* Whether anything but what the daemon has put into the table is to be a session. */
-static __always_inline int logins_noticed(void)
-{
-	struct control *control = shared();
-
-	return control && control->logins;
-}
-
 /* A child of a login server: it may become the user's side of a login. */
 static __noinline void process_serve(__u64 session, __u32 pid)
 {
@@ -294,7 +325,8 @@ static __noinline void process_serve(__u64 session, __u32 pid)
  * Starts a session for a process, with the connection that `holder` has open, and tells the daemon.
  * Only the first of several at once does.
  */
-static __noinline int session_open(__u64 key, struct task_struct *task, struct task_struct *holder)
+static __noinline int session_open(__u64 key, __u32 login, struct task_struct *task,
+				   struct task_struct *holder)
 {
 	struct control *control = shared();
 	struct session_start *start;
@@ -305,7 +337,7 @@ static __noinline int session_open(__u64 key, struct task_struct *task, struct t
 	long error;
 	__u32 uid;
 
-	if (!control || !logins_noticed())
+	if (!control)
 		return 0;
 	if (bpf_map_lookup_elem(&sessions, &key))
 		return 1;
@@ -319,11 +351,12 @@ static __noinline int session_open(__u64 key, struct task_struct *task, struct t
 	__builtin_memset(session, 0, sizeof(*session));
 	session->time = start->record.time;
 	session->uid = uid;
+	session->login = login;
 	session->audit_session_id = key < LOGIN_KEY ? key : AUDIT_UNSET;
 	session->pid = BPF_CORE_READ(task, tgid);
 	session->connection_pid = BPF_CORE_READ(holder, tgid);
 	session->families_left_out = families_left_out(uid);
-	sk = find_connection(holder);
+	sk = login == LOGIN_SSH ? find_connection(holder) : NULL;
 	if (sk) {
 		endpoints(sk, &session->local, &session->remote);
 		session->parent = client_session(sk);
@@ -355,6 +388,8 @@ static __noinline int session_open(__u64 key, struct task_struct *task, struct t
 	start->began = session->began;
 	start->uid = uid;
 	start->connection_pid = session->connection_pid;
+	start->login = login;
+	start->unused = 0;
 	record_send(slot, &session_ring, FAMILY_SESSION, 1);
 	return 1;
 }
@@ -378,15 +413,19 @@ static __always_inline int is_confined(struct task_struct *task)
 }
 
 /*
- * Whether this child of sshd is the user's side of a login. sshd's monitor and the helpers of PAM
- * are not the user's doing:
+ * Whether this child of a login server is the user's side of a login. sshd's monitor and the
+ * helpers of PAM are not the user's doing:
  * - the monitor of an unprivileged login forks a child that becomes the user, and is still sshd;
  * - a root login has no such child: its one sshd process forks the user's programs, which, unlike
  *   PAM's, lead a session of terminals of their own.
+ * The child of another server may act for the first time when it runs a program, and root's is not
+ * always a leader.
  */
-static __noinline int is_user_side(struct task_struct *task, __u32 uid)
+static __noinline int is_user_side(struct task_struct *task, __u32 login, __u32 uid)
 {
-	return uid ? is_sshd(task) && has_become(task, uid) : leads_terminal_session(task);
+	if (uid)
+		return has_become(task, uid) && (login != LOGIN_SSH || is_sshd(task));
+	return leads_terminal_session(task) || (login != LOGIN_SSH && login_program(task) != login);
 }
 
 /*
@@ -394,7 +433,8 @@ static __noinline int is_user_side(struct task_struct *task, __u32 uid)
  * Where the login has an audit session id of its own, that is the key. Where it has none, the
  * process that serves its connection tells it.
  */
-static __noinline __u64 login_key(struct task_struct *task, struct task_struct *parent, __u32 uid)
+static __noinline __u64 login_key(struct task_struct *task, struct task_struct *parent, __u32 login,
+				  __u32 uid)
 {
 	__u32 audit = audit_session(task);
 	__u32 pid = BPF_CORE_READ(task, tgid);
@@ -402,20 +442,26 @@ static __noinline __u64 login_key(struct task_struct *task, struct task_struct *
 	struct process *process = bpf_map_lookup_elem(&processes, &pid);
 	struct process *served = bpf_map_lookup_elem(&processes, &server);
 
+	/* su leaves the audit id as it is. */
+	if (login == LOGIN_SU)
+		return process && !process->session &&
+			       (uid ? has_become(task, uid) : login_program(task) != login)
+			   ? process->login
+			   : 0;
 	if (audit_session(parent) != audit)
 		return 0;
 	if (audit != AUDIT_UNSET && audit_session(BPF_CORE_READ(parent, real_parent)) != audit)
-		return is_sshd(parent) && BPF_CORE_READ(task, loginuid.val) == uid &&
-			       is_user_side(task, uid)
+		return !is_dropbear(parent) && BPF_CORE_READ(task, loginuid.val) == uid &&
+			       is_user_side(task, login, uid)
 			   ? audit
 			   : 0;
 	/* A login server that a session has started is that session's doing. */
-	if (!process || process->session || !served || !served->login)
+	if (login != LOGIN_SSH || !process || process->session || !served || !served->login)
 		return 0;
 	if (is_dropbear(parent)) {
 		if (uid ? !has_become(task, uid) : is_dropbear(task))
 			return 0;
-	} else if (!is_user_side(task, uid) ||
+	} else if (!is_user_side(task, login, uid) ||
 		   (uid && (is_confined(task) || !find_connection(task)))) {
 		return 0;
 	}
@@ -428,17 +474,18 @@ static __noinline int login_join(struct task_struct *task)
 	struct task_struct *parent = BPF_CORE_READ(task, real_parent);
 	__u32 uid = BPF_CORE_READ(task, cred, uid.val);
 	struct task_struct *holder = task;
+	__u32 login = login_server(parent);
 	__u64 key;
 
-	if (!is_login_server(parent))
+	if (!login)
 		return 0;
-	key = login_key(task, parent, uid);
+	key = login_key(task, parent, login, uid);
 	if (!key)
 		return 0;
 	/* Only an unprivileged login by sshd has a process of its own for the user's side. */
-	if (!uid || is_dropbear(parent))
+	if (login == LOGIN_SSH && (!uid || is_dropbear(parent)))
 		holder = parent;
-	if (!session_open(key, task, holder))
+	if (!session_open(key, login, task, holder))
 		return 0;
 	if (holder == parent)
 		process_join(key, BPF_CORE_READ(parent, tgid), ROLE_BROKER);
@@ -468,7 +515,7 @@ static __noinline int broker_join(void)
 	__u32 audit = audit_session(task);
 	__u64 key = audit;
 
-	if (!is_login_server(task))
+	if (login_server(task) != LOGIN_SSH)
 		return 0;
 	if (audit == AUDIT_UNSET || audit_session(parent) == audit) {
 		/* Until the login is complete, it has a child that talks with the client. */
@@ -480,7 +527,7 @@ static __noinline int broker_join(void)
 	} else if (BPF_CORE_READ(task, loginuid.val) != 0) {
 		return 0;
 	}
-	return session_open(key, task, task) && process_join(key, pid, ROLE_BROKER);
+	return session_open(key, LOGIN_SSH, task, task) && process_join(key, pid, ROLE_BROKER);
 }
 
 /* Its session entry, or nothing if it is something else. */

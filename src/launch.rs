@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use crate::daemon::{Signal, Waiter, signals};
 use crate::probe::boot_time;
-use crate::record::layout::{AUDIT_UNSET, Endpoint, ProcessEntry, SessionEntry};
+use crate::record::layout::{AUDIT_UNSET, Endpoint, ProcessEntry, SessionEntry, login};
 use crate::recorder::Recorder;
 use crate::session::Birth;
 
@@ -107,6 +107,7 @@ fn begin(recorder: &mut Recorder, child: &Child, command: &[OsString]) -> Result
         connection: (Endpoint::default(), Endpoint::default()),
         parent: None,
         recorded_since: None,
+        login: login::NONE,
     };
     let command = command
         .iter()

@@ -241,7 +241,7 @@ fn run_daemon(path: &Path) -> Result<u8, Failure> {
         })
         .ok();
     let (mut recorder, waiter) = recorder(&config, &btf, &id, Table::new(cgroups))?;
-    if let Err(error) = recorder.probes().notice_logins() {
+    if let Err(error) = recorder.probes().notice_logins(config.logins) {
         recorderd::report!("recorderd: sessions that are open already are not recorded: {error}");
     }
     let (heartbeat, before) = Heartbeat::begin(&config.data_dir)

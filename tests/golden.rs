@@ -16,7 +16,7 @@ use recorderd::record::layout::{
     AUDIT_UNSET, Arguments, Command, Counts, DISK_OPERATIONS, Disk, Dns, Endpoint, Environment,
     Head, ID_NONE, Layout, LocalConnect, Losses, Network, NetworkResult, PRIVILEGE_OPERATIONS,
     PacketSocket, Privilege, ProcessExit, ProcessIds, Send, SendsKey, SessionEnd, SessionStart,
-    Vsock, command_mark, kind, operation, path_note, send_mark, via,
+    Vsock, command_mark, kind, login, operation, path_note, send_mark, via,
 };
 use recorderd::session::Table;
 
@@ -59,6 +59,7 @@ const CASES: &[Case] = &[
     ("two_sessions", two_sessions_case),
     ("nested_and_found", nested_and_found_case),
     ("delegated", delegated_case),
+    ("other_login", other_login_case),
     ("malformed", malformed_case),
 ];
 
@@ -121,6 +122,8 @@ fn start() -> Described {
         remote: v4([198, 51, 100, 7], 50_000),
         uid: UID,
         connection_pid: 4000,
+        login: login::SSH,
+        unused: 0,
         parent: 0,
         began: 0,
     };
@@ -1194,6 +1197,8 @@ fn nothing_done_case() -> Vec<Described> {
         remote: v6("::ffff:198.51.100.7", 50_000),
         uid: 0,
         connection_pid: 4000,
+        login: login::SSH,
+        unused: 0,
         parent: 0,
         began: 0,
     };
@@ -1202,6 +1207,34 @@ fn nothing_done_case() -> Vec<Described> {
         ("root logs in", record(start, b"")),
         end(Losses::default()),
         second,
+    ]
+}
+
+fn other_login_case() -> Vec<Described> {
+    let cron = 3;
+    let start = SessionStart {
+        record: head(kind::SESSION_START, 1000),
+        uid: UID,
+        login: cron,
+        ..SessionStart::default()
+    };
+    let text = b"LOGNAME=mallory\0";
+    let environment = Environment {
+        record: head(kind::ENVIRONMENT, 1490),
+        environment_length: text.len() as u32,
+        unused: 0,
+    };
+    vec![
+        ("cron begins a job", record(start, b"")),
+        (
+            "the environment, in which anybody may have put a name",
+            record(environment, text),
+        ),
+        (
+            "its shell",
+            run(1500, b"/bin/sh", b"sh\0-c\0backup\0", |_| {}),
+        ),
+        end(Losses::default()),
     ]
 }
 

@@ -2,8 +2,8 @@
 
 use object::{Object, ObjectSection};
 use recorderd::record::layout::{
-    ALL, CAUSES, DISK_OPERATIONS, DISK_TEXTS, FAMILIES, PRIVILEGE_OPERATIONS, ProcessEntry,
-    RECORD_MAX, TEXTS, command_mark, disk_operation, kind, operation, path_note,
+    ALL, CAUSES, DISK_OPERATIONS, DISK_TEXTS, FAMILIES, LOGINS, PRIVILEGE_OPERATIONS, ProcessEntry,
+    RECORD_MAX, TEXTS, command_mark, disk_operation, kind, login, operation, path_note,
     privilege_operation, reader, send_mark, verdict, via,
 };
 
@@ -211,6 +211,7 @@ fn lists_of_names_are_mirrored() {
     for (name, prefix, mirror) in [
         ("family", "FAMILY", &FAMILIES[..]),
         ("loss", "LOSS", &CAUSES),
+        ("login", "LOGIN", &LOGINS),
         ("disk_operation", "DISK", &DISK_OPERATIONS),
         ("privilege_operation", "PRIVILEGE", &PRIVILEGE_OPERATIONS),
     ] {
@@ -251,6 +252,7 @@ fn privilege_operations_are_where_they_are() {
     ] {
         assert_eq!(PRIVILEGE_OPERATIONS[operation as usize], name);
     }
+    assert_eq!(LOGINS[login::SSH as usize], "ssh");
 }
 
 /// Names and values that are constants on the Rust side.

@@ -16,7 +16,7 @@ pub fn template() -> String {
 
 fn written(before: &str) -> String {
     let mut text = "# The config of recorderd. Each value is the default.\n".to_owned();
-    for key in &KEYS {
+    for key in KEYS {
         let value = match key.default {
             "" => String::new(),
             default => format!(" {default}"),

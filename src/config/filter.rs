@@ -49,12 +49,17 @@ pub struct Pattern {
     pub whole: bool,
 }
 
-/// A list of names out of `known`, as bits.
+/// A list of operations out of `known`, as bits.
 pub fn operations(node: &Node, known: &[&str]) -> Result<u64, String> {
+    names(node, ("an operation", "operations"), known)
+}
+
+/// A list of names out of `known`, as bits; of what, is said by `one` and `many`.
+pub fn names(node: &Node, (one, many): (&str, &str), known: &[&str]) -> Result<u64, String> {
     let Kind::Sequence(items) = &node.kind else {
         let shown = node.describe();
         return Err(format!(
-            "{shown} is not a list; write operations as in [{}]",
+            "{shown} is not a list; write {many} as in [{}]",
             known[0]
         ));
     };
@@ -64,7 +69,7 @@ pub fn operations(node: &Node, known: &[&str]) -> Result<u64, String> {
         let place = known.iter().position(|known| *known == name);
         let place = place.ok_or_else(|| {
             format!(
-                "{} is not an operation; these are: {}",
+                "{} is not {one}; these are: {}",
                 item.describe(),
                 known.join(", ")
             )

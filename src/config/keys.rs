@@ -20,7 +20,7 @@ const fn key(name: &'static str, default: &'static str, meaning: &'static str) -
 }
 
 /// All keys of the own form, in the order in which they are shown.
-pub const KEYS: [Key; 25] = [
+pub const KEYS: &[Key] = &[
     key("enabled", "true", "false: nothing is recorded"),
     key(
         "data_dir",
@@ -107,6 +107,11 @@ pub const KEYS: [Key; 25] = [
         "families without which recorderd does not start",
     ),
     key(
+        "login_types",
+        "[ssh]",
+        "which logins are sessions: ssh, console, cron, at, su",
+    ),
+    key(
         "record",
         "{families: [session, command, disk, network, privilege], users: {}, groups: {}}",
         "what is recorded; users and groups: families of those, by name or number",
@@ -181,6 +186,7 @@ pub const GUIDE: Level = Level {
         "log_days",
         "environment",
         "required",
+        "login_types",
         "record",
         "leave_out",
         "btf_path",

@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::probe::plan::{self, Family};
-use crate::record::layout::{DISK_OPERATIONS, PRIVILEGE_OPERATIONS};
+use crate::record::layout::{DISK_OPERATIONS, LOGINS, PRIVILEGE_OPERATIONS};
 use crate::sink::{Limits, Output, Sync};
 pub use filter::{Filter, Pattern};
 use keys::{
@@ -105,6 +105,8 @@ pub struct Config {
     pub required: Vec<Family>,
     /// What is recorded of whose sessions, and what is left out.
     pub filter: Filter,
+    /// Which logins are sessions: bits of [`LOGINS`]; default those by SSH.
+    pub logins: u64,
     /// Where the kernel's types are described, for a kernel that does not do so itself: an absolute
     /// path.
     pub btf_path: Option<PathBuf>,
@@ -146,6 +148,7 @@ impl Default for Config {
                 .to_vec(),
             required: Family::ALL.to_vec(),
             filter: Filter::default(),
+            logins: 1 << 1,
             btf_path: None,
             plan: None,
         }
@@ -309,6 +312,15 @@ impl Reader {
             "cluster_name" => self.set(entry, name, |reader| &mut reader.config.cluster_name),
             "environment" => self.set(entry, environment, |reader| &mut reader.config.environment),
             "required" => self.set(entry, families, |reader| &mut reader.config.required),
+            "login_types" => self.set(
+                entry,
+                // The first stands for none.
+                |node| {
+                    filter::names(node, ("a type of login", "types of logins"), &LOGINS[1..])
+                        .map(|bits| bits << 1)
+                },
+                |reader| &mut reader.config.logins,
+            ),
             "record" => self.section(&RECORD, entry),
             "families" => self.set(entry, families, |reader| &mut reader.config.filter.families),
             "users" => self.shares(entry, |filter| &mut filter.users),

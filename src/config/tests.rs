@@ -52,7 +52,7 @@ fn refused(text: &str, error: &str) {
 fn the_defaults_are_as_they_are_shown() {
     let shown = defaults::text();
     assert_eq!(config(&shown), Config::default());
-    for key in &keys::KEYS {
+    for key in keys::KEYS {
         let line = format!("\n{}: {}", key.name, key.default);
         assert!(shown.contains(line.trim_end()), "{line}");
         // An absent value leaves the default in its place, whatever that is.
@@ -353,10 +353,27 @@ log_days: 90
         environment: Config::default().environment,
         required: Config::default().required,
         filter: Filter::default(),
+        logins: Config::default().logins,
         btf_path: None,
         plan: None,
     };
     assert_eq!(config(text), expected);
+}
+
+#[test]
+fn login_types_are_a_list_of_names() {
+    assert_eq!(config("").logins, 1 << 1);
+    assert_eq!(config("login_types: [ssh]").logins, 1 << 1);
+    assert_eq!(config("login_types: [cron, su]").logins, 1 << 3 | 1 << 5);
+    assert_eq!(config("login_types: []").logins, 0);
+    refused(
+        "login_types: [tty]",
+        "config.yaml:1: login_types: tty is not a type of login; these are: ssh, console, cron, at, su",
+    );
+    refused(
+        "login_types: ssh",
+        "config.yaml:1: login_types: ssh is not a list; write types of logins as in [ssh]",
+    );
 }
 
 #[test]

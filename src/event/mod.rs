@@ -123,6 +123,8 @@ pub struct Start<'a> {
     pub parent: Option<&'a Uuid>,
     /// Since when it is recorded, if not from its beginning: nanoseconds since boot.
     pub recorded_since: Option<u64>,
+    /// How somebody logged in, if not by SSH.
+    pub login_type: Option<&'a str>,
 }
 
 /// Events that did not reach the log.
@@ -288,6 +290,9 @@ impl Writer {
                 }
                 initial_command(object, start.initial_command);
                 object.string("session_recording", b"node");
+                if let Some(login_type) = start.login_type {
+                    object.string("login_type", login_type.as_bytes());
+                }
                 if let Some(parent) = start.parent {
                     object.string("parent_sid", parent);
                 }

@@ -233,13 +233,14 @@ impl Probes {
         Ok(probes)
     }
 
-    /// Has logins noticed from now on, and finds the sessions that are open already. Before that,
-    /// sessions are only those that were put into the kernel's table.
+    /// Has logins of these types, bits of `enum login`, noticed from now on, and finds the sessions
+    /// that are open already. Before that, sessions are only those that were put into the kernel's
+    /// table.
     ///
     /// # Errors
     /// What keeps us from finding them.
-    pub fn notice_logins(&mut self) -> Result<(), ProbeError> {
-        self.shared.notice_logins();
+    pub fn notice_logins(&mut self, types: u64) -> Result<(), ProbeError> {
+        self.shared.notice_logins(types);
         let finders = std::mem::replace(&mut self.finders, Ok(Vec::new()))?;
         let error = |e| ProbeError::new("processes", e);
         for mut finder in finders {

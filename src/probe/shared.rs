@@ -99,10 +99,10 @@ impl Shared {
             .load(Ordering::Relaxed)
     }
 
-    /// Has logins noticed from now on.
-    pub(super) fn notice_logins(&self) {
+    /// Has logins of these types noticed from now on: bits of `enum login`.
+    pub(super) fn notice_logins(&self, types: u64) {
         self.control(std::mem::offset_of!(Control, logins))
-            .store(1, Ordering::SeqCst);
+            .store(types, Ordering::SeqCst);
     }
 
     /// Tells the probes that the daemon looks at the rings by itself for now.

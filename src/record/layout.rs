@@ -89,6 +89,8 @@ layout! {
         began: u64,
         uid: u32,
         connection_pid: u32,
+        login: u32,
+        unused: u32,
     }
 
     /// The last process of a session exited.
@@ -288,6 +290,8 @@ layout! {
         environment_sent: u32,
         connection_pid: u32,
         ended: u32,
+        login: u32,
+        unused: u32,
         local: Endpoint,
         remote: Endpoint,
         parent: u64,
@@ -392,6 +396,8 @@ pub const FAMILIES: [&str; 7] = [
 ];
 /// `enum loss`.
 pub const CAUSES: [&str; 3] = ["ring_full", "slots_busy", "table_full"];
+/// `enum login`: how somebody logs in.
+pub const LOGINS: [&str; 6] = ["none", "ssh", "console", "cron", "at", "su"];
 /// `enum disk_operation`.
 pub const DISK_OPERATIONS: [&str; 17] = [
     "open",
@@ -494,6 +500,13 @@ pub mod via {
     #![allow(missing_docs)]
     pub const IO_URING: u32 = 1;
     pub const UNCONFIRMED: u32 = 2;
+}
+
+/// Of `enum login`.
+pub mod login {
+    #![allow(missing_docs)]
+    pub const NONE: u32 = 0;
+    pub const SSH: u32 = 1;
 }
 
 /// `enum operation`.

@@ -21,7 +21,7 @@ use identity::Identity;
 use std::collections::HashMap;
 
 use crate::event::{Clock, End, Lost, Start, Subject, Uuid, Writer, address};
-use crate::record::layout::{CAUSES, Counts, Endpoint, FAMILIES, Losses, SendsKey};
+use crate::record::layout::{CAUSES, Counts, Endpoint, FAMILIES, LOGINS, Losses, SendsKey, login};
 use crate::record::{Body, Command, Record, strings};
 use crate::sink::{Output, Outputs};
 
@@ -52,6 +52,8 @@ pub struct Birth {
     pub parent: Option<Uuid>,
     /// Since when it is recorded, if it was open already: nanoseconds since boot.
     pub recorded_since: Option<u64>,
+    /// How somebody logged in: of [`login`].
+    pub login: u32,
 }
 
 /// One login and every process that descends from it, until the last one exits.
@@ -193,6 +195,10 @@ impl Session {
     /// Reads from the environment of the first program what sshd says of the login.
     fn environment(&mut self, environment: &[u8], ran: u64, clock: &Clock) {
         let ran = clock.real(ran);
+        // In any other login this would be the user's word.
+        if self.birth.login > login::SSH {
+            return;
+        }
         self.ran = Some(ran);
         self.identity.take_if(|identity| !identity.is_of_sshd(ran));
         if let Some(path) = identity::variable(environment, "SSH_USER_AUTH") {
@@ -284,6 +290,10 @@ impl Session {
                 initial_command: &self.initial_command,
                 parent: self.birth.parent.as_ref(),
                 recorded_since: self.birth.recorded_since,
+                login_type: LOGINS
+                    .get(self.birth.login as usize)
+                    .copied()
+                    .filter(|_| self.birth.login > login::SSH),
             },
         );
         self.subject = Some(subject);

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use super::{Birth, Cgroups, Ledger, Session, login_name};
 use crate::event::{Uuid, Writer};
-use crate::record::layout::{Head, SendsKey, SessionEntry, SessionStart};
+use crate::record::layout::{Head, SendsKey, SessionEntry, SessionStart, login};
 use crate::record::{Body, decode};
 
 /// What the kernel still knows of a session, for when the record of its birth was lost.
@@ -140,11 +140,14 @@ impl Table {
 
     fn begin(&mut self, head: &Head, start: &SessionStart, writer: &mut Writer) {
         let key = head.session;
-        self.newborn.push(Newborn {
-            key,
-            time: head.time,
-            pids: [start.connection_pid, head.pid],
-        });
+        // What another service has begun stays in that one's cgroup, by which it is ended.
+        if start.login == login::SSH {
+            self.newborn.push(Newborn {
+                key,
+                time: head.time,
+                pids: [start.connection_pid, head.pid],
+            });
+        }
         // A record of another CPU can be older than that of the birth.
         let entry = SessionEntry {
             time: head.time,
@@ -154,6 +157,7 @@ impl Table {
             remote: start.remote,
             parent: start.parent,
             began: start.began,
+            login: start.login,
             ..SessionEntry::default()
         };
         self.born(key, || entry, writer);
@@ -190,6 +194,7 @@ impl Table {
             connection: (entry.local, entry.remote),
             parent: self.sessions.get(&entry.parent).map(|parent| parent.sid),
             recorded_since: found.then_some(entry.time),
+            login: entry.login,
         };
         let mut session = Session::new(writer.id(), birth, login_name(entry.uid));
         // What it was begun with is not to be seen any more.
@@ -381,6 +386,7 @@ mod tests {
             connection: Default::default(),
             parent: None,
             recorded_since: None,
+            login: login::NONE,
         };
         table.insert(7, birth, Vec::new(), &mut writer);
         (table, writer)
