@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use crate::daemon::{Signal, Waiter, signals};
 use crate::probe::boot_time;
-use crate::record::layout::{AUDIT_UNSET, Endpoint, ProcessEntry, SessionEntry, login};
+use crate::record::layout::{Endpoint, SessionEntry, login};
 use crate::recorder::Recorder;
 use crate::session::Birth;
 
@@ -82,23 +82,14 @@ fn begin(recorder: &mut Recorder, child: &Child, command: &[OsString]) -> Result
     let key = KEY + u64::from(pid);
     let entry = SessionEntry {
         time,
-        processes: 1,
         uid,
-        audit_session_id: AUDIT_UNSET,
         pid,
-        environment_sent: 1,
         families_left_out: recorder.probes().families_left_out(uid),
         ..SessionEntry::default()
     };
-    let process = ProcessEntry {
-        session: key,
-        ..ProcessEntry::default()
-    };
     let tables = &mut recorder.probes().tables;
     tables
-        .sessions
-        .insert(key, entry, 0)
-        .and_then(|()| tables.processes.insert(pid, process, 0))
+        .begin(key, entry)
         .map_err(|e| format!("the kernel's table of sessions: {e}"))?;
     let birth = Birth {
         time,

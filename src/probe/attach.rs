@@ -1,8 +1,10 @@
 //! Puts the programs of a plan at their hooks, as far as this kernel has them.
 
+use std::collections::HashMap;
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::thread;
 
 use aya::programs::cgroup_skb::CgroupSkbLink;
 use aya::programs::fexit::FExitLink;
@@ -88,47 +90,88 @@ impl<'a> Attacher<'a> {
             .collect()
     }
 
-    /// Attaches every hook of `plan` that this kernel has, in the way of `kind`.
+    /// Attaches every hook of `plan` that this kernel has, in the way of `kind`. The verifier takes
+    /// most of the time until we are ready, so each program has a thread.
     ///
     /// # Errors
     /// The program that the kernel refused, or the place that it lacks.
     pub fn attach(&mut self, plan: &Plan, kind: Kind) -> Result<Attached, ProbeError> {
-        let mut attached = Attached::default();
-        for hook in plan.hooks {
-            let name = match (hook.place, kind) {
-                (Place::Exits(_), Kind::Fentry) => format!("{}_fexit", hook.program),
-                _ => hook.program.to_owned(),
+        let (btf, tracefs) = (self.btf, &self.tracefs);
+        let mut programs: HashMap<_, _> = self.object.programs_mut().collect();
+        let mut work = Vec::new();
+        for hooks in plan.hooks.chunk_by(|one, next| one.program == next.program) {
+            let name = match (hooks[0].place, kind) {
+                (Place::Exits(_), Kind::Fentry) => format!("{}_fexit", hooks[0].program),
+                _ => hooks[0].program.to_owned(),
             };
-            let program = self
-                .object
-                .program_mut(&name)
-                .ok_or_else(|| ProbeError::new(&name, "not in the object"))?;
-            match (program, hook.place) {
-                (Program::BtfTracePoint(program), Place::Tracepoint(names)) => {
-                    attached.tracepoint(hook, program, names, self.btf)?;
-                }
-                (Program::TracePoint(program), Place::Exits(calls)) => {
-                    attached.exits(hook, program, calls, &self.tracefs)?;
-                }
-                (Program::CgroupSkb(program), Place::Egress) => {
-                    attached.egress(hook, program)?;
-                }
-                (Program::FExit(program), Place::Exits(calls)) => {
-                    attached.functions(hook, program, calls, self.btf, &self.tracefs)?;
-                }
-                _ => return Err(ProbeError::new(name, "of another type in the object")),
-            }
-            let program = self.object.program(&name);
-            let information = program.and_then(|program| program.info().ok());
-            if let Some(count) = information.and_then(|it| it.verified_instruction_count()) {
-                attached.instructions.push((hook.program, count));
-            }
+            let program = programs.remove(name.as_str());
+            work.push((
+                hooks,
+                program.ok_or_else(|| ProbeError::new(name, "not in the object"))?,
+            ));
         }
-        Ok(attached)
+        thread::scope(|scope| {
+            let mut threads = Vec::new();
+            for (hooks, program) in work {
+                let one = move || Attached::of(hooks, program, btf, tracefs);
+                let thread = thread::Builder::new().spawn_scoped(scope, one);
+                threads.push(thread.map_err(|e| ProbeError::new("thread", e))?);
+            }
+            let mut attached = Attached::default();
+            for thread in threads {
+                let one = thread.join();
+                attached.add(one.map_err(|_| ProbeError::new("thread", "has panicked"))??);
+            }
+            Ok(attached)
+        })
     }
 }
 
 impl Attached {
+    /// One program at all its hooks.
+    fn of(
+        hooks: &[Hook],
+        program: &mut Program,
+        btf: &Btf,
+        tracefs: &Filesystem,
+    ) -> Result<Self, ProbeError> {
+        let mut attached = Self::default();
+        for hook in hooks {
+            match (&mut *program, hook.place) {
+                (Program::BtfTracePoint(program), Place::Tracepoint(names)) => {
+                    attached.tracepoint(hook, program, names, btf)?;
+                }
+                (Program::TracePoint(program), Place::Exits(calls)) => {
+                    attached.exits(hook, program, calls, tracefs)?;
+                }
+                (Program::CgroupSkb(program), Place::Egress) => attached.egress(hook, program)?,
+                (Program::FExit(program), Place::Exits(calls)) => {
+                    attached.functions(hook, program, calls, btf, tracefs)?;
+                }
+                _ => {
+                    let reason = "of another type in the object";
+                    return Err(ProbeError::new(hook.program, reason));
+                }
+            }
+        }
+        let information = program.info().ok();
+        if let Some(count) = information.and_then(|it| it.verified_instruction_count()) {
+            attached.instructions.push((hooks[0].program, count));
+        }
+        Ok(attached)
+    }
+
+    fn add(&mut self, other: Self) {
+        self.tracepoints.extend(other.tracepoints);
+        self.exits.extend(other.exits);
+        self.egress.extend(other.egress);
+        self.functions.extend(other.functions);
+        self.places.extend(other.places);
+        self.lacking.extend(other.lacking);
+        self.instructions.extend(other.instructions);
+        self.loaded.extend(other.loaded);
+    }
+
     /// Every program once, in the order of the plan.
     pub fn programs(&self) -> impl Iterator<Item = &'static str> {
         let mut programs: Vec<_> = self.places.iter().map(|(program, _)| *program).collect();
@@ -180,12 +223,12 @@ impl Attached {
         names: &[&'static str],
         btf: &Btf,
     ) -> Result<(), ProbeError> {
-        // A plan that was tried before may have it loaded for another place.
-        let _ = program.unload();
         for name in names {
             let error = |e: ProgramError| refused(hook, name, &e);
             match program.load(name, btf) {
                 Err(ProgramError::Btf(BtfError::UnknownBtfTypeName { .. })) => continue,
+                // For the plan that was tried before, in the same place.
+                Err(ProgramError::AlreadyLoaded) => {}
                 loaded => loaded.map_err(error)?,
             }
             let id = program.attach().map_err(error)?;

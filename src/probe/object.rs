@@ -7,7 +7,7 @@ use std::os::fd::{AsFd, AsRawFd, RawFd};
 use std::path::Path;
 use std::time::Duration;
 
-use aya::maps::{Array, HashMap, Map, MapData};
+use aya::maps::{Array, HashMap, Map, MapData, MapError};
 use aya::{Btf, Ebpf, EbpfLoader, Endianness};
 
 use super::attach::Attacher;
@@ -19,7 +19,9 @@ use super::ring::{Ring, page_size};
 use super::selftest::selftest;
 use super::shared::Shared;
 use crate::config::{Config, Filter};
-use crate::record::layout::{ProcessEntry, Rules, Sends, SendsKey, SessionEntry, Variables};
+use crate::record::layout::{
+    AUDIT_UNSET, ProcessEntry, Rules, Sends, SendsKey, SessionEntry, Variables,
+};
 use crate::session::Accounts;
 
 static OBJECT: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/recorderd.bpf.o.deflate"));
@@ -141,6 +143,27 @@ pub struct Tables {
     pub sends: HashMap<MapData, SendsKey, Sends>,
 }
 
+impl Tables {
+    /// Begins a session of ours, with the one process that its entry names.
+    ///
+    /// # Errors
+    /// What the kernel says.
+    pub fn begin(&mut self, key: u64, session: SessionEntry) -> Result<(), MapError> {
+        let session = SessionEntry {
+            processes: 1,
+            audit_session_id: AUDIT_UNSET,
+            environment_sent: 1,
+            ..session
+        };
+        let process = ProcessEntry {
+            session: key,
+            ..ProcessEntry::default()
+        };
+        self.sessions.insert(key, session, 0)?;
+        self.processes.insert(session.pid, process, 0)
+    }
+}
+
 impl Probes {
     /// Loads and attaches the probes of each family, by the first plan whose programs are heard of
     /// in a self-test. A family without such a plan is left out.
@@ -199,35 +222,36 @@ impl Probes {
         .map_err(|e| ProbeError::new("shared memory", e))?;
         shared.set_silence(settings.silence.as_nanos() as u64);
         let tables = Tables {
-            sessions: table(&mut object, "sessions")?,
-            processes: table(&mut object, "processes")?,
-            sends: table(&mut object, "sends")?,
+            sessions: typed(&mut object, "sessions")?,
+            processes: typed(&mut object, "processes")?,
+            sends: typed(&mut object, "sends")?,
         };
-        let users = table(&mut object, "users")?;
-        let requests = table(&mut object, "requests")?;
-        let mut variables: Array<_, Variables> = array_of(&mut object, "variables")?;
+        let users = typed(&mut object, "users")?;
+        let requests = typed(&mut object, "requests")?;
+        let mut variables: Array<_, Variables> = typed(&mut object, "variables")?;
         variables
             .set(0, wanted(environment), 0)
             .map_err(|e| ProbeError::new("map variables", e))?;
         let array = |_| ProbeError::new("rings", "not four");
+        let rules = filter::rules(settings.filter);
         let mut probes = Self {
             coverage: Vec::new(),
             rings: rings.try_into().map_err(|_| array(()))?,
             shared,
             tables,
             users,
-            families_left_out: filter::rules(settings.filter).families,
+            families_left_out: rules.families,
             requests: Requests(requests),
             ring_maps: ring_maps.try_into().map_err(|_| array(()))?,
             finders: Ok(Vec::new()),
         };
-        let mut rules: Array<_, Rules> = array_of(&mut object, "rules")?;
+        let mut rule_map: Array<_, Rules> = typed(&mut object, "rules")?;
         let mut attacher = Attacher::new(&mut object, &btf)?;
         probes.cover(settings.plan, &mut attacher)?;
         probes.finders = attacher.finders();
         // The self-test is over, of which nothing is left out.
-        rules
-            .set(0, filter::rules(settings.filter), 0)
+        rule_map
+            .set(0, rules, 0)
             .map_err(|e| ProbeError::new("map rules", e))?;
         probes.leave_out_by_user(masks)?;
         Ok(probes)
@@ -327,21 +351,15 @@ fn take(object: &mut Ebpf, name: &str) -> Result<MapData, ProbeError> {
     }
 }
 
-fn table<K: aya::Pod, V: aya::Pod>(
+/// A map of the type that its use asks for.
+fn typed<T: TryFrom<Map, Error = MapError>>(
     object: &mut Ebpf,
     name: &str,
-) -> Result<HashMap<MapData, K, V>, ProbeError> {
+) -> Result<T, ProbeError> {
     let map = object
         .take_map(name)
         .ok_or_else(|| ProbeError::new(name, "not in the object"))?;
-    HashMap::try_from(map).map_err(|e| ProbeError::new(format!("map {name}"), e))
-}
-
-fn array_of<V: aya::Pod>(object: &mut Ebpf, name: &str) -> Result<Array<MapData, V>, ProbeError> {
-    let map = object
-        .take_map(name)
-        .ok_or_else(|| ProbeError::new(name, "not in the object"))?;
-    Array::try_from(map).map_err(|e| ProbeError::new(format!("map {name}"), e))
+    T::try_from(map).map_err(|e| ProbeError::new(format!("map {name}"), e))
 }
 
 /// An error with all that caused it, in one line.

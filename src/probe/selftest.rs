@@ -15,9 +15,7 @@ use std::time::{Duration, Instant};
 use super::object::{ProbeError, Probes, Tables};
 use super::shared::boot_time;
 use super::uring;
-use crate::record::layout::{
-    AUDIT_UNSET, ProcessEntry, SessionEntry, disk_operation, operation, via,
-};
+use crate::record::layout::{ProcessEntry, SessionEntry, disk_operation, operation, via};
 use crate::record::{Body, Record, decode};
 
 /// The key of the session: above all audit session ids.
@@ -186,18 +184,10 @@ pub fn selftest(probes: &mut Probes) -> Result<Verdict, ProbeError> {
 fn enter(probes: &mut Probes, pid: u32) -> Result<(), aya::maps::MapError> {
     let session = SessionEntry {
         time: boot_time(),
-        processes: 1,
-        audit_session_id: AUDIT_UNSET,
         pid,
-        environment_sent: 1,
         ..SessionEntry::default()
     };
-    let process = ProcessEntry {
-        session: KEY,
-        ..ProcessEntry::default()
-    };
-    probes.tables.sessions.insert(KEY, session, 0)?;
-    probes.tables.processes.insert(pid, process, 0)
+    probes.tables.begin(KEY, session)
 }
 
 /// A process that comes and goes.
