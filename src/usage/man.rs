@@ -39,7 +39,7 @@ pub fn page() -> String {
         "CONFIG",
         &["Each key has a default, here in parentheses."],
     );
-    for key in &KEYS {
+    for key in KEYS {
         let meaning = match key.default {
             "" => key.meaning.to_owned(),
             default => format!("{} ({default})", key.meaning),
