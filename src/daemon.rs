@@ -7,6 +7,7 @@ use std::time::Duration;
 use crate::descriptor::owned;
 use crate::manager::Manager;
 use crate::recorder::{Next, Recorder};
+use crate::reload::Reload;
 
 /// How long a record is too young to be handed on.
 const NOW: Duration = Duration::from_millis(2);
@@ -25,7 +26,7 @@ pub enum Signal {
     /// SIGTERM or SIGINT, by number.
     Stop(i32),
     /// SIGHUP
-    Reopen,
+    Reload,
     /// SIGCHLD
     Child,
 }
@@ -106,7 +107,7 @@ impl Waiter {
         };
         match signal.ssi_signo as i32 {
             _ if length < 0 => None,
-            libc::SIGHUP => Some(Signal::Reopen),
+            libc::SIGHUP => Some(Signal::Reload),
             libc::SIGCHLD => Some(Signal::Child),
             number => Some(Signal::Stop(number)),
         }
@@ -114,17 +115,20 @@ impl Waiter {
 }
 
 /// Records until SIGTERM or SIGINT, then takes what is left to the log.
-pub fn run(mut recorder: Recorder, waiter: &Waiter, manager: &mut Manager) {
+pub fn run(mut recorder: Recorder, waiter: &Waiter, manager: &mut Manager, reload: &mut Reload) {
     let mut next = recorder.round(false);
     loop {
         manager.alive();
         let (signal, woken) = waiter.wait(next, manager.patience());
         match signal {
             Some(Signal::Stop(_)) => break,
-            Some(Signal::Reopen) => {
+            Some(Signal::Reload) => {
+                manager.reloading();
                 if let Err(error) = recorder.sink.reopen() {
                     crate::report!("recorderd: the log can't be opened again: {error}");
                 }
+                reload.again(&mut recorder);
+                manager.ready();
             }
             Some(Signal::Child) | None => {}
         }

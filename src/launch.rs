@@ -64,7 +64,7 @@ pub fn run(
                 break;
             }
             Some(Signal::Child) => status = status.or(reap(pid, libc::WNOHANG)),
-            Some(Signal::Reopen) | None => {}
+            Some(Signal::Reload) | None => {}
         }
         next = recorder.round(woken);
     }

@@ -30,6 +30,7 @@ pub mod probe;
 pub mod read;
 pub mod record;
 pub mod recorder;
+pub mod reload;
 pub mod session;
 pub mod sink;
 pub mod state;

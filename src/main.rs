@@ -15,6 +15,7 @@ use recorderd::metrics::{self, Control, MetricsFile};
 use recorderd::probe::{Probes, Settings, preflight};
 use recorderd::read::Fault;
 use recorderd::recorder::Recorder;
+use recorderd::reload::Reload;
 use recorderd::session::{Cgroups, Table};
 use recorderd::sink::{Heartbeat, Journald, Log, Output, Place, Sink, Stdout, Syslog};
 use recorderd::{host, install, launch, read, usage};
@@ -265,7 +266,8 @@ fn run_daemon(path: &Path) -> Result<u8, Failure> {
         recorderd::report!("recorderd: it keeps more rights than it needs: {error}");
     }
     manager.ready();
-    daemon::run(recorder, &waiter, &mut manager);
+    let mut reload = Reload::new(path.into(), config);
+    daemon::run(recorder, &waiter, &mut manager, &mut reload);
     Ok(0)
 }
 

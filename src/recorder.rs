@@ -5,12 +5,13 @@ use std::time::Duration;
 
 use aya::maps::{HashMap, MapData};
 
+use crate::config::Config;
 use crate::event::Writer;
 use crate::metrics::{Control, Facts, Latency, MetricsFile};
 use crate::probe::{Order, Probes, Tables, boot_time};
 use crate::record::layout::{Head, SendsKey, SessionEntry, kind, read};
 use crate::session::{Kernel, Table};
-use crate::sink::{Before, Heartbeat, Sink};
+use crate::sink::{Before, Heartbeat, Notice, Sink};
 use crate::state::{Parts, State};
 
 /// Everything between the kernel and the log.
@@ -114,6 +115,29 @@ impl Recorder {
         self.metrics_file = file;
     }
 
+    /// Does from now on as `config` says, as far as that does not take a restart.
+    ///
+    /// # Errors
+    /// What the kernel refuses, and why.
+    pub fn follow(&mut self, config: &Config) -> Result<(), String> {
+        self.probes.follow(config).map_err(|e| e.to_string())?;
+        self.sink.follow(config.log, config.fsync);
+        Ok(())
+    }
+
+    /// Tells of something that happened to the recorder: in the log, and to the operator.
+    pub fn announce(&mut self, notice: &Notice) {
+        flush(&mut self.writer, &mut self.sink);
+        self.tell_of(notice);
+    }
+
+    fn tell_of(&mut self, notice: &Notice) {
+        crate::report!("recorderd: {notice}");
+        if let (mut parts, Some(state)) = self.split() {
+            state.tell(notice, None, &mut parts);
+        }
+    }
+
     fn split(&mut self) -> (Parts<'_>, &mut Option<State>) {
         let parts = Parts {
             probes: &self.probes,
@@ -195,10 +219,7 @@ impl Recorder {
         let now = self.writer.clock.now();
         let again = self.sink.tick(now, self.writer.has_ended());
         while let Some(notice) = self.sink.notice() {
-            crate::report!("recorderd: {notice}");
-            if let (mut parts, Some(state)) = self.split() {
-                state.tell(&notice, None, &mut parts);
-            }
+            self.tell_of(&notice);
         }
         let settled = self.order.settled();
         if let (mut parts, Some(state)) = self.split() {

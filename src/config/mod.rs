@@ -4,6 +4,7 @@
 //! file that Teleport's public guide gives for enhanced session recording; a file is in that form
 //! when it has one of [`GUIDE_MARKS`] at its top level.
 
+mod change;
 pub mod defaults;
 mod filter;
 mod keys;

@@ -49,6 +49,10 @@ impl Writer {
             if let Some(error) = &notice.error {
                 object.string("error", error.as_bytes());
             }
+            if !notice.needs_restart.is_empty() {
+                let keys = notice.needs_restart.iter().map(|key| key.as_bytes());
+                object.list("needs_restart", "", keys);
+            }
             let optional = [("bytes", notice.bytes), ("files", notice.files)];
             for (key, value) in optional {
                 if let Some(value) = value {

@@ -1,6 +1,5 @@
 //! The compiled object: loaded with the config's sizes, and attached.
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::fs::File;
 use std::os::fd::{AsFd, AsRawFd, RawFd};
@@ -29,6 +28,9 @@ static OBJECT: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/recorderd.bpf.o
 /// Sessions and processes that can be recorded at once.
 const SESSIONS: u32 = 16_384;
 const PROCESSES: u32 = 131_072;
+
+/// Accounts of which the config can say at a reload what is recorded.
+const USERS: usize = 1_024;
 
 /// Room for the life of 16,384 sessions at once, without their environments. Bytes.
 const SESSION_RING: usize = 2 << 20;
@@ -126,6 +128,8 @@ pub struct Probes {
     /// The kernel's tables.
     pub tables: Tables,
     users: HashMap<MapData, u32, u64>,
+    rules: Array<MapData, Rules>,
+    variables: Array<MapData, Variables>,
     families_left_out: u64,
     /// The kernel's table of requests to io_uring.
     pub requests: Requests,
@@ -174,10 +178,7 @@ impl Probes {
         let Settings {
             sizes, environment, ..
         } = settings;
-        let (masks, unknown) = filter::users(settings.filter, &Accounts::of_host());
-        for line in unknown {
-            crate::report!("recorderd: {line}; sessions of others are not concerned");
-        }
+        let (masks, _) = filter::users(settings.filter, &Accounts::of_host());
         raise_memory_limit();
         let slots = possible_cpus()? * SLOTS_PER_CPU;
         let btf = Btf::parse_file(settings.btf, Endianness::default())
@@ -190,7 +191,7 @@ impl Probes {
             .map_max_entries("sessions", SESSIONS)
             .map_max_entries("processes", PROCESSES)
             .map_max_entries("slots", slots as u32)
-            .map_max_entries("users", masks.len().max(1) as u32);
+            .map_max_entries("users", masks.len().max(USERS) as u32);
         for (name, size) in ring_names.into_iter().zip(ring_sizes) {
             loader.map_max_entries(name, size as u32);
         }
@@ -228,33 +229,46 @@ impl Probes {
         };
         let users = typed(&mut object, "users")?;
         let requests = typed(&mut object, "requests")?;
-        let mut variables: Array<_, Variables> = typed(&mut object, "variables")?;
-        variables
-            .set(0, wanted(environment), 0)
-            .map_err(|e| ProbeError::new("map variables", e))?;
+        let variables = typed(&mut object, "variables")?;
         let array = |_| ProbeError::new("rings", "not four");
-        let rules = filter::rules(settings.filter);
         let mut probes = Self {
             coverage: Vec::new(),
             rings: rings.try_into().map_err(|_| array(()))?,
             shared,
             tables,
             users,
-            families_left_out: rules.families,
+            rules: typed(&mut object, "rules")?,
+            variables,
+            families_left_out: 0,
             requests: Requests(requests),
             ring_maps: ring_maps.try_into().map_err(|_| array(()))?,
             finders: Ok(Vec::new()),
         };
-        let mut rule_map: Array<_, Rules> = typed(&mut object, "rules")?;
+        probes.show(environment)?;
         let mut attacher = Attacher::new(&mut object, &btf)?;
         probes.cover(settings.plan, &mut attacher)?;
         probes.finders = attacher.finders();
         // The self-test is over, of which nothing is left out.
-        rule_map
-            .set(0, rules, 0)
-            .map_err(|e| ProbeError::new("map rules", e))?;
-        probes.leave_out_by_user(masks)?;
+        probes.leave_out(settings.filter)?;
         Ok(probes)
+    }
+
+    /// Does from now on as `config` says of variables, of silence, and of what is left out. Which
+    /// families are recorded of a session is decided when it begins.
+    ///
+    /// # Errors
+    /// What the kernel refuses, and why.
+    pub fn follow(&mut self, config: &Config) -> Result<(), ProbeError> {
+        self.show(&config.environment)?;
+        self.leave_out(&config.filter)?;
+        let silence = config.network_silence.as_nanos() as u64;
+        self.shared.set_silence(silence);
+        Ok(())
+    }
+
+    fn show(&mut self, environment: &[String]) -> Result<(), ProbeError> {
+        let set = self.variables.set(0, wanted(environment), 0);
+        set.map_err(|e| ProbeError::new("map variables", e))
     }
 
     /// Has logins of these types, bits of `enum login`, noticed from now on, and finds the sessions
@@ -277,10 +291,22 @@ impl Probes {
         Ok(())
     }
 
-    fn leave_out_by_user(&mut self, masks: BTreeMap<u32, u64>) -> Result<(), ProbeError> {
-        for (uid, mask) in masks {
-            let inserted = self.users.insert(uid, mask, 0);
-            inserted.map_err(|e| ProbeError::new("map users", e))?;
+    fn leave_out(&mut self, filter: &Filter) -> Result<(), ProbeError> {
+        let rules = filter::rules(filter);
+        let set = self.rules.set(0, rules, 0);
+        set.map_err(|e| ProbeError::new("map rules", e))?;
+        self.families_left_out = rules.families;
+        let (masks, unknown) = filter::users(filter, &Accounts::of_host());
+        for line in unknown {
+            crate::report!("recorderd: {line}; sessions of others are not concerned");
+        }
+        let error = |e| ProbeError::new("map users", e);
+        for (uid, mask) in &masks {
+            self.users.insert(uid, mask, 0).map_err(error)?;
+        }
+        let known: Vec<u32> = self.users.keys().flatten().collect();
+        for uid in known.iter().filter(|uid| !masks.contains_key(uid)) {
+            self.users.remove(uid).map_err(error)?;
         }
         Ok(())
     }

@@ -89,6 +89,12 @@ impl Log {
         })
     }
 
+    /// Has other limits from now on.
+    pub fn limit(&mut self, limits: Limits) {
+        self.limits = limits;
+        self.expire();
+    }
+
     /// The link to the file that is being written.
     pub fn link(&self) -> PathBuf {
         self.folder.join(LINK)

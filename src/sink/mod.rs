@@ -68,6 +68,13 @@ impl Sink {
         }
     }
 
+    /// Has other limits and another policy for the log on disk from now on.
+    pub fn follow(&mut self, limits: Limits, sync: Sync) {
+        for outlet in &mut self.outlets {
+            outlet.follow(limits, sync);
+        }
+    }
+
     /// What its outputs are called.
     pub fn name(&self) -> String {
         let names: Vec<_> = self.outlets.iter().map(Outlet::name).collect();

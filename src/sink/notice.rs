@@ -17,6 +17,8 @@ pub struct Notice {
     pub bytes: Option<u64>,
     /// How many files it concerns.
     pub files: Option<u64>,
+    /// Keys of the config that differ, and count only from the next start.
+    pub needs_restart: Vec<&'static str>,
     /// Since when, in nanoseconds since boot.
     pub since: Option<u64>,
 }
@@ -43,6 +45,8 @@ impl fmt::Display for Notice {
             "log_truncated" => "something else has cut the log",
             "line_cut" => "a part of a line at the end of the log was cut off",
             "line_too_long" => "events that are longer than the output takes are lost to it",
+            "config_changed" => "the config is read again",
+            "config_refused" => "the config has a mistake, and the one before goes on",
             "log_expired" => "old files of the log are removed",
             other => other,
         })?;
@@ -58,6 +62,10 @@ impl fmt::Display for Notice {
         }
         if let Some(bytes) = self.bytes {
             write!(f, ": {bytes} bytes")?;
+        }
+        if !self.needs_restart.is_empty() {
+            let keys = self.needs_restart.join(", ");
+            write!(f, "; this counts only after a restart: {keys}")?;
         }
         Ok(())
     }

@@ -3,7 +3,7 @@
 use std::io;
 use std::time::Duration;
 
-use super::{Journald, Log, Notice, Output, Patience, Stdout, Sync, Syslog, line};
+use super::{Journald, Limits, Log, Notice, Output, Patience, Stdout, Sync, Syslog, line};
 use crate::event::Moment;
 
 /// What is kept in memory while nothing can be written: so much, then only how sessions begin and
@@ -81,6 +81,14 @@ pub struct Outlet {
 }
 
 impl Outlet {
+    /// Has other limits and another policy from now on, as far as this output knows any.
+    pub fn follow(&mut self, limits: Limits, sync: Sync) {
+        self.sync = sync;
+        if let Place::File(log) = &mut self.place {
+            log.limit(limits);
+        }
+    }
+
     /// An output of which nothing is kept.
     pub fn new(place: Place, sync: Sync) -> Self {
         Self {

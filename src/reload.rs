@@ -1,0 +1,57 @@
+//! The config of a recorder that runs, and how it is read again.
+
+use std::path::PathBuf;
+
+use crate::config::Config;
+use crate::recorder::Recorder;
+use crate::sink::Notice;
+
+/// The file of the config, and what of it is in force.
+pub struct Reload {
+    path: PathBuf,
+    config: Config,
+}
+
+impl Reload {
+    /// Of the config that was read from `path` at the start.
+    pub fn new(path: PathBuf, config: Config) -> Self {
+        Self { path, config }
+    }
+
+    /// Reads the file again, and has the recorder follow it as far as it can. A config with a
+    /// mistake changes nothing.
+    pub fn again(&mut self, recorder: &mut Recorder) {
+        let config = match Config::load(&self.path) {
+            Ok(loaded) => loaded.config,
+            Err(errors) => return refuse(recorder, &errors),
+        };
+        if config == self.config {
+            return;
+        }
+        if let Err(error) = recorder.follow(&config) {
+            return refuse(recorder, &[error]);
+        }
+        let needs_restart = self.config.needs_restart(&config);
+        let notice = Notice {
+            needs_restart,
+            ..Notice::of("config_changed")
+        };
+        recorder.announce(&notice);
+        // The rest stays as it was at the start, and is told of again as long as it differs.
+        self.config = Config {
+            network_silence: config.network_silence,
+            log: config.log,
+            fsync: config.fsync,
+            environment: config.environment,
+            filter: config.filter,
+            ..self.config.clone()
+        };
+    }
+}
+
+fn refuse(recorder: &mut Recorder, errors: &[String]) {
+    recorder.announce(&Notice {
+        error: Some(errors.join("; ")),
+        ..Notice::of("config_refused")
+    });
+}

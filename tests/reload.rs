@@ -1,0 +1,178 @@
+//! The config is read again at SIGHUP: what changes, what is told, and that nothing is lost by it.
+
+mod common;
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use common::{Host, ONE, Outcome, TWO, of_kind, patiently, schema, write_config};
+use serde_json::{Value, json};
+
+fn main() -> ExitCode {
+    common::main(&[
+        ("what can change does", what_can_change_does),
+        ("the rest is named", the_rest_is_named),
+        ("a mistake is refused", a_mistake_is_refused),
+        ("under load", under_load),
+    ])
+}
+
+/// Has the daemon read this config, and returns the recorder.status that tells of it.
+fn reload(host: &Host, config: &str) -> Value {
+    let before = told(host).len();
+    write_config(host.folder.path(), config);
+    host.daemon.signal(libc::SIGHUP);
+    patiently("the config to be read", || told(host).get(before).cloned())
+}
+
+/// All that was told of configs.
+fn told(host: &Host) -> Vec<Value> {
+    let text = host.text();
+    let lines = text
+        .lines()
+        .filter(|line| line.contains(r#""reason":"config_"#));
+    lines.map(schema::check).collect()
+}
+
+fn opened(lines: &[Value], path: &str) -> usize {
+    let opens = of_kind(lines, "session.disk");
+    opens.iter().filter(|line| line["path"] == path).count()
+}
+
+fn what_can_change_does() -> Outcome {
+    let host = Host::start();
+    let command = "LIBRARY=one cat /etc/hostname /etc/issue";
+    let before = host.did(ONE, &format!("{command}; :"));
+    assert_eq!(
+        (
+            opened(&before, "/etc/hostname"),
+            opened(&before, "/etc/issue")
+        ),
+        (1, 1)
+    );
+    let status = reload(
+        &host,
+        &format!(
+            "leave_out: {{disk: {{paths: [/etc/hostname]}}}}\n\
+             record: {{users: {{{TWO}: [command]}}}}\n\
+             environment: [LIBRARY]\nfsync: per-event\n\
+             network_silence_seconds: 5"
+        ),
+    );
+    assert_eq!(status["reason"], "config_changed");
+    assert_eq!(status.get("needs_restart"), None);
+    let after = host.did(ONE, &format!("{command}; : :"));
+    assert_eq!(
+        (
+            opened(&after, "/etc/hostname"),
+            opened(&after, "/etc/issue")
+        ),
+        (0, 1)
+    );
+    let is_cat = |line: &&Value| line["path"] == "/usr/bin/cat";
+    let cat = |lines: &[Value]| {
+        of_kind(lines, "session.command")
+            .into_iter()
+            .find(is_cat)
+            .cloned()
+    };
+    let environment = |lines| cat(lines).unwrap().get("environment").cloned();
+    assert_eq!(environment(&before), None);
+    assert_eq!(environment(&after), Some(json!({"LIBRARY": "one"})));
+    let other = host.did(TWO, &format!("{command}; : : :"));
+    assert!(of_kind(&other, "session.disk").is_empty() && cat(&other).is_some());
+    // And back.
+    assert_eq!(reload(&host, "")["reason"], "config_changed");
+    let again = host.did(TWO, &format!("{command}; : : : :"));
+    assert_eq!(
+        (
+            opened(&again, "/etc/hostname"),
+            opened(&again, "/etc/issue")
+        ),
+        (1, 1)
+    );
+    // The newest file is not the only one any more.
+    write_config(host.folder.path(), "log_file_size: 4K");
+    host.daemon.signal(libc::SIGHUP);
+    let id = fs::read_to_string(host.folder.path().join("host_uuid"))?;
+    let folder = host.folder.path().join("log").join(id.trim());
+    patiently("further files", || {
+        host.ssh(ONE, command);
+        (fs::read_dir(&folder).ok()?.count() > 3).then_some(())
+    });
+    Ok(())
+}
+
+fn the_rest_is_named() -> Outcome {
+    let host = Host::start();
+    let config = "nodename: other\ndisk_buffer_size: 16\noutput: stdout\nfsync: session-end";
+    for _ in 0..2 {
+        let status = reload(&host, config);
+        assert_eq!(status["reason"], "config_changed");
+        assert_eq!(
+            status["needs_restart"],
+            json!(["disk_buffer_size", "nodename", "output"])
+        );
+    }
+    let line = "recorderd: the config is read again; this counts only after a restart: \
+                disk_buffer_size, nodename, output";
+    assert!(host.daemon.errors().iter().any(|it| it == line));
+    assert_ne!(host.did(ONE, "exit")[0]["server_hostname"], "other");
+    Ok(())
+}
+
+fn a_mistake_is_refused() -> Outcome {
+    let host = Host::with("", "leave_out: {disk: {paths: [/etc/hostname]}}");
+    let path: PathBuf = host.folder.path().join("config.yaml");
+    let status = reload(&host, "leave_out: {disk: {path: [/etc/issue]}}");
+    let error = format!(
+        "{}:3: path: unknown key; did you mean paths?",
+        path.display()
+    );
+    assert_eq!(status["reason"], "config_refused");
+    assert_eq!(status["error"], error.as_str());
+    let line = format!("recorderd: the config has a mistake, and the one before goes on: {error}");
+    assert!(
+        host.daemon.errors().contains(&line),
+        "{:?}",
+        host.daemon.errors()
+    );
+    let lines = host.did(ONE, "cat /etc/hostname /etc/issue");
+    assert_eq!(
+        (
+            opened(&lines, "/etc/hostname"),
+            opened(&lines, "/etc/issue")
+        ),
+        (0, 1)
+    );
+    Ok(())
+}
+
+/// Each open is in the log or counted as left out, whatever the config was when it was made.
+fn under_load() -> Outcome {
+    const OPENS: u64 = 10_000;
+    let host = Host::start();
+    let command = format!("for ((i = 0; i < {OPENS}; i++)); do : </etc/hostname; done");
+    let mut client = host.login(ONE, &command);
+    patiently("the first opens", || {
+        (host.text().matches("/etc/hostname").count() > 100).then_some(())
+    });
+    let mut changes = 0;
+    while client.child.try_wait()?.is_none() {
+        let config = ["leave_out: {disk: {paths: [/etc/host*]}}", ""][changes % 2];
+        assert_eq!(reload(&host, config)["reason"], "config_changed");
+        changes += 1;
+    }
+    let lines = host.session(&command);
+    let end = lines.last().unwrap();
+    let left_out = end["left_out"]["disk"].as_u64().unwrap_or(0);
+    let written = opened(&lines, "/etc/hostname") as u64;
+    assert_eq!(written + left_out, OPENS, "{end}");
+    assert!(
+        changes > 1 && left_out > 0 && written > 0,
+        "{changes}, {left_out}"
+    );
+    assert_eq!(end["losses"]["disk"], 0);
+    Ok(())
+}
