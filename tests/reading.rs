@@ -913,7 +913,7 @@ fn refused() -> Outcome {
     fails(
         &["--config", config.to_str().unwrap(), "sessions"],
         1,
-        "goes to standard output",
+        "goes elsewhere than to files",
     );
     // The config names the log.
     let recorded = recorded();
