@@ -20,6 +20,7 @@ pub mod confine;
 pub mod daemon;
 pub mod descriptor;
 pub mod event;
+pub mod fault;
 pub mod host;
 pub mod install;
 pub mod launch;

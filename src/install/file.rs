@@ -5,6 +5,8 @@ use std::io::{self, ErrorKind, Write};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 
+use crate::fault::named;
+
 /// What is in it.
 pub enum Content {
     /// These bytes.
@@ -76,23 +78,20 @@ impl Item {
         if let Some(folder) = self.path.parent() {
             fs::create_dir_all(folder)?;
         }
-        let new = self.path.with_extension("new");
         match &self.content {
-            Content::Bytes(bytes) => write(&new, self.mode, bytes)?,
-            Content::Link(target) => {
-                let _ = fs::remove_file(&new);
-                symlink(target, &new)?;
-            }
-            Content::Line(line) => {
-                let mut text = fs::read(&self.path)?;
+            Content::Bytes(bytes) => self.replace(|new| write(new, self.mode, bytes)),
+            Content::Link(target) => self.replace(|new| {
+                let _ = fs::remove_file(new);
+                symlink(target, new)
+            }),
+            Content::Line(line) => self.edit(|mut text| {
                 if !text.is_empty() && !text.ends_with(b"\n") {
                     text.push(b'\n');
                 }
                 text.extend_from_slice(line);
-                write(&new, self.mode_there()?, &text)?;
-            }
+                text
+            }),
         }
-        fs::rename(&new, &self.path)
     }
 
     /// Takes it away again.
@@ -107,20 +106,28 @@ impl Item {
         let Content::Line(line) = &self.content else {
             return fs::remove_file(&self.path);
         };
-        let text = fs::read(&self.path)?;
-        let others = text.split_inclusive(|byte| *byte == b'\n');
-        let rest: Vec<u8> = others.filter(|it| it != line).flatten().copied().collect();
+        self.edit(|text| {
+            let lines = text.split_inclusive(|byte| *byte == b'\n');
+            lines.filter(|it| it != line).flatten().copied().collect()
+        })
+    }
+
+    /// Changes the text that is there; its mode stays.
+    fn edit(&self, change: impl FnOnce(Vec<u8>) -> Vec<u8>) -> io::Result<()> {
+        let mode = fs::metadata(&self.path)?.permissions().mode() & 0o7777;
+        let text = change(fs::read(&self.path)?);
+        self.replace(|new| write(new, mode, &text))
+    }
+
+    /// Has a new file made, and puts it in place of what is there.
+    fn replace(&self, make: impl FnOnce(&Path) -> io::Result<()>) -> io::Result<()> {
         let new = self.path.with_extension("new");
-        write(&new, self.mode_there()?, &rest)?;
+        make(&new)?;
         fs::rename(&new, &self.path)
     }
 
-    fn mode_there(&self) -> io::Result<u32> {
-        Ok(fs::metadata(&self.path)?.permissions().mode() & 0o7777)
-    }
-
     fn fault(&self, e: io::Error) -> io::Error {
-        io::Error::new(e.kind(), format!("{}: {e}", self.path.display()))
+        named(&self.path, &e)
     }
 }
 

@@ -92,7 +92,7 @@ pub fn install(request: &Request) -> Result<bool, String> {
 pub fn uninstall(request: &Request) -> Result<bool, String> {
     let own = own_program()?;
     let init = enter(request)?;
-    let places = FOLDERS.map(|folder| Path::new(folder).join(NAME));
+    let places = places();
     let program = places.iter().find(|place| place.exists());
     let program = program.unwrap_or(&places[0]);
     let mut items = vec![Item::new(program, 0o755, Content::Bytes(own.bytes))];
@@ -143,10 +143,14 @@ fn enter(request: &Request) -> Result<Init, String> {
     })
 }
 
+/// Where the program can be.
+fn places() -> [PathBuf; 2] {
+    FOLDERS.map(|folder| Path::new(folder).join(NAME))
+}
+
 /// The place of a program that is where an installation would put it.
 fn home(program: &Path) -> Option<PathBuf> {
-    let mut places = FOLDERS.iter().map(|folder| Path::new(folder).join(NAME));
-    places.find(|place| place == program)
+    places().into_iter().find(|place| place == program)
 }
 
 fn config() -> Item {

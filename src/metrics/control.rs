@@ -5,16 +5,14 @@ use std::os::fd::{AsRawFd, RawFd};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 
+use crate::fault::named;
+
 /// Who connects is given the metrics, and asks nothing.
 pub struct Control(UnixListener);
 
 /// Where it is.
 fn path(data_dir: &Path) -> PathBuf {
     data_dir.join("control")
-}
-
-fn named(path: &Path, error: io::Error) -> io::Error {
-    io::Error::new(error.kind(), format!("{}: {error}", path.display()))
 }
 
 impl Control {
@@ -25,7 +23,7 @@ impl Control {
     pub fn listen(data_dir: &Path) -> io::Result<Self> {
         let path = path(data_dir);
         match std::fs::remove_file(&path) {
-            Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(named(&path, e)),
+            Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(named(&path, &e)),
             _ => {}
         }
         // There is no moment at which others could connect.
@@ -34,7 +32,7 @@ impl Control {
         let listener = UnixListener::bind(&path);
         // SAFETY: the same.
         unsafe { libc::umask(before) };
-        let listener = listener.map_err(|e| named(&path, e))?;
+        let listener = listener.map_err(|e| named(&path, &e))?;
         listener.set_nonblocking(true)?;
         Ok(Self(listener))
     }
@@ -64,6 +62,6 @@ pub fn ask(data_dir: &Path) -> io::Result<String> {
     let mut text = String::new();
     UnixStream::connect(&path)
         .and_then(|mut stream| stream.read_to_string(&mut text))
-        .map_err(|e| named(&path, e))?;
+        .map_err(|e| named(&path, &e))?;
     Ok(text)
 }

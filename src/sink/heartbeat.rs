@@ -6,6 +6,8 @@ use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use crate::fault::named;
+
 const RUNNING: &[u8; 8] = b"running\n";
 const STOPPED: &[u8; 8] = b"stopped\n";
 
@@ -31,7 +33,7 @@ impl Heartbeat {
     /// What can't be opened or written, by name, and why.
     pub fn begin(data_dir: &Path) -> io::Result<(Self, Option<Before>)> {
         let path = data_dir.join("last_seen");
-        let fault = |e: io::Error| io::Error::new(e.kind(), format!("{}: {e}", path.display()));
+        let fault = |e: io::Error| named(&path, &e);
         let before = fs::metadata(&path).and_then(|file| file.modified()).ok();
         let before = before.and_then(|time| time.duration_since(UNIX_EPOCH).ok());
         let before = before.map(|time| Before {
@@ -69,7 +71,7 @@ impl Heartbeat {
     }
 
     fn fault(&self, e: io::Error) -> io::Error {
-        io::Error::new(e.kind(), format!("{}: {e}", self.path.display()))
+        named(&self.path, &e)
     }
 }
 

@@ -3,11 +3,12 @@
 
 use std::fs::File;
 use std::io::{self, Write};
-use std::os::fd::{AsRawFd, FromRawFd};
+use std::os::fd::AsRawFd;
 use std::path::Path;
 
 use super::socket::Socket;
 use super::{Patience, line};
+use crate::descriptor::owned;
 
 /// What is the same in all entries: facility `authpriv`.
 const SENDER: &[u8] = b"SYSLOG_IDENTIFIER=recorderd\nSYSLOG_FACILITY=10\n";
@@ -34,22 +35,16 @@ impl Journald {
 
     /// Sends each line; tells how many bytes of them are sent.
     pub fn append(&mut self, lines: &[u8], patience: &Patience) -> (usize, io::Result<()>) {
-        let mut taken = 0;
-        for line in lines.split_inclusive(|byte| *byte == b'\n') {
+        line::each(lines, |line| {
             self.compose(line);
-            let sent = match self.socket.send(&self.entry, None, patience) {
+            match self.socket.send(&self.entry, None, patience) {
                 Err(e) if matches!(e.raw_os_error(), Some(libc::EMSGSIZE | libc::ENOBUFS)) => {
                     sealed(&self.entry)
                         .and_then(|file| self.socket.send(b"", Some(&file), patience))
                 }
                 sent => sent,
-            };
-            if let Err(error) = sent {
-                return (taken, Err(error));
             }
-            taken += line.len();
-        }
-        (taken, Ok(()))
+        })
     }
 
     /// No value has a line feed in it, so none needs the form that has its length in front.
@@ -86,11 +81,7 @@ fn sealed(entry: &[u8]) -> io::Result<File> {
             libc::MFD_CLOEXEC | libc::MFD_ALLOW_SEALING,
         )
     };
-    if descriptor < 0 {
-        return Err(io::Error::last_os_error());
-    }
-    // SAFETY: the kernel has just made this descriptor for us.
-    let mut file = unsafe { File::from_raw_fd(descriptor) };
+    let mut file = File::from(owned(descriptor.into())?);
     file.write_all(entry)?;
     let seals = libc::F_SEAL_SHRINK | libc::F_SEAL_GROW | libc::F_SEAL_WRITE | libc::F_SEAL_SEAL;
     // SAFETY: takes numbers.

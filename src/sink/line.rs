@@ -1,7 +1,24 @@
 //! What a line says about itself, as far as an output has to know it. The writer's own order of
 //! keys is relied on.
 
+use std::io;
+
 use memchr::memmem;
+
+/// Sends one line after the other until one fails; tells how many bytes are behind it.
+pub fn each(
+    lines: &[u8],
+    mut send: impl FnMut(&[u8]) -> io::Result<()>,
+) -> (usize, io::Result<()>) {
+    let mut sent = 0;
+    for line in lines.split_inclusive(|byte| *byte == b'\n') {
+        if let Err(error) = send(line) {
+            return (sent, Err(error));
+        }
+        sent += line.len();
+    }
+    (sent, Ok(()))
+}
 
 /// The value of a key whose value is a string without escapes; empty where the key is not there.
 pub fn value<'a>(line: &'a [u8], key: &str) -> &'a [u8] {

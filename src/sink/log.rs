@@ -11,6 +11,7 @@ use super::Notice;
 use super::disk::Disk;
 use super::file::{Found, LogFile, piece};
 use crate::event::date;
+use crate::fault::named;
 use crate::log::instant;
 
 /// The link to the file that is being written.
@@ -278,17 +279,13 @@ fn notice_cut(notices: &mut Vec<Notice>, cut: u64) {
     }
 }
 
-fn named(path: &Path, e: io::Error) -> io::Error {
-    io::Error::new(e.kind(), format!("{}: {e}", path.display()))
-}
-
 /// Makes the folder, and the file in it on which its writers take turns.
 fn make(folder: &Path) -> io::Result<File> {
     DirBuilder::new()
         .recursive(true)
         .mode(0o750)
         .create(folder)
-        .map_err(|e| named(folder, e))?;
+        .map_err(|e| named(folder, &e))?;
     let path = folder.join(".lock");
     OpenOptions::new()
         .write(true)
@@ -296,7 +293,7 @@ fn make(folder: &Path) -> io::Result<File> {
         .truncate(false)
         .mode(0o600)
         .open(&path)
-        .map_err(|e| named(&path, e))
+        .map_err(|e| named(&path, &e))
 }
 
 fn take(fd: i32) -> io::Result<()> {
@@ -376,7 +373,7 @@ fn choose(folder: &Path, full: Option<u64>, size: u64, now: u64) -> io::Result<u
 fn begin(folder: &Path, name: u64) -> io::Result<(LogFile, u64)> {
     let name = text(name);
     let path = folder.join(&name);
-    let opened = LogFile::open(&path).map_err(|e| named(&path, e))?;
+    let opened = LogFile::open(&path).map_err(|e| named(&path, &e))?;
     // A new link takes the old one's place at once, so that `tail -F` never finds none.
     let link = folder.join(LINK);
     if fs::read_link(&link).is_ok_and(|target| target == Path::new(&name)) {
@@ -384,11 +381,11 @@ fn begin(folder: &Path, name: u64) -> io::Result<(LogFile, u64)> {
     }
     let new = folder.join(".events.log");
     match fs::remove_file(&new) {
-        Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(named(&new, e)),
+        Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(named(&new, &e)),
         _ => {}
     }
-    symlink(&name, &new).map_err(|e| named(&new, e))?;
-    fs::rename(&new, &link).map_err(|e| named(&link, e))?;
+    symlink(&name, &new).map_err(|e| named(&new, &e))?;
+    fs::rename(&new, &link).map_err(|e| named(&link, &e))?;
     Ok(opened)
 }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::{Journald, Limits, Log, Notice, Output, Patience, Stdout, Sync, Syslog, line};
 use crate::event::Moment;
+use crate::fault::named;
 
 /// What is kept in memory while nothing can be written: so much, then only how sessions begin and
 /// end and what they lost, then nothing. Bytes.
@@ -226,8 +227,8 @@ impl Outlet {
             failing.told = true;
             let error = match &mut self.place {
                 Place::File(_) | Place::Stdout(_) => error.to_string(),
-                Place::Syslog(syslog) => named(syslog.socket().path(), error),
-                Place::Journald(journald) => named(journald.socket().path(), error),
+                Place::Syslog(syslog) => named(syslog.socket().path(), error).to_string(),
+                Place::Journald(journald) => named(journald.socket().path(), error).to_string(),
             };
             self.notices.push(Notice {
                 error: Some(error),
@@ -365,10 +366,6 @@ impl Outlet {
             _ => Ok(()),
         }
     }
-}
-
-fn named(path: &std::path::Path, error: &io::Error) -> String {
-    format!("{}: {error}", path.display())
 }
 
 fn count(lines: &[u8]) -> u64 {

@@ -47,20 +47,17 @@ impl Syslog {
 
     /// Sends each line; tells how many bytes of them are sent, or longer than can be.
     pub fn append(&mut self, lines: &[u8], patience: &Patience) -> (usize, io::Result<()>) {
-        let mut taken = 0;
-        for line in lines.split_inclusive(|byte| *byte == b'\n') {
+        line::each(lines, |line| {
             self.compose(line);
             match self.socket.send(&self.message, None, patience) {
                 Err(e) if e.raw_os_error() == Some(libc::EMSGSIZE) => {
                     self.too_long.0 += line.len() as u64;
                     self.too_long.1 += 1;
+                    Ok(())
                 }
-                Err(e) => return (taken, Err(e)),
-                Ok(()) => {}
+                sent => sent,
             }
-            taken += line.len();
-        }
-        (taken, Ok(()))
+        })
     }
 
     fn compose(&mut self, line: &[u8]) {
