@@ -31,21 +31,13 @@ impl Reload {
         if let Err(error) = recorder.follow(&config) {
             return refuse(recorder, &[error]);
         }
-        let needs_restart = self.config.needs_restart(&config);
-        let notice = Notice {
+        let (followed, needs_restart) = self.config.follow(&config);
+        recorder.announce(&Notice {
             needs_restart,
             ..Notice::of("config_changed")
-        };
-        recorder.announce(&notice);
-        // The rest stays as it was at the start, and is told of again as long as it differs.
-        self.config = Config {
-            network_silence: config.network_silence,
-            log: config.log,
-            fsync: config.fsync,
-            environment: config.environment,
-            filter: config.filter,
-            ..self.config.clone()
-        };
+        });
+        // What needs a restart is told of again as long as it differs.
+        self.config = followed;
     }
 }
 
