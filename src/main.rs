@@ -95,49 +95,31 @@ fn task() -> Result<Task, lexopt::Error> {
             Short('V') | Long("version") => return Ok(Task::Version),
             Short('c') | Long("config") => config = Some(PathBuf::from(parser.value()?)),
             Long("json") if checking => json = true,
-            Value(word) if !recording && !checking && word == "record" => recording = true,
-            Value(word) if !recording && !checking && word == "check" => checking = true,
-            Value(word) if !recording && !checking && word == "install" => {
-                return install::Request::parse(&mut parser).map(Task::Install);
-            }
-            Value(word) if !recording && !checking && word == "uninstall" => {
-                return install::Request::parse(&mut parser).map(Task::Uninstall);
-            }
-            Value(word) if !recording && !checking && word == "config" => {
-                return config_task(&mut parser);
-            }
-            Value(word) if !recording && !checking && word == "metrics" => {
-                return match parser.next()? {
-                    Some(Short('c') | Long("config")) => {
-                        let path = PathBuf::from(parser.value()?);
-                        alone(Task::Metrics(Some(path)), &mut parser)
-                    }
-                    None => Ok(Task::Metrics(config)),
-                    Some(more) => Err(more.unexpected()),
-                };
-            }
-            Value(word) if !recording && !checking && word == "schema" => {
-                return alone(Task::Schema, &mut parser);
-            }
-            Value(word) if !recording && !checking && word == "man" => {
-                return alone(Task::Man, &mut parser);
-            }
-            Value(word) if !recording && !checking && word == "completions" => {
-                return match parser.next()? {
-                    Some(Value(shell)) if shell == "bash" => alone(Task::Completions, &mut parser),
-                    Some(other) => Err(other.unexpected()),
-                    None => Err("completions: no shell is given; there are those for bash".into()),
-                };
-            }
             Value(word) if recording => {
                 let mut command = vec![word];
                 command.extend(parser.raw_args()?);
                 return Ok(Task::Record(config, command));
             }
-            Value(word) if !recording && !checking && read::Request::is_command(&word) => {
-                let request = read::Request::parse(word, config, &mut parser)?;
-                return Ok(Task::Read(Box::new(request)));
-            }
+            Value(word) if !checking => match word.to_str() {
+                Some("record") => recording = true,
+                Some("check") => checking = true,
+                Some("install") => {
+                    return install::Request::parse(&mut parser).map(Task::Install);
+                }
+                Some("uninstall") => {
+                    return install::Request::parse(&mut parser).map(Task::Uninstall);
+                }
+                Some("config") => return config_task(&mut parser),
+                Some("metrics") => return metrics_task(config, &mut parser),
+                Some("schema") => return alone(Task::Schema, &mut parser),
+                Some("man") => return alone(Task::Man, &mut parser),
+                Some("completions") => return completions_task(&mut parser),
+                _ if read::Request::is_command(&word) => {
+                    let request = read::Request::parse(word, config, &mut parser)?;
+                    return Ok(Task::Read(Box::new(request)));
+                }
+                _ => return Err(Value(word).unexpected()),
+            },
             _ => return Err(argument.unexpected()),
         }
     }
@@ -174,6 +156,30 @@ fn config_task(parser: &mut lexopt::Parser) -> Result<Task, lexopt::Error> {
         None => return Err("config: use --print-default, or check FILE".into()),
     };
     alone(task, parser)
+}
+
+fn metrics_task(
+    config: Option<PathBuf>,
+    parser: &mut lexopt::Parser,
+) -> Result<Task, lexopt::Error> {
+    use lexopt::prelude::*;
+    match parser.next()? {
+        Some(Short('c') | Long("config")) => {
+            let path = PathBuf::from(parser.value()?);
+            alone(Task::Metrics(Some(path)), parser)
+        }
+        None => Ok(Task::Metrics(config)),
+        Some(more) => Err(more.unexpected()),
+    }
+}
+
+fn completions_task(parser: &mut lexopt::Parser) -> Result<Task, lexopt::Error> {
+    use lexopt::prelude::*;
+    match parser.next()? {
+        Some(Value(shell)) if shell == "bash" => alone(Task::Completions, parser),
+        Some(other) => Err(other.unexpected()),
+        None => Err("completions: no shell is given; there are those for bash".into()),
+    }
 }
 
 /// Standard output may be closed early, as by `head`.
