@@ -138,14 +138,33 @@ fn a_mistake_is_refused() -> Outcome {
         "{:?}",
         host.daemon.errors()
     );
-    let lines = host.did(ONE, "cat /etc/hostname /etc/issue");
-    assert_eq!(
-        (
-            opened(&lines, "/etc/hostname"),
-            opened(&lines, "/etc/issue")
-        ),
-        (0, 1)
+    let goes_on = |command| {
+        let lines = host.did(ONE, command);
+        let opened = ["/etc/hostname", "/etc/issue"].map(|path| opened(&lines, path));
+        assert_eq!(opened, [0, 1]);
+    };
+    goes_on("cat /etc/hostname /etc/issue; :");
+    // There is no room in the kernel for what it says of so many accounts.
+    let users = |count| {
+        let users: Vec<String> = (0..count)
+            .map(|uid| format!("{}: []", 4_000_000 + uid))
+            .collect();
+        format!("{{users: {{{}}}}}", users.join(", "))
+    };
+    let config = format!(
+        "leave_out: {{disk: {{paths: [/etc/issue]}}}}\nrecord: {}",
+        users(1_025)
     );
+    let status = reload(&host, &config);
+    assert_eq!(status["reason"], "config_refused");
+    let error = "record: it names 1025 accounts, and there is room for 1024; restart the recorder";
+    assert_eq!(status["error"], error);
+    goes_on("cat /etc/hostname /etc/issue; : :");
+    let config = format!(
+        "leave_out: {{disk: {{paths: [/etc/hostname]}}}}\nrecord: {}",
+        users(1_024)
+    );
+    assert_eq!(reload(&host, &config)["reason"], "config_changed");
     Ok(())
 }
 

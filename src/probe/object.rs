@@ -29,7 +29,7 @@ static OBJECT: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/recorderd.bpf.o
 const SESSIONS: u32 = 16_384;
 const PROCESSES: u32 = 131_072;
 
-/// Accounts of which the config can say at a reload what is recorded.
+/// Accounts of which a reload can say what is recorded, if the start did of fewer.
 const USERS: usize = 1_024;
 
 /// Room for the life of 16,384 sessions at once, without their environments. Bytes.
@@ -128,6 +128,8 @@ pub struct Probes {
     /// The kernel's tables.
     pub tables: Tables,
     users: HashMap<MapData, u32, u64>,
+    /// Of so many accounts a reload can say what is recorded.
+    users_limit: usize,
     rules: Array<MapData, Rules>,
     variables: Array<MapData, Variables>,
     families_left_out: u64,
@@ -179,6 +181,7 @@ impl Probes {
             sizes, environment, ..
         } = settings;
         let (masks, _) = filter::users(settings.filter, &Accounts::of_host());
+        let users_limit = masks.len().max(USERS);
         raise_memory_limit();
         let slots = possible_cpus()? * SLOTS_PER_CPU;
         let btf = Btf::parse_file(settings.btf, Endianness::default())
@@ -191,7 +194,8 @@ impl Probes {
             .map_max_entries("sessions", SESSIONS)
             .map_max_entries("processes", PROCESSES)
             .map_max_entries("slots", slots as u32)
-            .map_max_entries("users", masks.len().max(USERS) as u32);
+            // At a reload those before are there until the others are.
+            .map_max_entries("users", 2 * users_limit as u32);
         for (name, size) in ring_names.into_iter().zip(ring_sizes) {
             loader.map_max_entries(name, size as u32);
         }
@@ -237,6 +241,7 @@ impl Probes {
             shared,
             tables,
             users,
+            users_limit,
             rules: typed(&mut object, "rules")?,
             variables,
             families_left_out: 0,
@@ -259,8 +264,8 @@ impl Probes {
     /// # Errors
     /// What the kernel refuses, and why.
     pub fn follow(&mut self, config: &Config) -> Result<(), ProbeError> {
-        self.show(&config.environment)?;
         self.leave_out(&config.filter)?;
+        self.show(&config.environment)?;
         let silence = config.network_silence.as_nanos() as u64;
         self.shared.set_silence(silence);
         Ok(())
@@ -292,11 +297,19 @@ impl Probes {
     }
 
     fn leave_out(&mut self, filter: &Filter) -> Result<(), ProbeError> {
+        let (masks, unknown) = filter::users(filter, &Accounts::of_host());
+        if masks.len() > self.users_limit {
+            let why = format!(
+                "it names {} accounts, and there is room for {}; restart the recorder",
+                masks.len(),
+                self.users_limit
+            );
+            return Err(ProbeError::new("record", why));
+        }
         let rules = filter::rules(filter);
         let set = self.rules.set(0, rules, 0);
         set.map_err(|e| ProbeError::new("map rules", e))?;
         self.families_left_out = rules.families;
-        let (masks, unknown) = filter::users(filter, &Accounts::of_host());
         for line in unknown {
             crate::report!("recorderd: {line}; sessions of others are not concerned");
         }
