@@ -527,7 +527,19 @@ impl Manager {
     }
 }
 
-/// It hears of the start and of the end, and in between nothing that it did not ask for.
+/// Microseconds of the clock that a service manager goes by.
+fn monotonic() -> u64 {
+    // SAFETY: the structure is plain numbers, and is filled by the call.
+    let now = unsafe {
+        let mut now: libc::timespec = std::mem::zeroed();
+        libc::clock_gettime(libc::CLOCK_MONOTONIC, &mut now);
+        now
+    };
+    now.tv_sec as u64 * 1_000_000 + now.tv_nsec as u64 / 1_000
+}
+
+/// It hears of the start, of a config that is read again, and of the end, and in between nothing that it
+/// did not ask for.
 fn service_manager() -> Outcome {
     let folder = Folder::new();
     let path = folder.path().join("notify");
@@ -543,6 +555,15 @@ fn service_manager() -> Outcome {
             command.envs([("WATCHDOG_USEC", "1000"), ("WATCHDOG_PID", "1")]);
             command.env("NOTIFY_SOCKET", variable);
         });
+        assert_eq!(manager.hear(), "READY=1");
+        let before = monotonic();
+        daemon.signal(libc::SIGHUP);
+        let heard = manager.hear();
+        let since = heard.strip_prefix("RELOADING=1\nMONOTONIC_USEC=").unwrap();
+        assert!(
+            (before..=monotonic()).contains(&since.parse().unwrap()),
+            "{since}"
+        );
         assert_eq!(manager.hear(), "READY=1");
         assert_eq!(daemon.stop(), Some(0));
         assert_eq!(manager.hear(), "STOPPING=1");
