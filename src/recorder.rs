@@ -191,6 +191,7 @@ impl Recorder {
             .settle(now, &mut self.probes.tables, &mut self.writer);
         let waiting = self.table.tick(now, &mut self.writer);
         let unwritten = self.take_down();
+        self.show_metrics(now, woken);
         if (woken && !self.order.is_empty()) || self.table.has_newborn() {
             return Next::Now;
         }
@@ -225,18 +226,18 @@ impl Recorder {
         if let (mut parts, Some(state)) = self.split() {
             state.tick(settled, &mut parts);
         }
-        self.show_metrics(now.boot);
         again
     }
 
-    fn show_metrics(&mut self, now: u64) {
+    /// Who asks has woken the daemon.
+    fn show_metrics(&mut self, now: u64, woken: bool) {
         let (mut control, mut file) = (self.control.take(), self.metrics_file.take());
         let text = || {
-            let ledger = self.table.ledger();
+            let ledgers = self.table.ledgers();
             let missed = self.probes.missed();
             let facts = Facts {
-                sessions: self.table.len(),
-                ledger: &ledger,
+                sessions: self.table.open(),
+                ledgers: &ledgers,
                 refused: self.probes.shared.full(),
                 missed: &missed,
                 malformed: self.table.malformed,
@@ -246,7 +247,7 @@ impl Recorder {
             };
             facts.text()
         };
-        if let Some(control) = &mut control {
+        if let (true, Some(control)) = (woken, &mut control) {
             control.answer(text);
         }
         if let Some(file) = &mut file {

@@ -8,8 +8,8 @@ use std::os::unix::net::UnixDatagram;
 use std::path::Path;
 use std::process::{Command, ExitCode};
 
-use common::{Folder, Host, ONE, Outcome, binary, of_kind, patiently, write_config};
-use serde_json::Value;
+use common::{Folder, Host, ONE, Outcome, binary, of_kind, patiently, printed, write_config};
+use serde_json::{Value, json};
 
 /// Samples as a list of name, labels and value, from the parser of Prometheus' own client.
 const PARSER: &str = "
@@ -23,6 +23,7 @@ fn main() -> ExitCode {
     common::main_with(
         &[
             ("asked for", asked_for),
+            ("by how somebody logged in", by_login),
             ("in a file", in_a_file),
             ("nobody but root", nobody_but_root),
             ("no recorder", no_recorder),
@@ -43,7 +44,11 @@ fn parsed(path: &Path) -> Vec<Value> {
 
 /// The value of the only sample with this name and label.
 fn value(samples: &[Value], name: &str, label: &str, is: &str) -> u64 {
-    let fits = |sample: &&Value| sample[0] == name && (label.is_empty() || sample[1][label] == is);
+    // Nobody logs in otherwise here.
+    let by_ssh = |sample: &Value| sample[1].get("login_type").is_none_or(|it| it == "ssh");
+    let fits = |sample: &&Value| {
+        sample[0] == name && by_ssh(sample) && (label.is_empty() || sample[1][label] == is)
+    };
     let found: Vec<_> = samples.iter().filter(fits).collect();
     assert_eq!(found.len(), 1, "{name} {label}={is}: {found:?}");
     found[0][2].as_f64().unwrap() as u64
@@ -104,6 +109,28 @@ fn asked_for() -> Outcome {
     let all = value(&samples, "recorderd_latency_seconds_bucket", "le", "+Inf");
     assert_eq!(all, count);
     login.stop();
+    Ok(())
+}
+
+/// Apart from one another, each with the labels of all.
+fn by_login() -> Outcome {
+    let host = Host::with("", "login_types: [ssh, su]");
+    host.did(ONE, "/bin/true; exit");
+    printed(Command::new("su").args(["-s", "/bin/sh", "-c", "/bin/true; :", ONE]));
+    let commands = |samples: &[Value]| {
+        ["ssh", "console", "cron", "at", "su"].map(|login| {
+            let labels = json!({"family": "command", "login_type": login});
+            let is = |it: &&Value| it[0] == "recorderd_events_total" && it[1] == labels;
+            samples.iter().find(is).unwrap()[2].as_f64().unwrap()
+        })
+    };
+    let samples = patiently("the commands of su", || {
+        let samples = ask(&host);
+        (commands(&samples)[4] == 2.0).then_some(samples)
+    });
+    assert_eq!(commands(&samples), [2.0, 0.0, 0.0, 0.0, 2.0]);
+    let lost = json!({"family": "disk", "cause": "ring_full", "login_type": "su"});
+    assert!(samples.contains(&json!(["recorderd_lost_events_total", lost, 0])));
     Ok(())
 }
 

@@ -10,16 +10,19 @@ pub use control::{Control, ask};
 pub use file::MetricsFile;
 pub use latency::Latency;
 
-use crate::record::layout::FAMILIES;
+use crate::record::layout::{FAMILIES, LOGINS};
 use crate::session::{ALL_CAUSES, Ledger};
 use crate::sink::Account;
 
+/// The first family of acts: of how sessions begin and end, only losses are counted.
+const ACTS: usize = 1;
+
 /// What the recorder knows of itself, since its start.
 pub struct Facts<'a, Accounts> {
-    /// Sessions that are open.
-    pub sessions: usize,
-    /// Events written and lost.
-    pub ledger: &'a Ledger,
+    /// Sessions that are open, by how somebody logged in: [`LOGINS`].
+    pub sessions: [usize; LOGINS.len()],
+    /// Events written and lost, by the same.
+    pub ledgers: &'a [Ledger; LOGINS.len()],
     /// Logins and processes that found no room in the kernel's tables.
     pub refused: (u64, u64),
     /// How often a program was not run: its name, and how often.
@@ -37,97 +40,106 @@ pub struct Facts<'a, Accounts> {
 impl<Accounts: Iterator<Item = Account> + Clone> Facts<'_, Accounts> {
     /// All of them as text.
     pub fn text(&self) -> String {
-        let mut out = Text(String::with_capacity(8 << 10));
+        let mut out = Text(String::with_capacity(32 << 10));
         out.family("build", "info", "The program that records.");
-        out.sample("build_info", &[("version", env!("CARGO_PKG_VERSION"))], 1);
-        out.family("sessions", "gauge", "Sessions that are open.");
-        out.sample("sessions", &[], self.sessions);
-        out.family("events", "counter", "Events written, by family.");
-        for (family, count) in FAMILIES.iter().zip(self.ledger.events).skip(1) {
-            out.sample("events_total", &[("family", family)], count);
-        }
-        out.family(
+        out.sample("build_info", [("version", env!("CARGO_PKG_VERSION"))], 1);
+        let sessions = LOGINS.iter().zip(self.sessions).skip(1);
+        out.gauge(
+            "sessions",
+            "Sessions that are open, by how somebody logged in.",
+            sessions.map(|(login, count)| ([("login_type", *login)], count)),
+        );
+        out.counter(
+            "events",
+            "Events written, by family and how somebody logged in.",
+            self.by_login(ACTS, |ledger, family| ledger.events[family]),
+        );
+        let causes = ALL_CAUSES.iter().enumerate();
+        out.counter(
             "lost_events",
-            "counter",
-            "Events that are not in the log, by family and cause.",
+            "Events that are not in the log, by family, cause, and how somebody logged in.",
+            causes.flat_map(|(index, cause)| {
+                let lost = move |ledger: &Ledger, family| {
+                    ledger.losses(family).nth(index).unwrap_or_default()
+                };
+                let samples = self.by_login(0, lost);
+                samples.map(|([family, login], count)| ([family, ("cause", *cause), login], count))
+            }),
         );
-        for (index, family) in FAMILIES.iter().enumerate() {
-            for (cause, count) in ALL_CAUSES.iter().zip(self.ledger.losses(index)) {
-                out.sample(
-                    "lost_events_total",
-                    &[("family", family), ("cause", cause)],
-                    count,
-                );
-            }
-        }
-        out.family(
+        out.counter(
             "left_out_events",
-            "counter",
             "Events that the config leaves out, of sessions that have ended.",
+            self.by_login(ACTS, |ledger, family| ledger.left_out[family]),
         );
-        for (family, count) in FAMILIES.iter().zip(self.ledger.left_out).skip(1) {
-            out.sample("left_out_events_total", &[("family", family)], count);
-        }
-        out.family(
+        out.counter(
             "not_recorded",
-            "counter",
             "Logins and processes without room in the kernel's tables.",
+            [("login", self.refused.0), ("process", self.refused.1)]
+                .map(|(what, count)| ([("what", what)], count)),
         );
-        for (what, count) in [("login", self.refused.0), ("process", self.refused.1)] {
-            out.sample("not_recorded_total", &[("what", what)], count);
-        }
-        out.family(
+        out.counter(
             "hook_missed",
-            "counter",
             "How often the kernel did not run a program.",
+            self.missed
+                .iter()
+                .map(|(program, count)| ([("program", *program)], *count)),
         );
-        for (program, count) in self.missed {
-            out.sample("hook_missed_total", &[("program", program)], *count);
-        }
-        out.family(
+        out.counter(
             "malformed_records",
-            "counter",
             "Records that could not be read.",
+            [([], self.malformed)],
         );
-        out.sample("malformed_records_total", &[], self.malformed);
-        out.family(
+        let by_output = |count: fn(&Account) -> u64| {
+            let accounts = self.accounts.clone();
+            accounts.map(move |it| ([("output", it.output.name())], count(&it)))
+        };
+        out.counter(
             "written_bytes",
-            "counter",
             "Bytes that an output has taken.",
+            by_output(|account| account.written),
         );
-        for account in self.accounts.clone() {
-            let output = [("output", account.output.name())];
-            out.sample("written_bytes_total", &output, account.written);
-        }
-        out.family(
+        out.counter(
             "output_lost_lines",
-            "counter",
             "Lines that an output did not get.",
+            by_output(|account| account.lost),
         );
-        for account in self.accounts.clone() {
-            let output = [("output", account.output.name())];
-            out.sample("output_lost_lines_total", &output, account.lost);
-        }
-        out.family(
+        out.gauge(
             "ring_fill_percent",
-            "gauge",
             "How full a ring was at most since the last recorder.status.",
+            self.fill.map(|(ring, percent)| ([("ring", ring)], percent)),
         );
-        for (ring, percent) in self.fill {
-            out.sample("ring_fill_percent", &[("ring", ring)], percent);
-        }
         out.family("latency_seconds", "histogram", "From an act to its line.");
         let (count, sum) = self.latency.total();
         for (end, count) in self.latency.classes() {
-            out.sample("latency_seconds_bucket", &[("le", end)], count);
+            out.sample("latency_seconds_bucket", [("le", end)], count);
         }
-        out.sample("latency_seconds_bucket", &[("le", "+Inf")], count);
-        out.sample("latency_seconds_count", &[], count);
-        out.sample("latency_seconds_sum", &[], Seconds(sum));
+        out.sample("latency_seconds_bucket", [("le", "+Inf")], count);
+        out.sample("latency_seconds_count", [], count);
+        out.sample("latency_seconds_sum", [], Seconds(sum));
         out.0.push_str("# EOF\n");
         out.0
     }
+
+    /// A count of each family from the place `first` on, and each kind of login.
+    fn by_login(
+        &self,
+        first: usize,
+        count: impl Fn(&Ledger, usize) -> u64,
+    ) -> impl Iterator<Item = ([Label; 2], u64)> {
+        let families = FAMILIES.iter().enumerate().skip(first);
+        families.flat_map(move |(index, family)| {
+            let logins = LOGINS.iter().zip(self.ledgers).skip(1);
+            let samples = logins.map(|(login, ledger)| {
+                let labels = [("family", *family), ("login_type", *login)];
+                (labels, count(ledger, index))
+            });
+            samples.collect::<Vec<_>>()
+        })
+    }
 }
+
+/// Its name, and what it is.
+type Label = (&'static str, &'static str);
 
 /// Nanoseconds, shown as seconds.
 struct Seconds(u64);
@@ -154,7 +166,36 @@ impl Text {
         );
     }
 
-    fn sample(&mut self, name: &str, labels: &[(&str, &str)], value: impl Display) {
+    fn gauge<const LABELS: usize>(
+        &mut self,
+        name: &str,
+        help: &str,
+        samples: impl IntoIterator<Item = ([Label; LABELS], impl Display)>,
+    ) {
+        self.family(name, "gauge", help);
+        for (labels, value) in samples {
+            self.sample(name, labels, value);
+        }
+    }
+
+    fn counter<const LABELS: usize>(
+        &mut self,
+        name: &str,
+        help: &str,
+        samples: impl IntoIterator<Item = ([Label; LABELS], impl Display)>,
+    ) {
+        self.family(name, "counter", help);
+        for (labels, value) in samples {
+            self.sample(&format!("{name}_total"), labels, value);
+        }
+    }
+
+    fn sample<const LABELS: usize>(
+        &mut self,
+        name: &str,
+        labels: [Label; LABELS],
+        value: impl Display,
+    ) {
         let _ = write!(self.0, "recorderd_{name}");
         for (index, (label, value)) in labels.iter().enumerate() {
             let before = if index == 0 { '{' } else { ',' };

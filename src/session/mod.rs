@@ -180,6 +180,12 @@ impl Session {
         }
     }
 
+    /// How somebody logged in: a place in [`LOGINS`]. What is not known to be otherwise is by SSH.
+    pub fn login_type(&self) -> usize {
+        let login = self.birth.login.max(login::SSH) as usize;
+        login.min(LOGINS.len() - 1)
+    }
+
     /// What was written and lost.
     pub fn ledger(&self) -> &Ledger {
         &self.ledger
@@ -290,10 +296,7 @@ impl Session {
                 initial_command: &self.initial_command,
                 parent: self.birth.parent.as_ref(),
                 recorded_since: self.birth.recorded_since,
-                login_type: LOGINS
-                    .get(self.birth.login as usize)
-                    .copied()
-                    .filter(|_| self.birth.login > login::SSH),
+                login_type: (self.birth.login > login::SSH).then(|| LOGINS[self.login_type()]),
             },
         );
         self.subject = Some(subject);

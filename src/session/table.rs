@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use super::{Birth, Cgroups, Ledger, Session, login_name};
 use crate::event::{Uuid, Writer};
-use crate::record::layout::{Head, SendsKey, SessionEntry, SessionStart, login};
+use crate::record::layout::{Head, LOGINS, SendsKey, SessionEntry, SessionStart, login};
 use crate::record::{Body, decode};
 
 /// What the kernel still knows of a session, for when the record of its birth was lost.
@@ -29,8 +29,8 @@ pub struct Table {
     unopened: Vec<u64>,
     /// Sessions that are over, and of which the kernel still has its entry.
     over: Vec<u64>,
-    /// Of the sessions that have ended.
-    ended: Ledger,
+    /// Of the sessions that have ended, by how somebody logged in.
+    ended: [Ledger; LOGINS.len()],
     /// Before this, nothing was lost that is not written yet. Nanoseconds since boot.
     checked: u64,
     /// When complete counts were last looked for. Nanoseconds since boot.
@@ -67,11 +67,29 @@ impl Table {
         self.sessions.len()
     }
 
+    /// How many sessions are open, by how somebody logged in: [`LOGINS`].
+    pub fn open(&self) -> [usize; LOGINS.len()] {
+        let mut counts = [0; LOGINS.len()];
+        for session in self.sessions.values() {
+            counts[session.login_type()] += 1;
+        }
+        counts
+    }
+
+    /// What was written and lost since the start, by how somebody logged in.
+    pub fn ledgers(&self) -> [Ledger; LOGINS.len()] {
+        let mut sums = self.ended.clone();
+        for session in self.sessions.values() {
+            sums[session.login_type()].add(session.ledger());
+        }
+        sums
+    }
+
     /// What was written and lost since the start, of all sessions.
     pub fn ledger(&self) -> Ledger {
-        let mut sum = self.ended.clone();
-        for session in self.sessions.values() {
-            sum.add(session.ledger());
+        let mut sum = Ledger::default();
+        for ledger in self.ledgers() {
+            sum.add(&ledger);
         }
         sum
     }
@@ -236,10 +254,10 @@ impl Table {
         kernel: &mut impl Kernel,
         writer: &mut Writer,
     ) {
-        let sid = session.sid;
+        let (sid, login_type) = (session.sid, session.login_type());
         session.settle_all(key, time, kernel, writer);
         let ledger = session.end(time, writer);
-        self.ended.add(&ledger);
+        self.ended[login_type].add(&ledger);
         if let Some(cgroups) = &mut self.cgroups {
             cgroups.end(text(&sid));
         }
