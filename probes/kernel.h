@@ -21,6 +21,8 @@
 #define O_NONBLOCK 04000
 #define O_TMPFILE_BIT 020000000 /* of O_TMPFILE, which has O_DIRECTORY beside it */
 #define FMODE_CREATED 0x100000
+#define FMODE_BACKING 0x3000000	   /* since 6.5 the upper bit, since 6.14 the lower one; */
+#define FMODE_NOACCOUNT 0x20000000 /* files with the other bit don't have this one */
 #define AT_FDCWD -100
 #define AF_INET 2
 #define AF_INET6 10
@@ -117,6 +119,11 @@ struct file {
 	void *private_data;
 };
 
+/* The file that a union file system works on, in place of its own. */
+struct backing_file {
+	struct path user_path; /* since 6.7; before that, f_path is what users know it by */
+};
+
 struct fdtable {
 	unsigned int max_fds;
 	struct file **fd;
@@ -131,7 +138,46 @@ struct fs_struct {
 	struct path pwd;
 };
 
+struct rb_node {
+	struct rb_node *rb_right;
+	struct rb_node *rb_left;
+};
+
+struct rb_root {
+	struct rb_node *rb_node;
+};
+
+/* The mappings of a process, since 6.1; only as many of a node's members as are read. */
+struct maple_tree {
+	void *ma_root;
+};
+
+struct maple_range_64 {
+	unsigned long pivot[15];
+	void *slot[16];
+};
+
+struct maple_arange_64 {
+	unsigned long pivot[9];
+	void *slot[10];
+};
+
+struct vm_area_struct {
+	unsigned long vm_start;
+	unsigned long vm_end;
+	struct file *vm_file;
+};
+
+struct vm_area_struct___before_6_1 {
+	struct rb_node vm_rb;
+};
+
+struct mm_struct___before_6_1 {
+	struct rb_root mm_rb;
+};
+
 struct mm_struct {
+	struct maple_tree mm_mt;
 	unsigned long arg_start;
 	unsigned long arg_end;
 	unsigned long env_start;
@@ -269,6 +315,7 @@ struct seccomp {
 struct task_struct {
 	void *stack;
 	unsigned int flags;
+	unsigned int personality;
 	int pid;
 	int tgid;
 	struct list_head children;

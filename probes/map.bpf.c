@@ -1,10 +1,26 @@
 /* SPDX-License-Identifier: Apache-2.0 OR (MIT AND GPL-2.0-only) */
-/* session.disk: code that is taken from files outside of the system's folders of libraries. */
+/*
+ * session.disk: code that is taken from files outside of the system's folders of libraries, and
+ * memory without a file that becomes code.
+ */
 #include "disk.h"
 #include "syscall.h"
+#include "vma.h"
 
+#define PROT_READ 1
 #define PROT_EXEC 4
 #define MAP_ANONYMOUS 0x20
+#define SHM_EXEC 0100000
+#define READ_IMPLIES_EXEC 0x400000
+
+/* The numbers of mmap and shmat; all others here are those of mprotect and pkey_mprotect. */
+#define X86_MMAP 9
+#define X86_SHMAT 30
+#define ARM64_SHMAT 196
+#define ARM64_MMAP 222
+
+/* How many mappings of a call that changes several are looked at. */
+#define MAPPINGS 64
 
 /*
  * Whether the path of the record begins with /lib or /usr/lib. Of several libraries per program
@@ -19,21 +35,30 @@ static __always_inline int is_of_system(struct disk *disk)
 	return *(__u64 *)path == *(__u64 *)"/usr/lib" || *(__u32 *)path == *(__u32 *)"/lib";
 }
 
-/* A global function, so that the verifier looks at it once. */
-__noinline int map_send(__u64 session, long result)
+static __always_inline __u64 mapped_path(struct file *file)
 {
-	struct file *file = file_of(syscall_argument(4));
+	struct backing_file *backing = (void *)file;
+	__u32 mode = BPF_CORE_READ(file, f_mode);
+
+	if (bpf_core_field_exists(backing->user_path) && mode & FMODE_BACKING &&
+	    mode & FMODE_NOACCOUNT)
+		return (__u64)&backing->user_path;
+	return (__u64)&file->f_path;
+}
+
+/* A global function, so that the verifier looks at it once. */
+__noinline int code_send(__u64 session, __u64 from, __u32 operation, __u32 flags, long result)
+{
+	struct file *file = (void *)from;
 	struct disk *disk;
 	struct slot *slot;
 
-	if (!file)
-		return 0;
 	/* What is of the system is nothing to be left out, and its path tells. */
-	slot = disk_claim(session, DISK_MAP, result, syscall_argument(3));
+	slot = disk_claim(session, operation, result, flags);
 	if (!slot)
 		return 0;
 	disk = (struct disk *)slot->record;
-	disk_walked(slot->index, DISK_PATH, (__u64)&file->f_path);
+	disk_walked(slot->index, DISK_PATH, mapped_path(file));
 	/* In a mount namespace of their own, users can put theirs there, too. */
 	if ((is_of_system(disk) && !BPF_CORE_READ(file, f_inode, i_uid.val)) ||
 	    family_left_out(session, FAMILY_DISK))
@@ -43,14 +68,103 @@ __noinline int map_send(__u64 session, long result)
 	return 0;
 }
 
+/* The same of memory without a file: once for each program, since some compile what they run. */
+__noinline int memory_send(__u64 session, __u32 operation, __u32 flags, long result)
+{
+	__u32 pid = bpf_get_current_pid_tgid() >> 32;
+	struct process *process = bpf_map_lookup_elem(&processes, &pid);
+	struct slot *slot;
+
+	if (!process || process->code_told)
+		return 0;
+	process->code_told = 1;
+	slot = disk_begin(session, operation, result, flags);
+	if (!slot)
+		return 0;
+	disk_note((struct disk *)slot->record, DISK_PATH, PATH_NONE);
+	disk_send(slot, 0);
+	return 0;
+}
+
+/* Tells of the mapping at `address`; returns where it ends, or 0 where there is none. */
+__u64 mapping_send(__u64 session, __u64 address, long result)
+{
+	struct vm_area_struct *vma = (void *)vma_at(address);
+	struct file *file;
+
+	if (!vma)
+		return 0;
+	file = BPF_CORE_READ(vma, vm_file);
+	if (file)
+		code_send(session, (__u64)file, DISK_PROTECT, 0, result);
+	else
+		memory_send(session, DISK_PROTECT, 0, result);
+	return BPF_CORE_READ(vma, vm_end);
+}
+
+static __always_inline int protect_end(__u64 session, long result)
+{
+	__u64 address = syscall_argument(0) & ADDRESS_MASK;
+	__u64 end = address + syscall_argument(1);
+
+	for (__u32 i = 0; i < MAPPINGS; i++) {
+		address = mapping_send(session, address, result);
+		if (!address || address >= end)
+			break;
+	}
+	return 0;
+}
+
+/* Of what was mapped, the mapping tells the file; of what was refused, the descriptor. */
+static __always_inline int map_end(__u64 session, __u32 flags, int descriptor, long result)
+{
+	struct vm_area_struct *vma = result < 0 ? NULL : (void *)vma_at(result);
+	struct file *file = vma ? BPF_CORE_READ(vma, vm_file) : file_of(descriptor);
+
+	if (file)
+		code_send(session, (__u64)file, DISK_MAP, flags, result);
+	return 0;
+}
+
+static __always_inline int is_executed(__u64 rights)
+{
+	struct task_struct *task = (void *)bpf_get_current_task();
+
+	return rights & PROT_EXEC ||
+	       (rights & PROT_READ && BPF_CORE_READ(task, personality) & READ_IMPLIES_EXEC);
+}
+
+/* A global function, so that the verifier looks at it once. */
+__noinline int memory_end(__u64 session, __u32 number, long result)
+{
+	__u64 rights = syscall_argument(2);
+	__u32 flags = rights;
+
+	if (number == X86_SHMAT || number == ARM64_SHMAT)
+		rights = rights & SHM_EXEC ? PROT_EXEC : PROT_READ;
+	else
+		flags = syscall_argument(3);
+	if (!is_executed(rights))
+		return 0;
+	switch (number) {
+	case X86_MMAP:
+	case ARM64_MMAP:
+		if (flags & MAP_ANONYMOUS)
+			return memory_send(session, DISK_MAP, flags, result);
+		return map_end(session, flags, syscall_argument(4), result);
+	case X86_SHMAT:
+	case ARM64_SHMAT:
+		return map_end(session, flags, -1, result);
+	default:
+		return protect_end(session, result);
+	}
+}
+
 SYSCALL_EXIT(disk_map)
 {
-	struct process *process;
+	struct process *process = recorded_user();
 
-	if (!(syscall_argument(2) & PROT_EXEC) || syscall_argument(3) & MAP_ANONYMOUS)
-		return 0;
-	process = recorded_user();
 	if (process)
-		map_send(process->session, context->result);
+		memory_end(process->session, context->number, context->result);
 	return 0;
 }

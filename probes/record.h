@@ -68,6 +68,7 @@ enum path_note {
 	PATH_TYPED = 8,	    /* ends in what was typed, in which no symbolic link is followed */
 	PATH_FOLLOWED = 16, /* the call followed a link at the end of what was typed */
 	PATH_CHROOT = 32,   /* the process has another root than its mount namespace */
+	PATH_NONE = 64,	    /* memory without a file */
 };
 
 /* Every record begins with this. */
@@ -201,7 +202,8 @@ enum disk_operation {
 	DISK_REMOVEXATTR,
 	DISK_MOUNT,
 	DISK_UMOUNT,
-	DISK_MAP, /* into memory, to be executed */
+	DISK_MAP,     /* into memory, to be executed */
+	DISK_PROTECT, /* memory that is there, so that it can be executed */
 	DISK_OPERATION_COUNT,
 };
 
@@ -518,7 +520,7 @@ struct process {
 	__u32 audit_session_id; /* these three as last seen; this is 0 if they never were */
 	__u32 loginuid;
 	struct ids ids;
-	__u32 unused;
+	__u32 code_told; /* that its program executes memory without a file */
 };
 
 enum reader {

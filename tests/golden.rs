@@ -756,6 +756,19 @@ fn file_operation_case() -> Vec<Described> {
             "it goes",
             asked(1518, "umount", [(b"/mnt", 4), NONE], |d| d.flags = 2),
         ),
+        (
+            "a mapping becomes code",
+            opened(1519, b"/tmp/code", |d| {
+                d.operation = operation_of("protect")
+            }),
+        ),
+        (
+            "memory without a file does",
+            opened(1520, b"", |d| {
+                d.operation = operation_of("protect");
+                d.path_notes = path_note::NONE as u16;
+            }),
+        ),
         end(Losses::default()),
     ]
 }

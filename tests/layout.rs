@@ -302,6 +302,7 @@ fn constants_are_mirrored() {
             ("PATH_TYPED", path_note::TYPED),
             ("PATH_FOLLOWED", path_note::FOLLOWED),
             ("PATH_CHROOT", path_note::CHROOT),
+            ("PATH_NONE", path_note::NONE),
         ],
     );
     same(
@@ -391,6 +392,7 @@ fn constants_are_mirrored() {
         ("removexattr", disk_operation::REMOVEXATTR),
         ("mount", disk_operation::MOUNT),
         ("map", disk_operation::MAP),
+        ("protect", disk_operation::PROTECT),
     ] {
         assert_eq!(DISK_OPERATIONS[usize::from(value)], name);
     }

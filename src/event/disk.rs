@@ -100,6 +100,9 @@ fn details(object: &mut Object<'_>, disk: &Disk<'_>) {
         operation::MOUNT if !disk.name.is_empty() => {
             object.bytes("file_system", "file_system_base64", disk.name);
         }
+        operation::MAP | operation::PROTECT if disk.path.notes & path_note::NONE != 0 => {
+            object.boolean("anonymous", true);
+        }
         _ => {}
     }
 }

@@ -233,7 +233,8 @@ pub const PLANS: &[Plan] = &[
                     "removexattrat",
                 ],
             )),
-            exits("disk_map", &["mmap"]),
+            exits("disk_map", &["mmap", "mprotect"]),
+            optional(exits("disk_map", &["pkey_mprotect", "shmat"])),
             optional(tracepoint(
                 "uring_submit",
                 &["io_uring_submit_req", "io_uring_submit_sqe"],

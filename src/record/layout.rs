@@ -311,7 +311,7 @@ layout! {
         audit_session_id: u32,
         loginuid: u32,
         ids: ProcessIds,
-        unused: u32,
+        code_told: u32,
     }
 
     /// The beginning of an environment variable to record: its name and `=`, and a mask of those.
@@ -399,7 +399,7 @@ pub const CAUSES: [&str; 3] = ["ring_full", "slots_busy", "table_full"];
 /// `enum login`: how somebody logs in.
 pub const LOGINS: [&str; 6] = ["none", "ssh", "console", "cron", "at", "su"];
 /// `enum disk_operation`.
-pub const DISK_OPERATIONS: [&str; 17] = [
+pub const DISK_OPERATIONS: [&str; 18] = [
     "open",
     "create",
     "unlink",
@@ -417,6 +417,7 @@ pub const DISK_OPERATIONS: [&str; 17] = [
     "mount",
     "umount",
     "map",
+    "protect",
 ];
 /// Length of a pattern of paths, in bytes.
 pub const PATTERN_LENGTH: usize = 64;
@@ -533,6 +534,7 @@ pub mod disk_operation {
     pub const REMOVEXATTR: u16 = 13;
     pub const MOUNT: u16 = 14;
     pub const MAP: u16 = 16;
+    pub const PROTECT: u16 = 17;
 }
 
 /// `enum send_mark`.
@@ -560,6 +562,7 @@ pub mod path_note {
     pub const TYPED: u32 = 8;
     pub const FOLLOWED: u32 = 16;
     pub const CHROOT: u32 = 32;
+    pub const NONE: u32 = 64;
 }
 
 /// `enum verdict`.
