@@ -209,7 +209,7 @@ fn both() -> (Own, Serde) {
     let mut writer = golden::writer();
     let sid = writer.id();
     let own = Own {
-        subject: Subject::new("alice@example.com", "alice", &sid),
+        subject: Subject::new("alice@example.com", "alice", &sid, None),
         writer,
     };
     let mut ids = golden::ids();

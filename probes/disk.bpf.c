@@ -86,6 +86,8 @@ __noinline int open_send(__u64 session, __s32 number, long result, int identity)
 
 	if (result >= 0)
 		file = file_of(result);
+	if (file)
+		job_note(session, file);
 	if (file && (BPF_CORE_READ(file, f_mode) & FMODE_CREATED || asked.flags & O_TMPFILE_BIT))
 		operation = DISK_CREATE;
 	if (!identity && disk_left_out(session, operation))

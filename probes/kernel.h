@@ -20,6 +20,7 @@
 #define O_TRUNC 01000
 #define O_NONBLOCK 04000
 #define O_TMPFILE_BIT 020000000 /* of O_TMPFILE, which has O_DIRECTORY beside it */
+#define FMODE_WRITE 0x2
 #define FMODE_CREATED 0x100000
 #define FMODE_BACKING 0x3000000	   /* since 6.5 the upper bit, since 6.14 the lower one; */
 #define FMODE_NOACCOUNT 0x20000000 /* files with the other bit don't have this one */
@@ -81,6 +82,7 @@ struct dentry {
 	struct hlist_bl_node d_hash;
 	struct dentry *d_parent;
 	struct qstr d_name;
+	struct inode *d_inode;
 };
 
 struct vfsmount {
@@ -107,6 +109,7 @@ struct inode {
 	unsigned short i_mode;
 	kuid_t i_uid;
 	unsigned long i_ino;
+	__u32 i_generation;
 	struct super_block *i_sb;
 	void *i_private;
 };

@@ -434,7 +434,7 @@ struct session {
 	__u32 connection_pid;
 	__u32 ended; /* set before its session_end is sent; the daemon removes the entry */
 	__u32 login; /* enum login */
-	__u32 unused;
+	__u32 jobs;  /* it has written files of at or cron */
 	struct endpoint local;
 	struct endpoint remote;
 	__u64 parent;
@@ -442,6 +442,20 @@ struct session {
 	__u64 lost[FAMILY_COUNT][LOSS_COUNT];
 	__u64 families_left_out;      /* bits of enum family */
 	__u64 left_out[FAMILY_COUNT]; /* how many events were */
+};
+
+/* A file of at or cron that a session has written. */
+struct job_file {
+	__u64 inode;
+	__u32 device;
+	__u32 unused;
+};
+
+struct job {
+	__u64 session;
+	__u32
+	    generation; /* of the inode: it tells the file from a later one with the same number */
+	__u32 unused;
 };
 
 /* The client's end of a connection that a session has made: it tells whence a login comes. */

@@ -6,6 +6,7 @@
 #define SESSION_H
 
 #include "filter.h"
+#include "job.h"
 
 /* How many of a login's file descriptors are searched for its connection. */
 #define CONNECTION_SEARCH 64
@@ -18,8 +19,8 @@
 #define ATD 0x647461ULL
 #define SU 0x7573ULL
 
-/* The first bytes of a name. */
-#define FIRST(name, bytes) ((name) & ((1ULL << 8 * (bytes)) - 1))
+/* Of these, a job that a session has asked for is noticed whatever the config says. */
+#define LOGINS_OF_JOBS (1ULL << LOGIN_CRON | 1ULL << LOGIN_AT)
 
 /* The key of a session without audit id is a time behind this: above all audit ids. */
 #define LOGIN_KEY (1ULL << 63)
@@ -72,7 +73,8 @@ static __noinline __u32 login_server(struct task_struct *task)
 	__u32 login = login_program(task);
 	struct control *control = shared();
 
-	if (!login || !control || !(control->logins >> login & 1))
+	if (!login || !control || !control->logins ||
+	    !((control->logins | LOGINS_OF_JOBS) >> login & 1))
 		return LOGIN_NONE;
 	if (BPF_CORE_READ(task, cred, uid.val) &&
 	    (login != LOGIN_SU || BPF_CORE_READ(task, cred, euid.val)))
@@ -323,10 +325,10 @@ static __noinline void process_serve(__u64 session, __u32 pid)
 
 /*
  * Starts a session for a process, with the connection that `holder` has open, and tells the daemon.
- * Only the first of several at once does.
+ * Only the first of several at once does. `origin` is the session that has asked for it as a job.
  */
 static __noinline int session_open(__u64 key, __u32 login, struct task_struct *task,
-				   struct task_struct *holder)
+				   struct task_struct *holder, __u64 origin)
 {
 	struct control *control = shared();
 	struct session_start *start;
@@ -352,6 +354,7 @@ static __noinline int session_open(__u64 key, __u32 login, struct task_struct *t
 	session->time = start->record.time;
 	session->uid = uid;
 	session->login = login;
+	session->parent = origin;
 	session->audit_session_id = key < LOGIN_KEY ? key : AUDIT_UNSET;
 	session->pid = BPF_CORE_READ(task, tgid);
 	session->connection_pid = BPF_CORE_READ(holder, tgid);
@@ -475,17 +478,21 @@ static __noinline int login_join(struct task_struct *task)
 	__u32 uid = BPF_CORE_READ(task, cred, uid.val);
 	struct task_struct *holder = task;
 	__u32 login = login_server(parent);
-	__u64 key;
+	struct control *control = shared();
+	__u64 key, origin;
 
-	if (!login)
+	if (!login || !control)
 		return 0;
 	key = login_key(task, parent, login, uid);
 	if (!key)
 		return 0;
+	origin = job_session(task, login, uid);
+	if (!origin && !(control->logins >> login & 1))
+		return 0;
 	/* Only an unprivileged login by sshd has a process of its own for the user's side. */
 	if (login == LOGIN_SSH && (!uid || is_dropbear(parent)))
 		holder = parent;
-	if (!session_open(key, login, task, holder))
+	if (!session_open(key, login, task, holder, origin))
 		return 0;
 	if (holder == parent)
 		process_join(key, BPF_CORE_READ(parent, tgid), ROLE_BROKER);
@@ -527,7 +534,7 @@ static __noinline int broker_join(void)
 	} else if (BPF_CORE_READ(task, loginuid.val) != 0) {
 		return 0;
 	}
-	return session_open(key, LOGIN_SSH, task, task) && process_join(key, pid, ROLE_BROKER);
+	return session_open(key, LOGIN_SSH, task, task, 0) && process_join(key, pid, ROLE_BROKER);
 }
 
 /* Its session entry, or nothing if it is something else. */

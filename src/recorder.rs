@@ -10,7 +10,7 @@ use crate::event::Writer;
 use crate::metrics::{Control, Facts, Latency, MetricsFile};
 use crate::probe::{Order, Probes, Tables, boot_time};
 use crate::record::layout::{Head, SendsKey, SessionEntry, kind, read};
-use crate::session::{Kernel, Table};
+use crate::session::{Kernel, Table, table_at, table_of};
 use crate::sink::{Before, Heartbeat, Notice, Sink};
 use crate::state::{Parts, State};
 
@@ -70,6 +70,31 @@ impl Kernel for Tables {
     fn sends(&self, key: u64) -> Vec<SendsKey> {
         let keys = self.sends.keys().flatten();
         keys.filter(|sends| sends.session == key).collect()
+    }
+
+    fn note_table(&mut self, key: u64, path: &[u8]) {
+        if let Some((uid, file)) = table_at(path)
+            && self.writer_of(&file) == Some(key)
+            && let Err(error) = self.job_tables.insert(uid, key, 0)
+        {
+            crate::report!("recorderd: map job_tables: {error}; jobs of uid {uid} are not tied");
+        }
+        let noted: Vec<_> = self.job_tables.iter().flatten().collect();
+        for (uid, key) in noted {
+            self.has_table(key, uid);
+        }
+    }
+
+    fn has_table(&mut self, key: u64, uid: u32) -> bool {
+        let writer = table_of(uid).and_then(|file| self.writer_of(&file));
+        if writer == Some(key) {
+            return true;
+        }
+        // Another session may have written one meanwhile.
+        if self.job_tables.get(&uid, 0).is_ok_and(|noted| noted == key) {
+            let _ = self.job_tables.remove(&uid);
+        }
+        false
     }
 }
 

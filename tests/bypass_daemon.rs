@@ -1,5 +1,5 @@
-//! Ways to have somebody else do it: what a daemon does on request is outside of the session, the
-//! request is in it.
+//! Ways to have somebody else do it: the request is in the session, and what at and cron do on
+//! request says whose it was.
 
 mod common;
 
@@ -8,8 +8,8 @@ use std::os::unix::net::UnixListener;
 use std::path::Path;
 use std::process::{Command, ExitCode};
 
-use common::ways::{PYTHON_ALONE, place, ran, wait_for};
-use common::{Host, ONE, Outcome, Process, of_kind};
+use common::ways::{PYTHON_ALONE, pipe, place, ran, tell, wait_for};
+use common::{Host, ONE, Outcome, Process, TWO, of_kind, patiently, printed};
 use libc::{O_CREAT, O_WRONLY};
 use serde_json::{Value, json};
 
@@ -20,6 +20,9 @@ fn main() -> ExitCode {
         &[
             ("at", at),
             ("crontab", crontab),
+            ("crontab of another account", crontab_of_another),
+            ("a table that is none", forged_table),
+            ("jobs of nobody's session", jobs_of_nobody),
             ("a service manager, a container engine and D-Bus", sockets),
         ],
     )
@@ -49,37 +52,176 @@ fn delegated(lines: &[Value]) -> Vec<Value> {
         .collect()
 }
 
-/// The job does not run in the session, that it was written does
+/// The lines of the session in which a program was run with this word, once it has ended.
+fn job(host: &Host, word: &str) -> Vec<Value> {
+    patiently(&format!("the session of {word}"), || {
+        let log = host.log();
+        let run = log.iter().find(|line| line["argv"] == json!([word]))?;
+        let lines: Vec<Value> = log
+            .iter()
+            .filter(|line| line["sid"] == run["sid"])
+            .cloned()
+            .collect();
+        let is_over = lines.last()?["event"] == "session.end";
+        is_over.then_some(lines)
+    })
+}
+
+/// Holds each line of a job against whose it is.
+fn assert_origin(job: &[Value], by: &str, login: &str, asked: &[Value], is_inferred: bool) {
+    for line in job {
+        assert_eq!(line["origin"], by, "{line}");
+        assert_eq!(line["origin_sid"], asked[0]["sid"], "{line}");
+        let expected = is_inferred.then_some(Value::Bool(true));
+        assert_eq!(line.get("origin_inferred"), expected.as_ref(), "{line}");
+        assert_eq!(line["login"], login, "{line}");
+    }
+    assert_eq!(job[0]["login_type"], by);
+    assert_eq!(job[0]["parent_sid"], asked[0]["sid"]);
+    assert!(asked.iter().all(|line| line.get("origin").is_none()));
+}
+
+/// A job of at says whose it is, while the session is open and after it
 fn at(host: &Host) -> Outcome {
     let place = place(host, "at");
-    let done = place.join("done");
-    let job = format!("/bin/echo from-at > {}", done.display());
-    let _daemon = Process::spawn(Command::new("atd").arg("-f"));
-    let script = format!("echo '{job}' | at now 2>/dev/null; :");
-    let lines = host.did(ONE, &script);
-    wait_for(&done, "from-at");
-    assert!(ran(&lines).contains(&json!(["/usr/bin/at", "now"])));
-    let spool = written(&lines, "/var/spool/cron/atjobs/a");
-    assert_eq!(spool.len(), 1, "{lines:#?}");
-    assert!(delegated(&lines).contains(&json!(["at", spool[0][1]])));
-    assert!(!host.text().contains(r#"["from-at"]"#));
+    let go_on = place.join("go-on");
+    pipe(&go_on);
+    let mut daemon = Process::spawn(Command::new("atd").arg("-f"));
+    for (word, then) in [
+        ("from-at-within", format!("read line < {}", go_on.display())),
+        ("from-at-after", ":".into()),
+    ] {
+        let is_within = then != ":";
+        if !is_within {
+            daemon.stop();
+        }
+        let done = place.join(word);
+        let request = format!("/bin/echo {word} > {}", done.display());
+        let script = format!("echo '{request}' | at now 2>/dev/null; {then}");
+        let mut client = host.login(ONE, &script);
+        if is_within {
+            wait_for(&done, word);
+            tell(&go_on, "on");
+        }
+        client.child.wait()?;
+        let lines = host.session(&script);
+        if !is_within {
+            daemon = Process::spawn(Command::new("atd").arg("-f"));
+            wait_for(&done, word);
+        }
+        assert!(ran(&lines).contains(&json!(["/usr/bin/at", "now"])));
+        let spool = written(&lines, "/var/spool/cron/atjobs/a");
+        assert_eq!(spool.len(), 1, "{lines:#?}");
+        assert!(delegated(&lines).contains(&json!(["at", spool[0][1]])));
+        let job = job(host, word);
+        assert_origin(&job, "at", ONE, &lines, false);
+        assert_eq!(ran(&job).last(), Some(&json!(["/bin/echo", word])));
+    }
     Ok(())
 }
 
-/// A table of jobs is put where cron looks for it
+/// Runs cron for its jobs of `@reboot`, as if the host had just been started.
+fn cron() -> Process {
+    let mut shell = Command::new("unshare");
+    shell.args([
+        "-m",
+        "/bin/sh",
+        "-c",
+        "mount -t tmpfs none /run && exec cron -f",
+    ]);
+    Process::spawn(&mut shell)
+}
+
+/// A job of cron says whose table it is likely to be from, until the table is another one
 fn crontab(host: &Host) -> Outcome {
-    let script = "echo '0 0 31 2 * /bin/true never' | crontab -; crontab -r; :";
-    let lines = host.did(ONE, script);
-    assert_eq!(
-        ran(&lines)[1..],
-        [
-            json!(["/usr/bin/crontab", "-"]),
-            json!(["/usr/bin/crontab", "-r"])
-        ]
-    );
+    let place = place(host, "crontab");
+    let (first, second) = (place.join("first"), place.join("second"));
+    let line = format!("@reboot /bin/echo from-cron > {}", first.display());
+    let script = format!("echo '{line}' | crontab -; :");
+    let lines = host.did(ONE, &script);
+    assert_eq!(ran(&lines)[1..], [json!(["/usr/bin/crontab", "-"])]);
     let spool = written(&lines, "/var/spool/cron/crontabs/tmp.");
     assert_eq!(spool.len(), 1, "{lines:#?}");
     assert_eq!(delegated(&lines), [json!(["cron", spool[0][1]])]);
+    let daemon = cron();
+    wait_for(&first, "from-cron");
+    drop(daemon);
+    let job = job(host, "from-cron");
+    assert_origin(&job, "cron", ONE, &lines, true);
+    assert_eq!(ran(&job)[1], json!(["/bin/echo", "from-cron"]));
+
+    // Outside of any session.
+    run_outside(&place, ONE, "from-nobody", &second)?;
+    host.did(ONE, "crontab -r; :");
+    let text = host.text();
+    let nobody: Vec<_> = text
+        .lines()
+        .filter(|line| line.contains("from-nobody"))
+        .collect();
+    assert!(
+        nobody.iter().all(|line| !line.contains("origin")),
+        "{nobody:#?}"
+    );
+    Ok(())
+}
+
+/// Whose table it is counts, not who has written it
+fn crontab_of_another(host: &Host) -> Outcome {
+    let place = place(host, "another");
+    let done = place.join("done");
+    let job_line = format!("@reboot /bin/echo for-another > {}", done.display());
+    let script = format!("echo '{job_line}' | crontab -u {TWO} -; :");
+    let lines = host.did("root", &script);
+    let daemon = cron();
+    wait_for(&done, "for-another");
+    drop(daemon);
+    host.did("root", &format!("crontab -u {TWO} -r; :"));
+    assert_origin(&job(host, "for-another"), "cron", TWO, &lines, true);
+    Ok(())
+}
+
+/// In a mount namespace of one's own a table can be anybody's, and cron does not look there
+fn forged_table(host: &Host) -> Outcome {
+    let place = place(host, "forged");
+    let done = place.join("done");
+    let table = format!("/var/spool/cron/crontabs/{TWO}");
+    let script = format!(
+        "mkdir -p {0}/own/crontabs; unshare -rm sh -c \
+         'mount --bind {0}/own /var/spool/cron; echo forged > {table}'",
+        place.display()
+    );
+    let lines = host.did(ONE, &script);
+    assert_eq!(written(&lines, &table), [json!(["sh", table])]);
+    run_outside(&place, TWO, "after-forging", &done)?;
+    host.did("root", &format!("crontab -u {TWO} -r; :"));
+    assert!(!host.text().contains("after-forging"));
+    Ok(())
+}
+
+/// Has cron run a job of the account that no session has asked for.
+fn run_outside(place: &Path, login: &str, word: &str, done: &Path) -> Outcome {
+    let table = place.join("table");
+    let job = format!("@reboot /bin/echo {word} > {}\n", done.display());
+    fs::write(&table, job)?;
+    printed(Command::new("crontab").args(["-u", login]).arg(&table));
+    let _daemon = cron();
+    wait_for(done, word);
+    Ok(())
+}
+
+/// Outside of any session both leave nothing
+fn jobs_of_nobody(host: &Host) -> Outcome {
+    let place = place(host, "nobody");
+    let (at_done, cron_done) = (place.join("at"), place.join("cron"));
+    let job = format!("/bin/echo at-of-nobody > {}", at_done.display());
+    let _daemon = Process::spawn(Command::new("atd").arg("-f"));
+    let line = format!("echo '{job}' | at now 2>/dev/null");
+    printed(Command::new("su").args(["-s", "/bin/sh", "-c", &line, ONE]));
+    wait_for(&at_done, "at-of-nobody");
+    run_outside(&place, ONE, "cron-of-nobody", &cron_done)?;
+    host.did(ONE, "crontab -r; /bin/true loud-word; :");
+    assert!(host.text().contains("loud-word"));
+    assert!(!host.text().contains("-of-nobody"));
     Ok(())
 }
 

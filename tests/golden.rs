@@ -59,6 +59,7 @@ const CASES: &[Case] = &[
     ("two_sessions", two_sessions_case),
     ("nested_and_found", nested_and_found_case),
     ("delegated", delegated_case),
+    ("job", job_case),
     ("other_login", other_login_case),
     ("malformed", malformed_case),
 ];
@@ -1377,6 +1378,45 @@ fn delegated_case() -> Vec<Described> {
             "a job that is read",
             opened(1505, b"/var/spool/cron/atjobs/a1", |_| {}),
         ),
+        end(Losses::default()),
+    ]
+}
+
+fn job_case() -> Vec<Described> {
+    let of = |session: u64, mut bytes: Vec<u8>| {
+        bytes[std::mem::offset_of!(Head, session)] = session as u8;
+        bytes
+    };
+    let begun = |session: u64, login: u32, parent: u64| {
+        let start = SessionStart {
+            record: head(kind::SESSION_START, 2000),
+            parent,
+            uid: UID,
+            login,
+            ..SessionStart::default()
+        };
+        of(session, record(start, b""))
+    };
+    let run_in = |session: u64| {
+        let shell = run(3000, b"/bin/sh", b"sh\0-c\0backup\0", |_| {});
+        of(session, shell)
+    };
+    let over = |session: u64| of(session, end(Losses::default()).1);
+    vec![
+        start(),
+        ("a shell", run(1500, b"/bin/sh", b"sh\0", |_| {})),
+        ("a job of at", begun(8, login::AT, 7)),
+        ("what it runs", run_in(8)),
+        ("its end", over(8)),
+        ("a job of cron", begun(9, login::CRON, 7)),
+        ("what it runs", run_in(9)),
+        ("its end", over(9)),
+        (
+            "a job of a session that is not known",
+            begun(10, login::AT, 6),
+        ),
+        ("what it runs", run_in(10)),
+        ("its end", over(10)),
         end(Losses::default()),
     ]
 }

@@ -252,7 +252,13 @@ fn privilege_operations_are_where_they_are() {
     ] {
         assert_eq!(PRIVILEGE_OPERATIONS[operation as usize], name);
     }
-    assert_eq!(LOGINS[login::SSH as usize], "ssh");
+    for (name, value) in [
+        ("ssh", login::SSH),
+        ("cron", login::CRON),
+        ("at", login::AT),
+    ] {
+        assert_eq!(LOGINS[value as usize], name);
+    }
 }
 
 /// Names and values that are constants on the Rust side.
@@ -383,6 +389,7 @@ fn constants_are_mirrored() {
         ("open", disk_operation::OPEN),
         ("create", disk_operation::CREATE),
         ("unlink", disk_operation::UNLINK),
+        ("rename", disk_operation::RENAME),
         ("mkdir", disk_operation::MKDIR),
         ("mknod", disk_operation::MKNOD),
         ("chmod", disk_operation::CHMOD),

@@ -86,6 +86,16 @@ fn members(fill: impl FnOnce(&mut Object<'_>)) -> Vec<u8> {
     out
 }
 
+/// The session that has asked for what this one is: a job.
+pub struct Origin<'a> {
+    /// Who has begun it on request.
+    pub by: &'a str,
+    /// The session that has asked.
+    pub sid: &'a Uuid,
+    /// Whether that is not proven.
+    pub is_inferred: bool,
+}
+
 /// What every line of a session has in common.
 pub struct Subject {
     members: Vec<u8>,
@@ -94,12 +104,19 @@ pub struct Subject {
 
 impl Subject {
     /// `user` is the identity that logged in, `login` the Unix account, `sid` the session.
-    pub fn new(user: &str, login: &str, sid: &Uuid) -> Self {
+    pub fn new(user: &str, login: &str, sid: &Uuid, origin: Option<Origin<'_>>) -> Self {
         Self {
             members: members(|object| {
                 object.string("user", user.as_bytes());
                 object.string("login", login.as_bytes());
                 object.string("sid", sid);
+                if let Some(origin) = origin {
+                    object.string("origin", origin.by.as_bytes());
+                    object.string("origin_sid", origin.sid);
+                    if origin.is_inferred {
+                        object.boolean("origin_inferred", true);
+                    }
+                }
             }),
             next: 0,
         }

@@ -19,7 +19,7 @@ use super::selftest::selftest;
 use super::shared::Shared;
 use crate::config::{Config, Filter};
 use crate::record::layout::{
-    AUDIT_UNSET, ProcessEntry, Rules, Sends, SendsKey, SessionEntry, Variables,
+    AUDIT_UNSET, Job, JobFile, ProcessEntry, Rules, Sends, SendsKey, SessionEntry, Variables,
 };
 use crate::session::Accounts;
 
@@ -147,9 +147,18 @@ pub struct Tables {
     pub processes: HashMap<MapData, u32, ProcessEntry>,
     /// Datagrams without an event of their own.
     pub sends: HashMap<MapData, SendsKey, Sends>,
+    /// Files of at and cron that sessions have written.
+    job_files: HashMap<MapData, JobFile, Job>,
+    /// The session that has written the table of an account, by its uid.
+    pub job_tables: HashMap<MapData, u32, u64>,
 }
 
 impl Tables {
+    /// The session that has written a file of at or cron last.
+    pub fn writer_of(&self, file: &JobFile) -> Option<u64> {
+        self.job_files.get(file, 0).ok().map(|job| job.session)
+    }
+
     /// Begins a session of ours, with the one process that its entry names.
     ///
     /// # Errors
@@ -230,6 +239,8 @@ impl Probes {
             sessions: typed(&mut object, "sessions")?,
             processes: typed(&mut object, "processes")?,
             sends: typed(&mut object, "sends")?,
+            job_files: typed(&mut object, "job_files")?,
+            job_tables: typed(&mut object, "job_tables")?,
         };
         let users = typed(&mut object, "users")?;
         let requests = typed(&mut object, "requests")?;

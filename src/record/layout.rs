@@ -291,7 +291,7 @@ layout! {
         connection_pid: u32,
         ended: u32,
         login: u32,
-        unused: u32,
+        jobs: u32,
         local: Endpoint,
         remote: Endpoint,
         parent: u64,
@@ -312,6 +312,20 @@ layout! {
         loginuid: u32,
         ids: ProcessIds,
         code_told: u32,
+    }
+
+    /// The key of the map `job_files`.
+    "job_file" JobFile {
+        inode: u64,
+        device: u32,
+        unused: u32,
+    }
+
+    /// The value of the map `job_files`.
+    "job" Job {
+        session: u64,
+        generation: u32,
+        unused: u32,
     }
 
     /// The beginning of an environment variable to record: its name and `=`, and a mask of those.
@@ -508,6 +522,8 @@ pub mod login {
     #![allow(missing_docs)]
     pub const NONE: u32 = 0;
     pub const SSH: u32 = 1;
+    pub const CRON: u32 = 3;
+    pub const AT: u32 = 4;
 }
 
 /// `enum operation`.
@@ -525,6 +541,7 @@ pub mod disk_operation {
     pub const OPEN: u16 = 0;
     pub const CREATE: u16 = 1;
     pub const UNLINK: u16 = 2;
+    pub const RENAME: u16 = 3;
     pub const MKDIR: u16 = 6;
     pub const MKNOD: u16 = 8;
     pub const CHMOD: u16 = 9;

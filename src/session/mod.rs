@@ -5,6 +5,7 @@ mod accounts;
 mod cgroup;
 mod delegate;
 mod identity;
+mod job;
 mod ledger;
 mod sends;
 mod table;
@@ -12,6 +13,7 @@ mod table;
 pub use account::login_name;
 pub use accounts::Accounts;
 pub use cgroup::Cgroups;
+pub use job::{table_at, table_of};
 pub use ledger::{ALL_CAUSES, Ledger};
 pub use sends::Sends;
 pub use table::{Kernel, Table};
@@ -20,7 +22,7 @@ use identity::Identity;
 
 use std::collections::HashMap;
 
-use crate::event::{Clock, End, Lost, Start, Subject, Uuid, Writer, address};
+use crate::event::{Clock, End, Lost, Origin, Start, Subject, Uuid, Writer, address};
 use crate::record::layout::{CAUSES, Counts, Endpoint, FAMILIES, LOGINS, Losses, SendsKey, login};
 use crate::record::{Body, Command, Record, strings};
 use crate::sink::{Output, Outputs};
@@ -276,6 +278,21 @@ impl Session {
         }
     }
 
+    /// Of a job that a session has asked for.
+    fn origin(&self) -> Option<Origin<'_>> {
+        let sid = self.birth.parent.as_ref()?;
+        let is_inferred = match self.birth.login {
+            login::AT => false,
+            login::CRON => true,
+            _ => return None,
+        };
+        Some(Origin {
+            by: LOGINS[self.login_type()],
+            sid,
+            is_inferred,
+        })
+    }
+
     /// Writes session.start, and all that waited for it.
     pub fn open(&mut self, writer: &mut Writer) {
         if self.subject.is_some() {
@@ -285,7 +302,7 @@ impl Session {
             .login
             .get_or_insert_with(|| self.birth.uid.to_string())
             .clone();
-        let mut subject = Subject::new(self.user(), &login, &self.sid);
+        let mut subject = Subject::new(self.user(), &login, &self.sid, self.origin());
         let (local, remote) = &self.birth.connection;
         writer.start(
             &mut subject,

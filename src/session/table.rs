@@ -1,7 +1,8 @@
 //! The sessions that are open, by the kernel's key.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 
+use super::job::table_path;
 use super::{Birth, Cgroups, Ledger, Session, login_name};
 use crate::event::{Uuid, Writer};
 use crate::record::layout::{Head, LOGINS, SendsKey, SessionEntry, SessionStart, login};
@@ -17,7 +18,18 @@ pub trait Kernel {
 
     /// All of the session `key` that it counts.
     fn sends(&self, key: u64) -> Vec<SendsKey>;
+
+    /// Has jobs from the table of cron at `path` be those of the session `key`, if that has written
+    /// this file, and jobs of tables that are gone be nobody's.
+    fn note_table(&mut self, key: u64, path: &[u8]);
+
+    /// Whether the session `key` has written what is now the table of the account `uid`. If not, no
+    /// further job of the account is taken for one of the session's.
+    fn has_table(&mut self, key: u64, uid: u32) -> bool;
 }
+
+/// Ended sessions that have asked for jobs, of which so many are remembered.
+const ASKED: usize = 4096;
 
 /// Every session that is open.
 #[derive(Default)]
@@ -31,6 +43,8 @@ pub struct Table {
     over: Vec<u64>,
     /// Of the sessions that have ended, by how somebody logged in.
     ended: [Ledger; LOGINS.len()],
+    /// Sessions that have ended and whose jobs may be still to come, by their keys.
+    asked: VecDeque<(u64, Uuid)>,
     /// Before this, nothing was lost that is not written yet. Nanoseconds since boot.
     checked: u64,
     /// When complete counts were last looked for. Nanoseconds since boot.
@@ -132,7 +146,7 @@ impl Table {
         };
         let key = record.head.session;
         match record.body {
-            Body::SessionStart(start) => self.begin(&record.head, &start, writer),
+            Body::SessionStart(start) => self.begin(&record.head, &start, kernel, writer),
             Body::SessionEnd { lost, left_out } => {
                 if let Some(mut session) = self.sessions.remove(&key) {
                     session.lose(&lost, (self.checked, record.head.time), writer);
@@ -149,6 +163,11 @@ impl Table {
                 }
             }
             _ => {
+                if let Body::Disk(disk) = &record.body
+                    && let Some(path) = table_path(disk)
+                {
+                    kernel.note_table(key, path);
+                }
                 if let Some(session) = self.session(&record.head, kernel, writer) {
                     session.act(bytes, &record, writer);
                 }
@@ -156,8 +175,19 @@ impl Table {
         }
     }
 
-    fn begin(&mut self, head: &Head, start: &SessionStart, writer: &mut Writer) {
+    fn begin(
+        &mut self,
+        head: &Head,
+        start: &SessionStart,
+        kernel: &mut impl Kernel,
+        writer: &mut Writer,
+    ) {
         let key = head.session;
+        let is_job = start.login == login::CRON && start.parent != 0;
+        let parent = match is_job && !kernel.has_table(start.parent, start.uid) {
+            true => 0,
+            false => start.parent,
+        };
         // What another service has begun stays in that one's cgroup, by which it is ended.
         if start.login == login::SSH {
             self.newborn.push(Newborn {
@@ -173,7 +203,7 @@ impl Table {
             pid: head.pid,
             local: start.local,
             remote: start.remote,
-            parent: start.parent,
+            parent,
             began: start.began,
             login: start.login,
             ..SessionEntry::default()
@@ -210,7 +240,7 @@ impl Table {
             uid: entry.uid,
             pid: entry.pid,
             connection: (entry.local, entry.remote),
-            parent: self.sessions.get(&entry.parent).map(|parent| parent.sid),
+            parent: self.sid_of(entry.parent),
             recorded_since: found.then_some(entry.time),
             login: entry.login,
         };
@@ -222,6 +252,15 @@ impl Table {
             self.unopened.push(key);
         }
         self.sessions.insert(key, session);
+    }
+
+    /// The id of a session that is open, or has asked for jobs.
+    fn sid_of(&self, key: u64) -> Option<Uuid> {
+        let open = self.sessions.get(&key).map(|session| session.sid);
+        open.or_else(|| {
+            let mut asked = self.asked.iter();
+            asked.find(|(asked, _)| *asked == key).map(|(_, sid)| *sid)
+        })
     }
 
     fn adopt(&mut self, now: u64) {
@@ -255,6 +294,12 @@ impl Table {
         writer: &mut Writer,
     ) {
         let (sid, login_type) = (session.sid, session.login_type());
+        if kernel.session(key).is_some_and(|entry| entry.jobs != 0) {
+            if self.asked.len() == ASKED {
+                self.asked.pop_front();
+            }
+            self.asked.push_back((key, sid));
+        }
         session.settle_all(key, time, kernel, writer);
         let ledger = session.end(time, writer);
         self.ended[login_type].add(&ledger);
@@ -391,6 +436,12 @@ mod tests {
         fn sends(&self, _: u64) -> Vec<SendsKey> {
             Vec::new()
         }
+
+        fn note_table(&mut self, _: u64, _: &[u8]) {}
+
+        fn has_table(&mut self, _: u64, _: u32) -> bool {
+            true
+        }
     }
 
     fn begun() -> (Table, Writer) {
@@ -453,6 +504,44 @@ mod tests {
         assert!(!table.reconcile((300, 299), &mut Known(alive), &mut writer));
         assert!(table.reconcile((400, 399), &mut Known(ended), &mut writer));
         assert!(!table.is_empty());
+    }
+
+    /// Ends session 7, which has asked for `jobs`, and begins one; how many of its lines say so.
+    fn told(table: &mut Table, writer: &mut Writer, jobs: u32) -> usize {
+        let mut kernel = Known(SessionEntry {
+            jobs,
+            ..SessionEntry::default()
+        });
+        let session = table.sessions.remove(&7).unwrap();
+        let origin = format!(r#""origin":"at","origin_sid":"{}""#, text(&session.sid));
+        table.end((7, session), 10, &mut kernel, writer);
+        let head = Head {
+            session: 8,
+            time: 20,
+            ..Head::default()
+        };
+        let start = SessionStart {
+            parent: 7,
+            login: login::AT,
+            ..SessionStart::default()
+        };
+        table.begin(&head, &start, &mut kernel, writer);
+        table.end_all(30, &mut kernel, writer);
+        text_of(writer).matches(&origin).count()
+    }
+
+    #[test]
+    fn who_has_asked_for_jobs_is_remembered() {
+        let (mut table, mut writer) = begun();
+        assert_eq!(told(&mut table, &mut writer, 1), 2);
+        let (mut table, mut writer) = begun();
+        assert_eq!(told(&mut table, &mut writer, 0), 0);
+        let (mut table, mut writer) = begun();
+        table.asked = (100..100 + ASKED as u64)
+            .map(|key| (key, writer.id()))
+            .collect();
+        assert_eq!(told(&mut table, &mut writer, 1), 2);
+        assert_eq!(table.asked.len(), ASKED);
     }
 
     #[test]

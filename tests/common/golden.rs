@@ -30,6 +30,12 @@ impl Kernel for NoKernel {
         (key.destination.version, key.destination.port) = (4, 7);
         vec![key]
     }
+
+    fn note_table(&mut self, _: u64, _: &[u8]) {}
+
+    fn has_table(&mut self, key: u64, _: u32) -> bool {
+        key == 7
+    }
 }
 
 /// A file in tests/golden.

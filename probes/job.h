@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: Apache-2.0 OR (MIT AND GPL-2.0-only) */
+/*
+ * Jobs of at and cron: which session has written the file that a job comes from.
+ */
+#ifndef JOB_H
+#define JOB_H
+
+#include "ring.h"
+
+/* The first bytes of a name. */
+#define FIRST(name, bytes) ((name) & ((1ULL << 8 * (bytes)) - 1))
+
+/* Names of the folders in which at and cron keep them, as the numbers that their bytes are. */
+#define FOLDER_ATJOBS 0x73626f6a7461ULL
+#define FOLDER_AT 0x7461ULL
+#define FOLDER_CRONTABS 0x736261746e6f7263ULL
+#define FOLDER_CRON 0x6e6f7263ULL
+
+/* Files that sessions have written, the latest ones. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 4096);
+	__type(key, struct job_file);
+	__type(value, struct job);
+} job_files SEC(".maps");
+
+/* The session that has written the table of an account, by its uid. The daemon fills it in. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 4096);
+	__type(key, __u32);
+	__type(value, __u64);
+} job_tables SEC(".maps");
+
+static __always_inline struct job_file job_file_of(struct inode *inode)
+{
+	struct job_file file = {
+	    .inode = BPF_CORE_READ(inode, i_ino),
+	    .device = BPF_CORE_READ(inode, i_sb, s_dev),
+	};
+
+	return file;
+}
+
+/*
+ * Notes that a session writes a file, if it is where jobs are kept. That goes by the name of the
+ * folder alone: what is elsewhere no job comes from. A folder of the user's own is passed over, so
+ * that nobody can push out the notes of others.
+ */
+static __noinline int job_note(__u64 session, struct file *file)
+{
+	struct task_struct *task = (void *)bpf_get_current_task();
+	struct session *writer = bpf_map_lookup_elem(&sessions, &session);
+	struct dentry *folder;
+	struct inode *inode;
+	struct job_file key;
+	struct job job = {};
+	__u64 name[2] = {};
+	__u32 owner;
+
+	if (!writer || !(BPF_CORE_READ(file, f_mode) & FMODE_WRITE))
+		return 0;
+	folder = BPF_CORE_READ(file, f_path.dentry, d_parent);
+	bpf_probe_read_kernel(&name, sizeof(name), BPF_CORE_READ(folder, d_name.name));
+	if (FIRST(name[0], 7) != FOLDER_ATJOBS && FIRST(name[0], 3) != FOLDER_AT &&
+	    FIRST(name[0], 5) != FOLDER_CRON && (name[0] != FOLDER_CRONTABS || name[1] & 0xff))
+		return 0;
+	owner = BPF_CORE_READ(folder, d_inode, i_uid.val);
+	if (owner && owner == BPF_CORE_READ(task, cred, uid.val))
+		return 0;
+	inode = BPF_CORE_READ(file, f_inode);
+	key = job_file_of(inode);
+	job.session = session;
+	job.generation = BPF_CORE_READ(inode, i_generation);
+	bpf_map_update_elem(&job_files, &key, &job, BPF_ANY);
+	writer->jobs = 1;
+	return 0;
+}
+
+/*
+ * The session that has asked for the job which this process of `uid` begins, or 0. A job of at is
+ * the process's standard input. Of one of cron only its account tells the table it is from.
+ */
+static __noinline __u64 job_session(struct task_struct *task, __u32 login, __u32 uid)
+{
+	struct fdtable *table = BPF_CORE_READ(task, files, fdt);
+	struct file *input = NULL;
+	struct inode *inode;
+	struct job_file key;
+	struct job *job;
+	__u64 *session;
+
+	if (login == LOGIN_CRON) {
+		session = bpf_map_lookup_elem(&job_tables, &uid);
+		return session ? *session : 0;
+	}
+	if (login != LOGIN_AT)
+		return 0;
+	bpf_probe_read_kernel(&input, sizeof(input), BPF_CORE_READ(table, fd));
+	if (!input)
+		return 0;
+	inode = BPF_CORE_READ(input, f_inode);
+	key = job_file_of(inode);
+	job = bpf_map_lookup_elem(&job_files, &key);
+	/* A later file may have the same number. */
+	return job && job->generation == BPF_CORE_READ(inode, i_generation) ? job->session : 0;
+}
+
+#endif
