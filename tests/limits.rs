@@ -1,0 +1,344 @@
+//! As many sessions and processes at once as the kernel's tables hold, without loss; and beyond that
+//! the count of what is missing. RECORDERD_SESSIONS says how many sessions, of ten processes each; with
+//! 10000 of them the tables are filled up, too.
+
+mod common;
+
+use std::collections::HashSet;
+use std::ffi::CString;
+use std::fs::{self, File};
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::os::fd::AsRawFd;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::process::{Command, ExitCode, Stdio};
+
+use common::{Host, ONE, Outcome, Process, patiently, printed, schema};
+use serde_json::Value;
+
+/// Sizes of the kernel's tables: docs/limitations.md.
+const SESSIONS: usize = 16_384;
+const PROCESSES: usize = 131_072;
+
+/// Processes of each session.
+const EACH: usize = 10;
+
+/// So many sessions end at once, so that the rings have room for their ends.
+const BATCH: usize = 100;
+
+fn main() -> ExitCode {
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    if let [word, sessions, each, uid, program] = &words[..]
+        && word == "crowd"
+    {
+        let numbers = [sessions, each, uid].map(|number| number.parse().unwrap());
+        crowd(numbers, Path::new(program)).unwrap();
+        return ExitCode::SUCCESS;
+    }
+    common::main_with(
+        &[
+            ("many sessions and processes at once", many),
+            ("more sessions than there is room for", too_many_sessions),
+            ("more processes than there is room for", too_many_processes),
+        ],
+        |name| {
+            (name.starts_with("more") && wanted() < 10_000).then_some("RECORDERD_SESSIONS=10000")
+        },
+    )
+}
+
+fn wanted() -> usize {
+    std::env::var("RECORDERD_SESSIONS").map_or(200, |count| count.parse().unwrap())
+}
+
+/// A program that waits for the end of its input, and has one page: of these a host has room for
+/// very many.
+fn write_waiter(path: &Path) {
+    // read(0, sp, 1); exit(0)
+    #[cfg(target_arch = "x86_64")]
+    let (machine, code): (u16, &[u8]) = (
+        62,
+        b"\x31\xc0\x31\xff\x48\x89\xe6\xba\x01\0\0\0\x0f\x05\xb8\x3c\0\0\0\x31\xff\x0f\x05",
+    );
+    #[cfg(target_arch = "aarch64")]
+    let (machine, code): (u16, &[u8]) = (
+        183,
+        b"\0\0\x80\xd2\xe1\x03\0\x91\x22\0\x80\xd2\xe8\x07\x80\xd2\x01\0\0\xd4\
+          \0\0\x80\xd2\xa8\x0b\x80\xd2\x01\0\0\xd4",
+    );
+    const AT: u64 = 0x40_0000;
+    let size = 120 + code.len() as u64;
+    // Elf64_Ehdr and one Elf64_Phdr that is loaded, to be read and run: elf(5).
+    let mut file = b"\x7fELF\x02\x01\x01\0\0\0\0\0\0\0\0\0\x02\0".to_vec();
+    file.extend(machine.to_le_bytes());
+    file.extend(1u32.to_le_bytes());
+    file.extend([AT + 120, 64, 0].map(u64::to_le_bytes).concat());
+    file.extend(0u32.to_le_bytes());
+    file.extend([64u16, 56, 1, 0, 0, 0].map(u16::to_le_bytes).concat());
+    file.extend([1u32, 5].map(u32::to_le_bytes).concat());
+    file.extend(
+        [0, AT, AT, size, size, 0x1000]
+            .map(u64::to_le_bytes)
+            .concat(),
+    );
+    file.extend(code);
+    fs::write(path, file).unwrap();
+    fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
+}
+
+/// Makes sessions as sshd does, and has each run the program so many times; then ends a batch of them
+/// for each byte of its input, and all at the end of that.
+fn crowd([sessions, each, uid]: [usize; 3], program: &Path) -> io::Result<()> {
+    fs::write("/proc/self/comm", "sshd")?;
+    let unlimited = libc::rlimit {
+        rlim_cur: libc::RLIM_INFINITY,
+        rlim_max: libc::RLIM_INFINITY,
+    };
+    // SAFETY: reads the structure.
+    unsafe { libc::setrlimit(libc::RLIMIT_NPROC, &unlimited) };
+    let mut batches = Vec::new();
+    for session in 0..sessions {
+        if session % BATCH == 0 {
+            batches.push(io::pipe()?);
+        }
+        let (input, _) = batches.last().unwrap();
+        // SAFETY: this process has one thread.
+        match unsafe { libc::fork() } {
+            0 => {
+                let done = login(session, each, uid as u32, program, input.as_raw_fd());
+                // SAFETY: ends the process at once.
+                unsafe { libc::_exit(i32::from(done.is_err())) }
+            }
+            // SAFETY: our own child; where it goes wrong, what it should have run is missing.
+            child => unsafe { libc::waitpid(child, std::ptr::null_mut(), 0) },
+        };
+    }
+    println!("there");
+    for byte in io::stdin().lock().bytes() {
+        byte?;
+        batches.pop();
+    }
+    Ok(())
+}
+
+/// The monitor of one login, which stays until all that the user's side runs is at work.
+fn login(session: usize, each: usize, uid: u32, program: &Path, input: i32) -> io::Result<()> {
+    fs::write("/proc/self/loginuid", uid.to_string())?;
+    let (mut at_work, user_side) = io::pipe()?;
+    // SAFETY: this process has one thread.
+    if unsafe { libc::fork() } != 0 {
+        drop(user_side);
+        at_work.read_to_end(&mut Vec::new())?;
+        return Ok(());
+    }
+    let path = CString::new(program.as_os_str().as_bytes())?;
+    let run = |number: usize| {
+        let word = CString::new(format!("{session}-{number}")).unwrap();
+        let argv = [path.as_ptr(), word.as_ptr(), std::ptr::null()];
+        // SAFETY: strings that end in zero, and lists of them that end in a null pointer.
+        unsafe { libc::execve(path.as_ptr(), argv.as_ptr(), argv[2..].as_ptr().cast()) };
+    };
+    // SAFETY: plain numbers.
+    unsafe {
+        libc::setresuid(uid, uid, uid);
+        libc::dup2(input, 0);
+    }
+    for number in 1..each {
+        // SAFETY: this process has one thread.
+        match unsafe { libc::fork() } {
+            0 => {
+                run(number);
+                return Err(io::Error::last_os_error());
+            }
+            -1 => return Err(io::Error::last_os_error()),
+            _ => {}
+        }
+    }
+    run(0);
+    Err(io::Error::last_os_error())
+}
+
+/// What the log says of the sessions of a crowd, read once.
+struct Log {
+    lines: BufReader<File>,
+    part: String,
+    program: String,
+    started: HashSet<String>,
+    commands: HashSet<String>,
+    lost: Vec<Value>,
+    ends: Vec<Value>,
+}
+
+impl Log {
+    fn of(host: &Host, program: &Path) -> Self {
+        let folder = host.folder.path();
+        let id = fs::read_to_string(folder.join("host_uuid")).unwrap();
+        let path = folder.join("log").join(id.trim()).join("events.log");
+        Self {
+            lines: BufReader::new(File::open(path).unwrap()),
+            part: String::new(),
+            program: format!(r#""path":"{}","argv":[""#, program.display()),
+            started: HashSet::new(),
+            commands: HashSet::new(),
+            lost: Vec::new(),
+            ends: Vec::new(),
+        }
+    }
+
+    /// Takes what has been written since.
+    fn read(&mut self) {
+        while self.lines.read_line(&mut self.part).unwrap() > 0 && self.part.ends_with('\n') {
+            let line = std::mem::take(&mut self.part);
+            let sid = || {
+                schema::check(&line)["sid"]
+                    .as_str()
+                    .unwrap_or_default()
+                    .to_owned()
+            };
+            if let Some((_, argv)) = line.split_once(&self.program) {
+                assert!(self.commands.insert(argv.split('"').next().unwrap().into()));
+            } else if line.contains(r#""event":"session.start""#) {
+                // None of sshd's.
+                if !line.contains(r#""addr.remote""#) {
+                    self.started.insert(sid());
+                }
+            } else if line.contains(r#""event":"session.lost""#) && self.started.contains(&sid()) {
+                self.lost.push(schema::check(&line));
+            } else if line.contains(r#""event":"session.end""#) && self.started.contains(&sid()) {
+                self.ends.push(schema::check(&line));
+            }
+        }
+    }
+}
+
+/// What stays as it is on the host, when the test is over.
+struct PidMax(String);
+
+impl PidMax {
+    const PATH: &'static str = "/proc/sys/kernel/pid_max";
+
+    /// Has the kernel give ids to at least so many processes.
+    fn at_least(count: usize) -> Self {
+        let before = fs::read_to_string(Self::PATH).unwrap();
+        if before.trim().parse::<usize>().unwrap() < count {
+            fs::write(Self::PATH, count.to_string()).unwrap();
+        }
+        Self(before)
+    }
+}
+
+impl Drop for PidMax {
+    fn drop(&mut self) {
+        let _ = fs::write(Self::PATH, &self.0);
+    }
+}
+
+/// What is in the log once so many sessions of so many processes were there at once and have ended;
+/// and what the recorder said of itself at last.
+fn log_of(sessions: usize, each: usize) -> (Log, Value) {
+    let mut host = Host::start();
+    let program = host.folder.path().canonicalize().unwrap().join("waiter");
+    write_waiter(&program);
+    let mut log = Log::of(&host, &program);
+    let _pid_max = PidMax::at_least(2 * sessions * each + 16_384);
+    let uid = printed(Command::new("id").args(["-u", ONE]));
+    let numbers = [sessions.to_string(), each.to_string(), uid.trim().into()];
+    let mut crowd = Command::new(std::env::current_exe().unwrap());
+    crowd.arg("crowd").args(numbers).arg(&program);
+    let mut crowd = Process::spawn(crowd.stdin(Stdio::piped()).stdout(Stdio::piped()));
+    let mut said = String::new();
+    BufReader::new(crowd.child.stdout.take().unwrap())
+        .read_line(&mut said)
+        .unwrap();
+    assert_eq!(said, "there\n", "{:?}", crowd.errors());
+    let there = patiently("the commands of the crowd", || {
+        let before = log.commands.len();
+        std::thread::sleep(std::time::Duration::from_millis(500));
+        log.read();
+        (before > 0 && before == log.commands.len()).then_some(before)
+    });
+    let mut input = crowd.child.stdin.take().unwrap();
+    println!("{} sessions, {there} commands", log.started.len());
+    let mut alive = sessions;
+    while alive > 0 {
+        input.write_all(b"x").unwrap();
+        alive -= (alive - 1) % BATCH + 1;
+        patiently("a batch of sessions to end", || {
+            log.read();
+            (log.ends.len() + alive >= log.started.len()).then_some(())
+        });
+    }
+    drop(input);
+    crowd.child.wait().unwrap();
+    patiently("the last session to end", || {
+        log.read();
+        (log.ends.len() == log.started.len()).then_some(())
+    });
+    host.daemon.stop();
+    let status = host.text();
+    let status = status
+        .lines()
+        .rfind(|line| line.contains(r#""reason":"stop""#));
+    (log, schema::check(status.unwrap()))
+}
+
+/// Holds every end against a session of which nothing is missing.
+fn assert_whole(log: &Log, each: usize) {
+    assert_eq!(log.lost, [Value::Null; 0]);
+    for end in &log.ends {
+        assert_eq!(end["events"]["command"], each, "{end}");
+        let lost = end["losses"].as_object().unwrap().values();
+        assert_eq!(lost.filter_map(Value::as_u64).sum::<u64>(), 0, "{end}");
+    }
+}
+
+/// Each begins, runs its commands and ends, and nothing is lost
+fn many() -> Outcome {
+    let sessions = wanted();
+    let (log, status) = log_of(sessions, EACH);
+    assert_eq!(log.started.len(), sessions);
+    assert_eq!(log.commands.len(), sessions * EACH);
+    assert_whole(&log, EACH);
+    assert_eq!(status["logins_not_recorded"], 0);
+    assert_eq!(status["processes_not_recorded"], 0);
+    Ok(())
+}
+
+/// Those that find no room are counted, and of the others nothing is missing
+fn too_many_sessions() -> Outcome {
+    let sessions = SESSIONS + 100;
+    let (log, status) = log_of(sessions, 1);
+    assert!(log.started.len() <= SESSIONS);
+    assert_eq!(log.commands.len(), log.started.len());
+    assert_whole(&log, 1);
+    let refused = status["logins_not_recorded"].as_u64().unwrap() as usize;
+    assert_eq!(log.started.len() + refused, sessions);
+    Ok(())
+}
+
+/// What runs in a session for which there is no room is counted there
+fn too_many_processes() -> Outcome {
+    let processes = PROCESSES + 100;
+    let (log, status) = log_of(1, processes);
+    let [end] = &log.ends[..] else {
+        panic!("{:#?}", log.ends);
+    };
+    let lost = end["losses"]["session"].as_u64().unwrap();
+    assert!(lost >= 100, "{end}");
+    assert_eq!(log.commands.len() + lost as usize, processes);
+    assert_eq!(end["events"]["command"], log.commands.len());
+    let told: Vec<_> = log
+        .lost
+        .iter()
+        .filter(|line| line["family"] == "session")
+        .collect();
+    assert!(told.iter().all(|line| line["cause"] == "table_full"));
+    let count = told
+        .iter()
+        .filter_map(|line| line["count"].as_u64())
+        .sum::<u64>();
+    assert_eq!(count, lost);
+    assert!(status["processes_not_recorded"].as_u64().unwrap() >= lost);
+    Ok(())
+}
