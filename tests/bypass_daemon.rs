@@ -9,7 +9,7 @@ use std::path::Path;
 use std::process::{Command, ExitCode};
 
 use common::ways::{PYTHON_ALONE, pipe, place, ran, tell, wait_for};
-use common::{Host, ONE, Outcome, Process, TWO, of_kind, patiently, printed};
+use common::{Host, ONE, Outcome, Process, TWO, of_kind, printed};
 use libc::{O_CREAT, O_WRONLY};
 use serde_json::{Value, json};
 
@@ -52,19 +52,9 @@ fn delegated(lines: &[Value]) -> Vec<Value> {
         .collect()
 }
 
-/// The lines of the session in which a program was run with this word, once it has ended.
+/// The lines of the job in which a program was run with this word, once it has ended.
 fn job(host: &Host, word: &str) -> Vec<Value> {
-    patiently(&format!("the session of {word}"), || {
-        let log = host.log();
-        let run = log.iter().find(|line| line["argv"] == json!([word]))?;
-        let lines: Vec<Value> = log
-            .iter()
-            .filter(|line| line["sid"] == run["sid"])
-            .cloned()
-            .collect();
-        let is_over = lines.last()?["event"] == "session.end";
-        is_over.then_some(lines)
-    })
+    host.session_with(r#""origin":"#, &format!(r#""argv":["{word}"]"#))
 }
 
 /// Holds each line of a job against whose it is.

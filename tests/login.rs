@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 
 use common::ways::{place, ran, wait_for};
-use common::{Host, ONE, Outcome, Process, patiently, printed, schema};
+use common::{Host, ONE, Outcome, Process, printed};
 use serde_json::{Value, json};
 
 fn main() -> ExitCode {
@@ -33,18 +33,7 @@ fn main() -> ExitCode {
 
 /// The lines of the session of this type of which one holds the text, once it has ended.
 fn session(host: &Host, login_type: &str, text: &str) -> Vec<Value> {
-    let start = format!(r#""login_type":"{login_type}""#);
-    patiently(&format!("the session of {text}"), || {
-        let log = host.text();
-        let starts = log.lines().filter(|line| line.contains(&start));
-        starts.into_iter().find_map(|line| {
-            let sid = format!(r#""sid":{}"#, schema::check(line)["sid"]);
-            let lines: Vec<_> = log.lines().filter(|line| line.contains(&sid)).collect();
-            let is_over = lines.last()?.contains(r#""event":"session.end""#);
-            (is_over && lines.iter().any(|line| line.contains(text)))
-                .then(|| lines.into_iter().map(schema::check).collect())
-        })
-    })
+    host.session_with(&format!(r#""login_type":"{login_type}""#), text)
 }
 
 /// Holds the whole of session.start against what it is to be.

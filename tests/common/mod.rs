@@ -334,17 +334,22 @@ impl Host {
     pub fn session_at(&self, port: u16, command: &str) -> Vec<Value> {
         let local = format!(r#""addr.local":"127.0.0.1:{port}","#);
         let given = format!(r#""argv":["-c",{}]"#, Value::from(command));
-        patiently(&format!("the session of {command}"), || {
-            let text = self.text();
-            text.lines()
-                .filter(|line| line.contains(&given))
-                .find_map(|line| {
-                    let sid = format!(r#""sid":{}"#, schema::check(line)["sid"]);
-                    let lines: Vec<_> = text.lines().filter(|line| line.contains(&sid)).collect();
-                    let is_over = lines.last()?.contains(r#""event":"session.end""#);
-                    (is_over && lines[0].contains(&local))
-                        .then(|| lines.into_iter().map(schema::check).collect())
-                })
+        self.session_with(&local, &given)
+    }
+
+    /// Waits until a session has ended whose start holds one text, and any line the other; returns
+    /// its lines.
+    pub fn session_with(&self, start: &str, text: &str) -> Vec<Value> {
+        patiently(&format!("the session of {text}"), || {
+            let log = self.text();
+            let mut found = log.lines().filter(|line| line.contains(text));
+            found.find_map(|line| {
+                let sid = format!(r#""sid":{}"#, schema::check(line)["sid"]);
+                let lines: Vec<_> = log.lines().filter(|line| line.contains(&sid)).collect();
+                let is_over = lines.last()?.contains(r#""event":"session.end""#);
+                (is_over && lines[0].contains(start))
+                    .then(|| lines.into_iter().map(schema::check).collect())
+            })
         })
     }
 
