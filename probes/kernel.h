@@ -609,6 +609,23 @@ struct pt_regs___arm64 {
 struct pt_regs {
 };
 
+/* So does what tells that a thread is in a call of a 32-bit program. */
+struct thread_info___x86 {
+	__u32 status;
+};
+
+struct thread_info___arm64 {
+	unsigned long flags;
+};
+
+struct task_struct___x86 {
+	struct thread_info___x86 thread_info;
+};
+
+struct task_struct___arm64 {
+	struct thread_info___arm64 thread_info;
+};
+
 #pragma clang attribute pop
 
 /* Tracepoints whose arguments have changed: which this kernel has, only their types tell. */
@@ -617,13 +634,5 @@ typedef void (*btf_trace_io_uring_submit_sqe___ring)(void *, void *, void *, __u
 typedef void (*btf_trace_io_uring_complete___nameless)(void *, void *, __u64, int, unsigned int);
 typedef void (*btf_trace_io_uring_complete___whole)(void *, struct io_ring_ctx *, void *,
 						    struct io_uring_cqe *);
-
-/* What a syscall exit tracepoint hands over; its format file in tracefs shows these offsets. */
-struct syscall_exit {
-	__u64 common;
-	__s32 number;
-	__s32 unset;
-	__s64 result;
-};
 
 #endif

@@ -33,23 +33,51 @@ static __always_inline long syscall_number(void)
 	return BPF_CORE_READ(x86, orig_ax);
 }
 
+/* From asm/thread_info.h of each. */
+#define TS_COMPAT 0x2
+#define TIF_32BIT 22
+
+/* Calls of 32-bit programs have other numbers. */
+static __always_inline int is_32_bit(void)
+{
+	struct task_struct___arm64 *arm64 = (void *)bpf_get_current_task();
+	struct task_struct___x86 *x86 = (void *)arm64;
+
+	if (bpf_core_field_exists(x86->thread_info.status))
+		return BPF_CORE_READ(x86, thread_info.status) & TS_COMPAT;
+	return BPF_CORE_READ(arm64, thread_info.flags) >> TIF_32BIT & 1;
+}
+
+/* From what the tracepoint is given: the saved registers and the result. */
+static __always_inline long number_given(__u64 *context)
+{
+	struct pt_regs___arm64 *arm64 = (void *)context[0];
+	struct pt_regs___x86 *x86 = (void *)context[0];
+
+	return bpf_core_field_exists(arm64->syscallno) ? arm64->syscallno : (long)x86->orig_ax;
+}
+
+/* A system call that is about to return. */
+struct syscall_exit {
+	long number;
+	long result;
+};
+
 /*
- * A program at the end of system calls, in two forms: for the tracepoints that all of them pass,
- * and for the functions of the single calls (fexit), where those can be hooked. What follows is its
- * body.
+ * A program at the end of system calls, in two forms: for the tracepoint that all of them pass, by
+ * way of `dispatch`, and for the functions of the single calls (fexit), where those can be hooked.
+ * What follows is its body.
  */
 #define SYSCALL_EXIT(program)                                                                      \
 	static int program##_body(struct syscall_exit *context);                                   \
-	SEC("tracepoint/syscalls") int program(struct syscall_exit *context)                       \
+	SEC("tp_btf/sys_exit") int program(__u64 *context)                                         \
 	{                                                                                          \
-		return program##_body(context);                                                    \
+		struct syscall_exit exit = {number_given(context), context[1]};                    \
+		return is_32_bit() ? 0 : program##_body(&exit);                                    \
 	}                                                                                          \
 	SEC("fexit/syscall") int program##_fexit(__u64 *context)                                   \
 	{                                                                                          \
-		struct syscall_exit exit = {                                                       \
-		    .number = syscall_number(),                                                    \
-		    .result = context[1],                                                          \
-		};                                                                                 \
+		struct syscall_exit exit = {syscall_number(), context[1]};                         \
 		return program##_body(&exit);                                                      \
 	}                                                                                          \
 	static __noinline int program##_body(struct syscall_exit *context)

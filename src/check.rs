@@ -56,7 +56,7 @@ pub fn check(config: &Config, validity: Result<String, Vec<String>>) -> Report {
         ("privilege", preflight::privilege()),
         ("audit", preflight::audit()),
         ("cgroup", Ok(preflight::cgroup(&config.cgroup_path))),
-        ("tracefs", preflight::tracefs()),
+        ("tracefs", Ok(preflight::tracefs())),
     ] {
         facts.push((
             name,

@@ -1,4 +1,4 @@
-//! Calls of 32 bits, which pass no tracepoint of a system call: what is seen of them, and what is not
+//! Calls of 32 bits, the ends of which are not looked at: what is seen of them, and what is not
 //! (docs/limitations.md).
 
 mod common;

@@ -3,22 +3,22 @@
 use std::collections::HashMap;
 use std::fs::File;
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
-use std::thread;
+use std::os::fd::{AsFd, AsRawFd};
+use std::thread::{self, ScopedJoinHandle};
 
 use aya::programs::cgroup_skb::CgroupSkbLink;
 use aya::programs::fexit::FExitLink;
 use aya::programs::tp_btf::BtfTracePointLink;
 use aya::programs::{
     BtfTracePoint, CgroupAttachMode, CgroupSkb, CgroupSkbAttachType, FExit, Iter, Program,
-    ProgramError, ProgramFd, TracePoint,
+    ProgramError, ProgramFd,
 };
 use aya::{Btf, BtfError, Ebpf};
 
 use super::filesystem::Filesystem;
 use super::object::{ProbeError, chain};
 use super::plan::{Hook, Kind, Place, Plan};
-use super::tracepoint;
+use super::syscall::{Call, DISPATCHER, Dispatcher, TRACEPOINT};
 
 /// The program that finds the sessions that are open at the start.
 const FINDER: &str = "session_found";
@@ -26,17 +26,14 @@ const FINDER: &str = "session_found";
 /// How often it looks at most. Each time finds the children of what the time before has found.
 const LOOKS: usize = 16;
 
-/// What the kernel puts before the name of a system call for its function.
-#[cfg(target_arch = "x86_64")]
-const FUNCTION: &str = "__x64_sys_";
-#[cfg(target_arch = "aarch64")]
-const FUNCTION: &str = "__arm64_sys_";
+/// Where the packets of all processes pass.
+const EGRESS: &str = "cgroup2 egress";
 
-/// A plan at work, until it is dropped.
+/// A plan at work.
 #[derive(Default)]
 pub struct Attached {
     tracepoints: Vec<BtfTracePointLink>,
-    exits: Vec<OwnedFd>,
+    exits: Vec<Call>,
     egress: Vec<CgroupSkbLink>,
     functions: Vec<FExitLink>,
     /// The programs and their places.
@@ -53,20 +50,24 @@ pub struct Attached {
 pub struct Attacher<'a> {
     object: &'a mut Ebpf,
     btf: &'a Btf,
-    tracefs: Filesystem,
+    dispatcher: &'a mut Dispatcher,
+}
+
+/// A program of a plan, and all its hooks.
+struct Part<'a> {
+    hooks: &'static [Hook],
+    program: &'a mut Program,
+    attached: Attached,
 }
 
 impl<'a> Attacher<'a> {
     /// For the programs of `object`, on the kernel that `btf` describes.
-    ///
-    /// # Errors
-    /// A kernel without tracefs, or whose lockdown forbids it.
-    pub fn new(object: &'a mut Ebpf, btf: &'a Btf) -> Result<Self, ProbeError> {
-        Ok(Self {
+    pub fn new(object: &'a mut Ebpf, btf: &'a Btf, dispatcher: &'a mut Dispatcher) -> Self {
+        Self {
             object,
             btf,
-            tracefs: Filesystem::open(c"tracefs").map_err(|e| ProbeError::new("tracefs", e))?,
-        })
+            dispatcher,
+        }
     }
 
     /// Readers of the program that looks at each process there is: each looks once.
@@ -90,63 +91,98 @@ impl<'a> Attacher<'a> {
             .collect()
     }
 
-    /// Attaches every hook of `plan` that this kernel has, in the way of `kind`. The verifier takes
-    /// most of the time until we are ready, so each program has a thread.
+    /// Attaches every hook of each plan that this kernel has, in the way of its kind. The verifier takes
+    /// most of the time until we are ready, so each program has a thread. A plan is attached only when
+    /// all of it is loaded: to detach it takes long. For each plan, tells the program that the kernel
+    /// refused, or the place that it lacks.
     ///
     /// # Errors
-    /// The program that the kernel refused, or the place that it lacks.
-    pub fn attach(&mut self, plan: &Plan, kind: Kind) -> Result<Attached, ProbeError> {
-        let (btf, tracefs) = (self.btf, &self.tracefs);
+    /// An object that is not ours.
+    pub fn attach(
+        &mut self,
+        plans: &[(&'static Plan, Kind)],
+    ) -> Result<Vec<Result<Attached, ProbeError>>, ProbeError> {
+        let btf = self.btf;
         let mut programs: HashMap<_, _> = self.object.programs_mut().collect();
-        let mut work = Vec::new();
-        for hooks in plan.hooks.chunk_by(|one, next| one.program == next.program) {
-            let name = match (hooks[0].place, kind) {
-                (Place::Exits(_), Kind::Fentry) => format!("{}_fexit", hooks[0].program),
-                _ => hooks[0].program.to_owned(),
-            };
+        let mut take = |name: String| {
             let program = programs.remove(name.as_str());
-            work.push((
-                hooks,
-                program.ok_or_else(|| ProbeError::new(name, "not in the object"))?,
-            ));
-        }
-        thread::scope(|scope| {
-            let mut threads = Vec::new();
-            for (hooks, program) in work {
-                let one = move || Attached::of(hooks, program, btf, tracefs);
-                let thread = thread::Builder::new().spawn_scoped(scope, one);
-                threads.push(thread.map_err(|e| ProbeError::new("thread", e))?);
+            program.ok_or_else(|| ProbeError::new(name, "not in the object"))
+        };
+        let passing = take(DISPATCHER.to_owned())?;
+        let mut parts = Vec::new();
+        for (plan, kind) in plans {
+            let mut of_plan = Vec::new();
+            for hooks in plan.hooks.chunk_by(|one, next| one.program == next.program) {
+                let name = match (hooks[0].place, kind) {
+                    (Place::Exits(_), Kind::Fentry) => format!("{}_fexit", hooks[0].program),
+                    _ => hooks[0].program.to_owned(),
+                };
+                of_plan.push(Part {
+                    hooks,
+                    program: take(name)?,
+                    attached: Attached::default(),
+                });
             }
+            parts.push(of_plan);
+        }
+        let mut put = |parts: Vec<Part<'_>>| {
             let mut attached = Attached::default();
-            for thread in threads {
-                let one = thread.join();
-                attached.add(one.map_err(|_| ProbeError::new("thread", "has panicked"))??);
+            for mut part in parts {
+                let done = part.attach(self.dispatcher, passing, btf);
+                attached.add(part.attached);
+                if let Err(error) = done {
+                    attached.withdraw(self.dispatcher);
+                    return Err(error);
+                }
             }
             Ok(attached)
-        })
+        };
+        let loaded = Part::load_all(parts, btf).into_iter();
+        Ok(loaded.map(|parts| parts.and_then(&mut put)).collect())
+    }
+
+    /// Takes a plan away.
+    pub fn withdraw(&mut self, attached: Attached) {
+        attached.withdraw(self.dispatcher);
     }
 }
 
-impl Attached {
-    /// One program at all its hooks.
-    fn of(
-        hooks: &[Hook],
-        program: &mut Program,
-        btf: &Btf,
-        tracefs: &Filesystem,
-    ) -> Result<Self, ProbeError> {
-        let mut attached = Self::default();
-        for hook in hooks {
-            match (&mut *program, hook.place) {
+impl<'a> Part<'a> {
+    /// The parts of each plan, once they are loaded.
+    fn load_all(plans: Vec<Vec<Self>>, btf: &Btf) -> Vec<Result<Vec<Self>, ProbeError>> {
+        thread::scope(|scope| {
+            let spawn = |mut part: Part<'a>| {
+                let load = move || part.load(btf).map(|()| part);
+                thread::Builder::new().spawn_scoped(scope, load)
+            };
+            let spawned = |parts: Vec<_>| parts.into_iter().map(spawn).collect::<Vec<_>>();
+            let threads: Vec<_> = plans.into_iter().map(spawned).collect();
+            let join = |thread: io::Result<ScopedJoinHandle<'_, Result<_, _>>>| {
+                let ended = thread.map_err(|e| ProbeError::new("thread", e))?.join();
+                ended.unwrap_or_else(|_| Err(ProbeError::new("thread", "has panicked")))
+            };
+            let joined = |threads: Vec<_>| threads.into_iter().map(join).collect();
+            threads.into_iter().map(joined).collect()
+        })
+    }
+
+    /// Has the program verified. Where the ends of calls are hooked one by one, each takes an instance
+    /// of its own, which is attached as well.
+    fn load(&mut self, btf: &Btf) -> Result<(), ProbeError> {
+        for hook in self.hooks {
+            match (&mut *self.program, hook.place) {
                 (Program::BtfTracePoint(program), Place::Tracepoint(names)) => {
-                    attached.tracepoint(hook, program, names, btf)?;
+                    self.attached.tracepoint(hook, program, names, btf)?;
                 }
-                (Program::TracePoint(program), Place::Exits(calls)) => {
-                    attached.exits(hook, program, calls, tracefs)?;
+                (Program::BtfTracePoint(program), Place::Exits(_)) => {
+                    let loaded = unless_loaded(program.load(TRACEPOINT, btf));
+                    loaded.map_err(|e| refused(hook, TRACEPOINT, &e))?;
                 }
-                (Program::CgroupSkb(program), Place::Egress) => attached.egress(hook, program)?,
+                (Program::CgroupSkb(program), Place::Egress) => {
+                    unless_loaded(program.load()).map_err(|e| refused(hook, EGRESS, &e))?;
+                }
                 (Program::FExit(program), Place::Exits(calls)) => {
-                    attached.functions(hook, program, calls, btf, tracefs)?;
+                    self.attached.functions(hook, program, calls, btf)?;
                 }
                 _ => {
                     let reason = "of another type in the object";
@@ -154,11 +190,62 @@ impl Attached {
                 }
             }
         }
-        let information = program.info().ok();
+        let name = self.hooks[0].program;
+        let information = self.program.info().ok();
         if let Some(count) = information.and_then(|it| it.verified_instruction_count()) {
-            attached.instructions.push((hooks[0].program, count));
+            self.attached.instructions.push((name, count));
         }
-        Ok(attached)
+        Ok(())
+    }
+
+    /// Puts it at its hooks; `passing` is the program that leads to it from the end of a call.
+    fn attach(
+        &mut self,
+        dispatcher: &mut Dispatcher,
+        passing: &mut Program,
+        btf: &Btf,
+    ) -> Result<(), ProbeError> {
+        let attached = &mut self.attached;
+        for hook in self.hooks {
+            match (&mut *self.program, hook.place) {
+                (Program::BtfTracePoint(program), Place::Tracepoint(names)) => {
+                    // None of them is in this kernel.
+                    if attached.places.is_empty() {
+                        continue;
+                    }
+                    let error = |e: ProgramError| refused(hook, names[0], &e);
+                    let id = program.attach().map_err(error)?;
+                    attached
+                        .tracepoints
+                        .push(program.take_link(id).map_err(error)?);
+                    attached.keep(hook.program, program.fd());
+                }
+                (Program::BtfTracePoint(program), Place::Exits(calls)) => {
+                    let error = |e: &dyn std::error::Error| refused(hook, TRACEPOINT, e);
+                    let fd = program.fd().map_err(|e| error(&e))?;
+                    let passing = passing.try_into().map_err(|e: ProgramError| error(&e))?;
+                    dispatcher.attach(passing, btf).map_err(|e| error(&e))?;
+                    for call in calls {
+                        dispatcher.insert(*call, fd).map_err(|e| error(&e))?;
+                        attached.exits.push(*call);
+                        attached.places.push((hook.program, call.name.to_owned()));
+                    }
+                    attached.keep(hook.program, Ok(fd));
+                }
+                (Program::CgroupSkb(program), Place::Egress) => attached.egress(hook, program)?,
+                // The rest is attached as it is loaded.
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Attached {
+    fn withdraw(self, dispatcher: &mut Dispatcher) {
+        for call in self.exits {
+            dispatcher.remove(call);
+        }
     }
 
     fn add(&mut self, other: Self) {
@@ -209,8 +296,7 @@ impl Attached {
         }
     }
 
-    /// The programs, and how often the kernel did not run each because it was at work on the same
-    /// CPU already. Kernels before 5.12 don't count that.
+    /// The programs, and how often the kernel did not run each.
     pub fn missed(&self) -> impl Iterator<Item = (&'static str, u64)> {
         let programs = self.loaded.iter();
         programs.map(|(name, fds)| (*name, fds.iter().map(missed).sum()))
@@ -224,63 +310,19 @@ impl Attached {
         btf: &Btf,
     ) -> Result<(), ProbeError> {
         for name in names {
-            let error = |e: ProgramError| refused(hook, name, &e);
-            match program.load(name, btf) {
+            match unless_loaded(program.load(name, btf)) {
                 Err(ProgramError::Btf(BtfError::UnknownBtfTypeName { .. })) => continue,
-                // For the plan that was tried before, in the same place.
-                Err(ProgramError::AlreadyLoaded) => {}
-                loaded => loaded.map_err(error)?,
+                loaded => loaded.map_err(|e| refused(hook, name, &e))?,
             }
-            let id = program.attach().map_err(error)?;
-            self.tracepoints.push(program.take_link(id).map_err(error)?);
-            self.keep(hook.program, program.fd());
             self.places.push((hook.program, (*name).to_owned()));
             return Ok(());
         }
         self.lack(hook, names[0])
     }
 
-    fn exits(
-        &mut self,
-        hook: &Hook,
-        program: &mut TracePoint,
-        calls: &[&'static str],
-        tracefs: &Filesystem,
-    ) -> Result<(), ProbeError> {
-        for call in calls {
-            let error = |e: &dyn std::error::Error| refused(hook, call, e);
-            match program.load() {
-                Err(ProgramError::AlreadyLoaded) => {}
-                loaded => {
-                    loaded.map_err(|e| error(&e))?;
-                    self.keep(hook.program, program.fd());
-                }
-            }
-            let fd = program.fd().map_err(|e| error(&e))?;
-            match tracepoint::exit_of(call, tracefs) {
-                Err(e) if e.kind() == io::ErrorKind::NotFound => self.lack(hook, call)?,
-                id => {
-                    let id = id.map_err(|e| error(&e))?;
-                    let link = tracepoint::attach(fd.as_fd(), id).map_err(|e| error(&e))?;
-                    self.exits.push(link);
-                    self.places.push((hook.program, (*call).to_owned()));
-                }
-            }
-        }
-        Ok(())
-    }
-
     fn egress(&mut self, hook: &Hook, program: &mut CgroupSkb) -> Result<(), ProbeError> {
-        let place = "cgroup2 egress";
-        let error = |e: ProgramError| refused(hook, place, &e);
-        let cgroups = Filesystem::open(c"cgroup2").map_err(|e| refused(hook, place, &e))?;
-        match program.load() {
-            Err(ProgramError::AlreadyLoaded) => {}
-            loaded => {
-                loaded.map_err(error)?;
-                self.keep(hook.program, program.fd());
-            }
-        }
+        let error = |e: ProgramError| refused(hook, EGRESS, &e);
+        let cgroups = Filesystem::open(c"cgroup2").map_err(|e| refused(hook, EGRESS, &e))?;
         let id = program
             .attach(
                 cgroups.root(),
@@ -290,7 +332,8 @@ impl Attached {
             )
             .map_err(error)?;
         self.egress.push(program.take_link(id).map_err(error)?);
-        self.places.push((hook.program, place.to_owned()));
+        self.keep(hook.program, program.fd());
+        self.places.push((hook.program, EGRESS.to_owned()));
         Ok(())
     }
 
@@ -298,21 +341,18 @@ impl Attached {
         &mut self,
         hook: &Hook,
         program: &mut FExit,
-        calls: &[&'static str],
+        calls: &[Call],
         btf: &Btf,
-        tracefs: &Filesystem,
     ) -> Result<(), ProbeError> {
         for call in calls {
-            let function = format!("{FUNCTION}{call}");
+            let function = call.function();
             let error = |e: ProgramError| refused(hook, &function, &e);
             // Each function has its own instance of the program.
             let _ = program.unload();
             match program.load(&function, btf) {
-                // That the kernel has the call, and not by this name, must not make us blind to it.
-                Err(ProgramError::Btf(BtfError::UnknownBtfTypeName { .. }))
-                    if tracepoint::exit_of(call, tracefs).is_err() =>
-                {
-                    self.lack(hook, call)?;
+                // That the kernel has the call, and tells nothing of it, must not make us blind to it.
+                Err(ProgramError::Btf(BtfError::UnknownBtfTypeName { .. })) if !call.exists() => {
+                    self.lack(hook, call.name)?;
                     continue;
                 }
                 loaded => loaded.map_err(error)?,
@@ -338,7 +378,17 @@ impl Attached {
     }
 }
 
-fn missed(fd: &ProgramFd) -> u64 {
+/// A program that is loaded for a plan that was tried before is in the same place.
+fn unless_loaded(loaded: Result<(), ProgramError>) -> Result<(), ProgramError> {
+    match loaded {
+        Err(ProgramError::AlreadyLoaded) => Ok(()),
+        loaded => loaded,
+    }
+}
+
+/// How often the kernel did not run a program because it was at work on the same CPU already. Kernels
+/// before 5.12 don't count that.
+pub fn missed(fd: &ProgramFd) -> u64 {
     let path = format!("/proc/self/fdinfo/{}", fd.as_fd().as_raw_fd());
     let text = std::fs::read_to_string(path).unwrap_or_default();
     let mut lines = text.lines();

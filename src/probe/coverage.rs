@@ -1,6 +1,7 @@
 //! What becomes of each family on this host: the plan that works, or why none does.
 
-use super::attach::{Attached, Attacher};
+use super::attach::Attached;
+use super::object::ProbeError;
 use super::plan::{Family, Kind, Plan};
 use super::selftest::Verdict;
 
@@ -46,26 +47,25 @@ impl Coverage {
         self.plan.unseen.iter().chain(taken).copied()
     }
 
-    /// Tries what is left until one works; tells whether one does.
-    pub fn take(&mut self, attacher: &mut Attacher<'_>) -> bool {
-        while let Some(kind) = self.left.pop() {
-            match attacher.attach(self.plan, kind) {
-                Ok(attached) => {
-                    self.taken = Some((kind, attached));
-                    return true;
-                }
-                Err(error) => self.refused.push((kind, error.to_string())),
-            }
+    /// What is to be tried next, if none works yet.
+    pub fn try_next(&mut self) -> Option<(&'static Plan, Kind)> {
+        match self.taken {
+            None => Some((self.plan, self.left.pop()?)),
+            Some(_) => None,
         }
-        false
     }
 
-    /// Takes notice of the self-test: a plan with a silent program does not work. Tells whether it
-    /// does.
-    pub fn hear(&mut self, verdict: &Verdict) -> bool {
-        let Some((kind, attached)) = &self.taken else {
-            return true;
-        };
+    /// Takes notice of what became of that.
+    pub fn tried(&mut self, kind: Kind, attached: Result<Attached, ProbeError>) {
+        match attached {
+            Ok(attached) => self.taken = Some((kind, attached)),
+            Err(error) => self.refused.push((kind, error.to_string())),
+        }
+    }
+
+    /// Takes notice of the self-test: a plan with a silent program does not work, and is given back.
+    pub fn hear(&mut self, verdict: &Verdict) -> Option<Attached> {
+        let (_, attached) = self.taken.as_ref()?;
         let at_work = |name: &str| attached.places.iter().any(|(program, _)| *program == name);
         let silent = verdict.silent.iter().copied().filter(|name| at_work(name));
         let (silent, spared): (Vec<_>, Vec<_>) = silent.partition(|name| self.plan.needs(name));
@@ -73,15 +73,15 @@ impl Coverage {
             let untried = verdict.untried.iter().filter(|(name, _)| at_work(name));
             let spared = spared.into_iter().map(|name| (name, UNHEARD.to_owned()));
             self.untried = untried.cloned().chain(spared).collect();
-            return true;
+            return None;
         }
         let mut reason = String::from("attached, but the self-test was not seen by");
         for name in silent {
             reason.push_str(&format!(" {name} (at {})", attached.places_of(name)));
         }
-        self.refused.push((*kind, reason));
-        self.taken = None;
-        false
+        let (kind, attached) = self.taken.take()?;
+        self.refused.push((kind, reason));
+        Some(attached)
     }
 
     /// Why the family is not recorded, if it is not.

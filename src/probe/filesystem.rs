@@ -1,7 +1,6 @@
 //! A file system of the kernel's own, not mounted anywhere.
 
 use std::ffi::CStr;
-use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
@@ -44,21 +43,5 @@ impl Filesystem {
     /// Its topmost folder.
     pub fn root(&self) -> BorrowedFd<'_> {
         self.0.as_fd()
-    }
-
-    /// Opens a file in it for reading.
-    ///
-    /// # Errors
-    /// What openat(2) says.
-    pub fn file(&self, path: &CStr) -> io::Result<File> {
-        // SAFETY: openat(2) reads one zero-terminated string.
-        let file = unsafe {
-            libc::openat(
-                self.0.as_raw_fd(),
-                path.as_ptr(),
-                libc::O_RDONLY | libc::O_CLOEXEC,
-            )
-        };
-        Ok(owned(file.into())?.into())
     }
 }

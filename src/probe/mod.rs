@@ -12,7 +12,7 @@ mod requests;
 mod ring;
 mod selftest;
 mod shared;
-mod tracepoint;
+mod syscall;
 mod uring;
 
 pub use coverage::Coverage;

@@ -9,7 +9,7 @@ use std::time::Duration;
 use aya::maps::{Array, HashMap, Map, MapData, MapError};
 use aya::{Btf, Ebpf, EbpfLoader, Endianness};
 
-use super::attach::Attacher;
+use super::attach::{Attacher, missed};
 use super::coverage::Coverage;
 use super::filter;
 use super::plan::{Family, Kind, PLANS};
@@ -17,6 +17,7 @@ use super::requests::Requests;
 use super::ring::{Ring, page_size};
 use super::selftest::selftest;
 use super::shared::Shared;
+use super::syscall::{DISPATCHER, Dispatcher};
 use crate::config::{Config, Filter};
 use crate::record::layout::{
     AUDIT_UNSET, Job, JobFile, ProcessEntry, Rules, Sends, SendsKey, SessionEntry, Variables,
@@ -137,6 +138,7 @@ pub struct Probes {
     pub requests: Requests,
     ring_maps: [MapData; 4],
     finders: Result<Vec<File>, ProbeError>,
+    dispatcher: Option<Dispatcher>,
 }
 
 /// What the probes keep in the kernel.
@@ -259,11 +261,14 @@ impl Probes {
             requests: Requests(requests),
             ring_maps: ring_maps.try_into().map_err(|_| array(()))?,
             finders: Ok(Vec::new()),
+            dispatcher: None,
         };
         probes.show(environment)?;
-        let mut attacher = Attacher::new(&mut object, &btf)?;
+        let mut dispatcher = Dispatcher::new(typed(&mut object, "dispatch")?);
+        let mut attacher = Attacher::new(&mut object, &btf, &mut dispatcher);
         probes.cover(settings.plan, &mut attacher)?;
         probes.finders = attacher.finders();
+        probes.dispatcher = Some(dispatcher);
         // The self-test is over, of which nothing is left out.
         probes.leave_out(settings.filter)?;
         Ok(probes)
@@ -341,23 +346,38 @@ impl Probes {
     }
 
     fn cover(&mut self, kind: Option<Kind>, attacher: &mut Attacher<'_>) -> Result<(), ProbeError> {
-        for plan in PLANS {
-            let mut coverage = Coverage::new(plan, kind);
-            let taken = coverage.take(attacher);
-            self.coverage.push(coverage);
-            // All others would be silent.
-            if plan.family == Family::Session && !taken {
-                return Ok(());
-            }
-        }
+        let coverages = PLANS.iter().map(|plan| Coverage::new(plan, kind));
+        self.coverage = coverages.collect();
         loop {
-            let verdict = selftest(self)?;
-            let mut again = false;
+            let (mut tried, mut plans) = (Vec::new(), Vec::new());
             for coverage in &mut self.coverage {
-                again |= !coverage.hear(&verdict) && coverage.take(attacher);
+                if let Some(plan) = coverage.try_next() {
+                    tried.push(coverage);
+                    plans.push(plan);
+                }
             }
-            if !again {
+            if !plans.is_empty() {
+                let attached = attacher.attach(&plans)?;
+                for ((coverage, (_, kind)), attached) in tried.into_iter().zip(plans).zip(attached)
+                {
+                    coverage.tried(kind, attached);
+                }
+                continue;
+            }
+            let session = &self.coverage[Family::Session as usize];
+            // All others would be silent.
+            if session.taken.is_none() {
+                self.coverage.truncate(1);
                 return Ok(());
+            }
+            let verdict = selftest(self)?;
+            let coverages = self.coverage.iter_mut();
+            let silent: Vec<_> = coverages.filter_map(|it| it.hear(&verdict)).collect();
+            if silent.is_empty() {
+                return Ok(());
+            }
+            for attached in silent {
+                attacher.withdraw(attached);
             }
         }
     }
@@ -372,12 +392,16 @@ impl Probes {
     /// How often the kernel did not run a program, by its name.
     pub fn missed(&self) -> Vec<(&'static str, u64)> {
         let taken = self.coverage.iter().filter_map(|one| one.taken.as_ref());
-        taken.flat_map(|(_, attached)| attached.missed()).collect()
+        let dispatcher = self.dispatcher.as_ref().and_then(Dispatcher::program);
+        let passing = dispatcher.map(|fd| (DISPATCHER, missed(fd)));
+        let programs = taken.flat_map(|(_, attached)| attached.missed());
+        programs.chain(passing).collect()
     }
 
     /// Detaches every hook; what is in the rings stays readable.
     pub fn detach(&mut self) {
         self.coverage.clear();
+        self.dispatcher = None;
     }
 }
 

@@ -2,6 +2,11 @@
 
 use std::fmt;
 
+use beside_libc::*;
+use libc::*;
+
+use super::syscall::Call;
+
 /// What is recorded together, or not at all.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Family {
@@ -52,7 +57,7 @@ pub enum Place {
     /// A tracepoint with typed arguments, by the names it has had: the first that this kernel has.
     Tracepoint(&'static [&'static str]),
     /// The end of each of these system calls.
-    Exits(&'static [&'static str]),
+    Exits(&'static [Call]),
     /// What leaves the sockets of all processes, below the root of the hierarchy of cgroups.
     Egress,
 }
@@ -84,7 +89,7 @@ const fn egress(program: &'static str) -> Hook {
     }
 }
 
-const fn exits(program: &'static str, calls: &'static [&'static str]) -> Hook {
+const fn exits(program: &'static str, calls: &'static [Call]) -> Hook {
     Hook {
         program,
         place: Place::Exits(calls),
@@ -99,13 +104,32 @@ const fn optional(hook: Hook) -> Hook {
     }
 }
 
+/// The calls of these numbers, by the names that they have in libc.
+macro_rules! calls {
+    ($($number:ident),*) => { &[$(Call::new(stringify!($number), $number)),*] };
+}
+
+/// Calls that libc calls otherwise, or has no number of, in its manner.
+#[allow(non_upper_case_globals)]
+mod beside_libc {
+    use libc::c_long;
+
+    pub const SYS_umount: c_long = libc::SYS_umount2;
+    pub const SYS_setxattrat: c_long = 463;
+    pub const SYS_removexattrat: c_long = 466;
+    #[cfg(target_arch = "aarch64")]
+    pub const SYS_kexec_file_load: c_long = 294;
+    #[cfg(target_arch = "aarch64")]
+    pub const SYS_fchmodat2: c_long = 452;
+}
+
 /// How the ends of system calls are hooked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// At the function of each call (fexit). It costs no other call anything.
     Fentry,
-    /// At their tracepoints, which every kernel has. While there is one, every call of every process
-    /// takes the kernel's slow way.
+    /// At the tracepoint that all of them pass, and that every kernel has. While it is hooked, every
+    /// call of every process takes the kernel's slow way.
     Portable,
 }
 
@@ -165,7 +189,7 @@ impl Plan {
 }
 
 /// Every plan, in the order of [`Family::ALL`]. An architecture as young as arm64 has no
-/// `open` beside `openat`, so such places are optional.
+/// `open` beside `openat`.
 pub const PLANS: &[Plan] = &[
     Plan {
         family: Family::Session,
@@ -179,62 +203,67 @@ pub const PLANS: &[Plan] = &[
         family: Family::Command,
         hooks: &[
             tracepoint("command_exec", &["sched_process_exec"]),
-            exits("command_failed", &["execve", "execveat"]),
+            exits("command_failed", calls![SYS_execve, SYS_execveat]),
         ],
         unseen: &["failed execs of 32-bit programs"],
     },
     Plan {
         family: Family::Disk,
         hooks: &[
-            exits("disk_open", &["openat", "openat2"]),
-            optional(exits("disk_open", &["open", "creat", "open_by_handle_at"])),
+            exits("disk_open", calls![SYS_openat, SYS_openat2]),
+            #[cfg(target_arch = "x86_64")]
+            exits("disk_open", calls![SYS_open, SYS_creat]),
+            optional(exits("disk_open", calls![SYS_open_by_handle_at])),
             exits(
                 "disk_change",
-                &[
-                    "unlinkat",
-                    "renameat",
-                    "renameat2",
-                    "linkat",
-                    "symlinkat",
-                    "mkdirat",
-                    "mknodat",
-                    "fchmod",
-                    "fchmodat",
-                    "fchown",
-                    "fchownat",
-                    "truncate",
-                    "ftruncate",
-                    "setxattr",
-                    "lsetxattr",
-                    "fsetxattr",
-                    "removexattr",
-                    "lremovexattr",
-                    "fremovexattr",
-                    "mount",
-                    "umount",
-                    "move_mount",
+                calls![
+                    SYS_unlinkat,
+                    SYS_renameat,
+                    SYS_renameat2,
+                    SYS_linkat,
+                    SYS_symlinkat,
+                    SYS_mkdirat,
+                    SYS_mknodat,
+                    SYS_fchmod,
+                    SYS_fchmodat,
+                    SYS_fchown,
+                    SYS_fchownat,
+                    SYS_truncate,
+                    SYS_ftruncate,
+                    SYS_setxattr,
+                    SYS_lsetxattr,
+                    SYS_fsetxattr,
+                    SYS_removexattr,
+                    SYS_lremovexattr,
+                    SYS_fremovexattr,
+                    SYS_mount,
+                    SYS_umount,
+                    SYS_move_mount
                 ],
             ),
+            #[cfg(target_arch = "x86_64")]
+            exits(
+                "disk_change",
+                calls![
+                    SYS_unlink,
+                    SYS_rmdir,
+                    SYS_rename,
+                    SYS_link,
+                    SYS_symlink,
+                    SYS_mkdir,
+                    SYS_mknod,
+                    SYS_chmod,
+                    SYS_chown,
+                    SYS_lchown
+                ],
+            ),
+            // Kernels from before 6.6 and 6.13 have none of these.
             optional(exits(
                 "disk_change",
-                &[
-                    "unlink",
-                    "rmdir",
-                    "rename",
-                    "link",
-                    "symlink",
-                    "mkdir",
-                    "mknod",
-                    "chmod",
-                    "chown",
-                    "lchown",
-                    "fchmodat2",
-                    "setxattrat",
-                    "removexattrat",
-                ],
+                calls![SYS_fchmodat2, SYS_setxattrat, SYS_removexattrat],
             )),
-            exits("disk_map", &["mmap", "mprotect"]),
-            optional(exits("disk_map", &["pkey_mprotect", "shmat"])),
+            exits("disk_map", calls![SYS_mmap, SYS_mprotect]),
+            optional(exits("disk_map", calls![SYS_pkey_mprotect, SYS_shmat])),
             optional(tracepoint(
                 "uring_submit",
                 &["io_uring_submit_req", "io_uring_submit_sqe"],
@@ -250,10 +279,13 @@ pub const PLANS: &[Plan] = &[
         family: Family::Network,
         hooks: &[
             tracepoint("network_state", &["inet_sock_set_state"]),
-            exits("network_connect", &["connect"]),
-            exits("network_accept", &["accept4", "accept"]),
-            exits("network_socket", &["socket", "listen"]),
-            exits("network_local", &["sendto", "sendmsg", "sendmmsg"]),
+            exits("network_connect", calls![SYS_connect]),
+            exits("network_accept", calls![SYS_accept4, SYS_accept]),
+            exits("network_socket", calls![SYS_socket, SYS_listen]),
+            exits(
+                "network_local",
+                calls![SYS_sendto, SYS_sendmsg, SYS_sendmmsg],
+            ),
             egress("network_packet"),
         ],
         unseen: &["all but TCP connects, listening and UDP by 32-bit programs"],
@@ -263,34 +295,34 @@ pub const PLANS: &[Plan] = &[
         hooks: &[
             exits(
                 "privilege_act",
-                &[
-                    "setuid",
-                    "setgid",
-                    "setreuid",
-                    "setregid",
-                    "setresuid",
-                    "setresgid",
-                    "capset",
-                    "ptrace",
-                    "bpf",
-                    "unshare",
-                    "setns",
-                    "clone",
-                    "clone3",
-                    "chroot",
-                    "pivot_root",
+                calls![
+                    SYS_setuid,
+                    SYS_setgid,
+                    SYS_setreuid,
+                    SYS_setregid,
+                    SYS_setresuid,
+                    SYS_setresgid,
+                    SYS_capset,
+                    SYS_ptrace,
+                    SYS_bpf,
+                    SYS_unshare,
+                    SYS_setns,
+                    SYS_clone,
+                    SYS_clone3,
+                    SYS_chroot,
+                    SYS_pivot_root
                 ],
             ),
             // A kernel may be made without each of these.
             optional(exits(
                 "privilege_act",
-                &[
-                    "process_vm_writev",
-                    "init_module",
-                    "finit_module",
-                    "delete_module",
-                    "kexec_load",
-                    "kexec_file_load",
+                calls![
+                    SYS_process_vm_writev,
+                    SYS_init_module,
+                    SYS_finit_module,
+                    SYS_delete_module,
+                    SYS_kexec_load,
+                    SYS_kexec_file_load
                 ],
             )),
         ],
