@@ -1,6 +1,6 @@
 //! What the operator leaves out: families, of all or of some users' sessions; operations; paths.
 
-use super::text;
+use super::value::text;
 use super::yaml::{Kind, Node};
 use crate::probe::plan::Family;
 use crate::record::layout::{PATTERN_LENGTH, PATTERNS};
