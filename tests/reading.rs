@@ -818,6 +818,8 @@ fn large() -> Outcome {
     let first = format!("{:08x}{}", 0, &sid[8..]);
     let middle = format!("{:08x}{}", count / 2, &sid[8..]);
     let other = "no such text anywhere";
+    let page = folder.path().join("page");
+    let page = page.to_str().unwrap();
     for (command, lines) in [
         (&["sessions"][..], count),
         (&["search", other], 0),
@@ -829,6 +831,7 @@ fn large() -> Outcome {
         (&["show", &middle[..20]], 2),
         (&["show", "--flat", &first], recorded().lines.len()),
         (&["tail", "-n", "1000"], 1000),
+        (&["report", &middle, "-o", page], 0),
     ] {
         let start = std::time::Instant::now();
         let mut process = Process::spawn(
@@ -857,6 +860,7 @@ fn large() -> Outcome {
             "{command:?}: {shown} lines"
         );
     }
+    assert!(fs::read_to_string(page)?.contains(&middle));
     Ok(())
 }
 
