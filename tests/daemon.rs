@@ -1,17 +1,17 @@
 //! The daemon as an operator meets it: its command line, its config, its log, its signals.
 
 mod common;
+#[path = "daemon/manager.rs"]
+mod manager;
+#[path = "daemon/record.rs"]
+mod record;
 
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Write};
-use std::net::TcpListener;
-use std::os::linux::net::SocketAddrExt;
 use std::os::unix::fs::PermissionsExt;
-use std::os::unix::net::{SocketAddr, UnixDatagram};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, ExitCode, Output, Stdio};
-use std::time::Duration;
 
 use common::{
     Folder, Host, ONE, Outcome, Process, TWO, binary, cgroup, of_kind, patiently, plains, schema,
@@ -34,18 +34,18 @@ fn main() -> ExitCode {
         ("names in every event", names_in_every_event),
         ("ring sizes", ring_sizes),
         ("a cgroup for each session", a_cgroup_for_each_session),
-        ("service manager", service_manager),
-        ("watchdog", watchdog),
+        ("service manager", manager::service_manager),
+        ("watchdog", manager::watchdog),
         ("stopped by SIGTERM", stopped_by_sigterm),
         ("stopped by SIGINT", stopped_by_sigint),
         ("a moved log", a_moved_log),
         ("events on standard output", events_on_standard_output),
         ("the host keeps its id", the_host_keeps_its_id),
         ("two daemons at once", two_daemons_at_once),
-        ("record: events", record_events),
-        ("record: exit codes", record_exit_codes),
-        ("record: unknown programs", record_unknown_programs),
-        ("record: into the log", record_into_the_log),
+        ("record: events", record::all_events),
+        ("record: exit codes", record::exit_codes),
+        ("record: unknown programs", record::unknown_programs),
+        ("record: into the log", record::into_the_log),
     ])
 }
 
@@ -509,90 +509,6 @@ fn a_cgroup_for_each_session() -> Outcome {
     Ok(())
 }
 
-/// A service manager that listens at this address.
-struct Manager(UnixDatagram);
-
-impl Manager {
-    fn at(address: &SocketAddr) -> Self {
-        let socket = UnixDatagram::bind_addr(address).unwrap();
-        let patience = Some(Duration::from_secs(60));
-        socket.set_read_timeout(patience).unwrap();
-        Self(socket)
-    }
-
-    fn hear(&self) -> String {
-        let mut bytes = [0; 64];
-        let length = self.0.recv(&mut bytes).unwrap();
-        String::from_utf8(bytes[..length].to_vec()).unwrap()
-    }
-}
-
-/// Microseconds of the clock that a service manager goes by.
-fn monotonic() -> u64 {
-    // SAFETY: the structure is plain numbers, and is filled by the call.
-    let now = unsafe {
-        let mut now: libc::timespec = std::mem::zeroed();
-        libc::clock_gettime(libc::CLOCK_MONOTONIC, &mut now);
-        now
-    };
-    now.tv_sec as u64 * 1_000_000 + now.tv_nsec as u64 / 1_000
-}
-
-/// It hears of the start, of a config that is read again, and of the end, and in between nothing that it
-/// did not ask for.
-fn service_manager() -> Outcome {
-    let folder = Folder::new();
-    let path = folder.path().join("notify");
-    let name = format!("recorderd-test-{}", std::process::id());
-    let config = write_config(folder.path(), "");
-    for (address, variable) in [
-        (SocketAddr::from_pathname(&path), path.display().to_string()),
-        (SocketAddr::from_abstract_name(&name), format!("@{name}")),
-    ] {
-        let manager = Manager::at(&address?);
-        let mut daemon = start(&config, |command| {
-            // Meant for another process, which is not watched by us.
-            command.envs([("WATCHDOG_USEC", "1000"), ("WATCHDOG_PID", "1")]);
-            command.env("NOTIFY_SOCKET", variable);
-        });
-        assert_eq!(manager.hear(), "READY=1");
-        let before = monotonic();
-        daemon.signal(libc::SIGHUP);
-        let heard = manager.hear();
-        let since = heard.strip_prefix("RELOADING=1\nMONOTONIC_USEC=").unwrap();
-        assert!(
-            (before..=monotonic()).contains(&since.parse().unwrap()),
-            "{since}"
-        );
-        assert_eq!(manager.hear(), "READY=1");
-        assert_eq!(daemon.stop(), Some(0));
-        assert_eq!(manager.hear(), "STOPPING=1");
-    }
-    Ok(())
-}
-
-/// It hears that the daemon lives, though nothing happens on the host.
-fn watchdog() -> Outcome {
-    let folder = Folder::new();
-    let path = folder.path().join("notify");
-    let manager = Manager::at(&SocketAddr::from_pathname(&path)?);
-    let config = write_config(folder.path(), "");
-    let mut daemon = start(&config, |command| {
-        command.env("NOTIFY_SOCKET", path);
-        command.env("WATCHDOG_USEC", "200000");
-    });
-    assert_eq!(manager.hear(), "READY=1");
-    for _ in 0..20 {
-        assert_eq!(manager.hear(), "WATCHDOG=1");
-    }
-    assert_eq!(daemon.stop(), Some(0));
-    assert_eq!(
-        std::iter::repeat_with(|| manager.hear()).find(|it| it != "WATCHDOG=1"),
-        Some("STOPPING=1".into())
-    );
-    Ok(())
-}
-
 /// What was done before the signal is in the log, to the end of the last line.
 fn stopped_by(signal: i32) -> Outcome {
     let mut host = Host::start();
@@ -713,115 +629,5 @@ fn two_daemons_at_once() -> Outcome {
         assert_eq!(sorted(&of_first), sorted(&of_second));
     }
     assert_eq!(of_kind(&of_first, "session.command").len(), 3);
-    Ok(())
-}
-
-/// The events of `recorderd record` on standard output, which holds nothing else.
-fn recorded(output: &Output) -> Vec<Value> {
-    let (_, text, _) = parts(output);
-    assert!(text.ends_with('\n'));
-    let lines: Vec<_> = text.lines().map(schema::check).collect();
-    for (index, line) in lines.iter().enumerate() {
-        assert_eq!(
-            (&line["ei"], &line["sid"]),
-            (&json!(index), &lines[0]["sid"])
-        );
-        assert_eq!(line["login"], "root");
-    }
-    lines
-}
-
-/// A command is a session of its own, from its start to its end.
-fn record_events() -> Outcome {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let port = listener.local_addr().unwrap().port();
-    let script = format!("exec 3<>/dev/tcp/127.0.0.1/{port}; /bin/cat /etc/hostname; echo printed");
-    let output = recorderd(&["record", "--", "bash", "-c", &script]);
-    let lines = recorded(&output);
-    let (code, _, errors) = parts(&output);
-    let name = fs::read_to_string("/etc/hostname").unwrap();
-    assert_eq!(
-        (code, errors),
-        (Some(0), format!("{name}printed\n").as_str())
-    );
-    let (first, last) = (&lines[0], lines.last().unwrap());
-    assert_eq!(first["event"], "session.start");
-    assert_eq!(first["initial_command"], json!(["bash", "-c", script]));
-    assert_eq!(first["addr.remote"], Value::Null);
-    let paths = |event| {
-        let lines = of_kind(&lines, event).into_iter();
-        lines
-            .map(|line| line["path"].as_str().unwrap())
-            .collect::<Vec<_>>()
-    };
-    let commands = paths("session.command");
-    assert!(commands[0].ends_with("/bash"), "{commands:?}");
-    assert_eq!(commands[1..], ["/bin/cat"]);
-    assert!(paths("session.disk").contains(&"/etc/hostname"));
-    let connected = of_kind(&lines, "session.network");
-    assert_eq!(connected.len(), 1);
-    assert_eq!(connected[0]["dst_addr"], "127.0.0.1");
-    assert_eq!(connected[0]["dst_port"], port);
-    assert_eq!(last["event"], "session.end");
-    assert_eq!(last["events"]["command"], 2);
-    // What bash looks up at its start may connect to a local daemon, if the host has one.
-    let local = of_kind(&lines, "session.local_connect").len();
-    assert_eq!(last["events"]["network"], 1 + local);
-    Ok(())
-}
-
-/// They are those of the command.
-fn record_exit_codes() -> Outcome {
-    for (script, code) in [
-        ("exit 0", 0),
-        ("exit 3", 3),
-        ("kill -TERM $$", 128 + libc::SIGTERM),
-        ("kill -KILL $$", 128 + libc::SIGKILL),
-    ] {
-        let output = recorderd(&["record", "--", "/bin/sh", "-c", script]);
-        assert_eq!(output.status.code(), Some(code), "{script}");
-        let lines = recorded(&output);
-        assert_eq!(lines.last().unwrap()["event"], "session.end");
-    }
-    Ok(())
-}
-
-/// They are told as a shell tells them, with a line that says what to do.
-fn record_unknown_programs() -> Outcome {
-    let mut command = Command::new(binary());
-    command.args(["record", "--", "no-such-program"]);
-    let output = command.env("PATH", "/usr/bin:/bin").output().unwrap();
-    let line = "recorderd: no-such-program: no such program in PATH (/usr/bin:/bin); \
-                give its path\n";
-    assert_eq!(parts(&output), (Some(127), "", line));
-    let output = recorderd(&["record", "--", "/no/such/program"]);
-    let (code, _, errors) = parts(&output);
-    let line =
-        "recorderd: /no/such/program: can't be run: No such file or directory (os error 2)\n";
-    assert_eq!((code, errors), (Some(127), line));
-    let lines = recorded(&output);
-    let tried = of_kind(&lines, "session.command");
-    assert_eq!(tried.len(), 1);
-    assert_eq!(
-        (&tried[0]["path"], &tried[0]["return_code"]),
-        (&json!("/no/such/program"), &json!(-2))
-    );
-    Ok(())
-}
-
-/// With a config, the events go where it says, and the command prints where it would.
-fn record_into_the_log() -> Outcome {
-    let folder = Folder::new();
-    let config = write_config(folder.path(), "cluster_name: purple")
-        .display()
-        .to_string();
-    let output = recorderd(&["record", "--config", &config, "--", "/bin/echo", "printed"]);
-    assert_eq!(parts(&output), (Some(0), "printed\n", ""));
-    let id = fs::read_to_string(folder.path().join("host_uuid")).unwrap();
-    let log = folder.path().join("log").join(id.trim()).join("events.log");
-    let lines = events(&log);
-    assert_eq!(of_kind(&lines, "session.command").len(), 1);
-    assert_eq!(lines.last().unwrap()["event"], "session.end");
-    assert!(lines.iter().all(|line| line["cluster_name"] == "purple"));
     Ok(())
 }

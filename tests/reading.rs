@@ -1,11 +1,16 @@
 //! The commands that show a log, on what was recorded of a real session.
 
 mod common;
+#[path = "reading/large.rs"]
+mod large;
+#[path = "reading/strays.rs"]
+mod strays;
+#[path = "reading/tree.rs"]
+mod tree;
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpListener;
-use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Output, Stdio};
 use std::sync::OnceLock;
@@ -18,31 +23,20 @@ fn main() -> ExitCode {
         ("sessions", sessions),
         ("search", search),
         ("tail", tail),
-        ("show", show),
+        ("show", tree::show),
         ("filters", filters),
         ("following", following),
-        ("what is no event", strays),
-        ("lines of any kind", any_lines),
-        ("a large log", large),
-        ("a terminal obeys nothing", harmless),
+        ("what is no event", strays::strays),
+        ("lines of any kind", strays::any_lines),
+        ("a large log", large::large),
+        ("a terminal obeys nothing", strays::harmless),
         ("what can't be done", refused),
         ("a reader that goes away", broken_pipe),
     ];
     common::main_with(tests, |name| {
-        let has_room = has_room(&std::env::temp_dir(), 2 << 30);
+        let has_room = large::has_room(&std::env::temp_dir(), 2 << 30);
         (name == "a large log" && !has_room).then_some("2 GB of disk")
     })
-}
-
-/// Whether so many bytes can be written to a folder.
-fn has_room(folder: &Path, bytes: u64) -> bool {
-    let path = std::ffi::CString::new(folder.as_os_str().as_bytes()).unwrap();
-    // SAFETY: the structure is plain numbers, and is filled by the call.
-    let (failed, of) = unsafe {
-        let mut of: libc::statvfs = std::mem::zeroed();
-        (libc::statvfs(path.as_ptr(), &mut of), of)
-    };
-    failed == 0 && of.f_bavail * of.f_frsize >= bytes
 }
 
 /// A log of one session, and what is known of it otherwise.
@@ -313,174 +307,6 @@ fn tail() -> Outcome {
     Ok(())
 }
 
-/// `show`, as a tree and by event
-fn show() -> Outcome {
-    let recorded = recorded();
-    let (sid, lines) = (recorded.sid(), &recorded.lines);
-    let time = |line: &Value| {
-        line["time"]
-            .as_str()
-            .unwrap()
-            .replace('T', " ")
-            .replace('Z', "")
-    };
-    let with = |argument: &'static str| {
-        move |line: &Value| {
-            line["argv"]
-                .as_array()
-                .unwrap()
-                .iter()
-                .any(|a| a == argument)
-        }
-    };
-    let command = |argument| recorded.first("session.command", with(argument));
-    let path = |path: &'static str| move |line: &Value| line["path"] == path;
-    let ended = |command: &Value| {
-        let exit = recorded.first("session.process_exit", |exit| {
-            exit["command_uid"] == command["uid"]
-        });
-        let took = exit["duration_us"].as_u64().unwrap();
-        let took = match took / 1000 {
-            0 => format!("{took} µs"),
-            1..1000 => format!("{} ms", took / 1000),
-            _ => format!("{}.{} s", took / 1_000_000, took / 100_000 % 10),
-        };
-        format!("exit {} after {took}", exit["exit_code"])
-    };
-    let [first, last] = [&lines[0], lines.last().unwrap()];
-    let [bash, hello, sh, echo] = ["-c", "hello", "exit 3", "a b"].map(command);
-    let [nonexistent, truth] = ["/nonexistent/x", "/bin/true"]
-        .map(|program| recorded.first("session.command", path(program)));
-    let write = recorded.first("session.disk", |line| line["flags"] == 577);
-    let connect = recorded.first("session.network", |_| true);
-    let script = recorded.script.replace('\'', r"'\''");
-    let folder = bash["argv"][1]
-        .as_str()
-        .unwrap()
-        .split([' ', ';'])
-        .nth(1)
-        .unwrap();
-    let lasted = lasted(gives(&["sessions"])[0]["duration_ms"].as_u64().unwrap());
-    let from = first["addr.remote"].as_str().unwrap();
-    let to = first["addr.local"].as_str().unwrap();
-    let shown = shows(&["show", "--plain", sid]);
-    // What is opened, and local sockets, differ from host to host.
-    let mine = |line: &&str| {
-        !line.contains(" to read") && !line.contains("could not open") && !line.contains("nscd")
-    };
-    let shown: Vec<&str> = shown.lines().filter(mine).collect();
-    let expected = [
-        format!("session  {sid}"),
-        format!("login    {ONE}"),
-        format!("from     {from}"),
-        format!(
-            "host     {}, {to}",
-            first["server_hostname"].as_str().unwrap()
-        ),
-        format!("begin    {} UTC", time(first)),
-        format!("end      {} UTC, after {lasted}", time(last)),
-        format!(
-            "events   6 commands, {} file events, {}, nothing lost",
-            count(lines, &["disk"]),
-            match count(lines, &["network", "local_connect"]) {
-                1 => "1 connection".to_owned(),
-                many => format!("{many} connections"),
-            }
-        ),
-        String::new(),
-        format!(
-            "{} login from {from} to {to}, to run '{script}'",
-            time(first)
-        ),
-        format!("{} /bin/bash -c '{script}'  [{}]", time(bash), bash["pid"]),
-        format!(
-            "{}   /bin/echo hello: {}  [{}]",
-            time(hello),
-            ended(hello),
-            hello["pid"]
-        ),
-        format!("{}     create {folder}/out", time(write)),
-        format!(
-            "{}   /bin/sh -c 'exit 3', file /usr/bin/dash: {}  [{}]",
-            time(sh),
-            ended(sh),
-            sh["pid"]
-        ),
-        format!(
-            r"{}   /bin/echo '<script>x</script>' $'\x1b[2J' 'a b': {}  [{}]",
-            time(echo),
-            ended(echo),
-            echo["pid"]
-        ),
-        format!(
-            "{}   connect to 127.0.0.1:{}, tcp: connected after ",
-            time(connect),
-            recorded.port
-        ),
-        format!(
-            "{}   /nonexistent/x: No such file or directory  [{}]",
-            time(nonexistent),
-            nonexistent["pid"]
-        ),
-        format!("{}   /bin/true: {}", time(truth), ended(truth)),
-        format!("{} end of the session", time(last)),
-    ];
-    assert_eq!(shown.len(), expected.len(), "{shown:#?}");
-    for (shown, expected) in shown.iter().zip(&expected) {
-        let cut = expected
-            .ends_with("after ")
-            .then(|| shown.get(..expected.len()).unwrap_or(shown));
-        assert_eq!(cut.unwrap_or(shown), expected);
-    }
-    // By event; a part of the id is enough.
-    assert_eq!(gives(&["show", "--flat", &sid[..13]]), *lines);
-    let flat = shows(&["show", "--flat", "--plain", sid, "--family", "session"]);
-    let begin = format!("login from {from} to {to}, to run '{script}'");
-    let end = recorded.shown(last, "end of the session");
-    assert_eq!(flat, recorded.shown(first, &begin) + &end);
-    // As JSON: the session, then each process with its events, each of them once.
-    let tree = gives(&["show", sid]);
-    assert_eq!(tree[0], gives(&["sessions"])[0]);
-    let mut events = Vec::new();
-    for process in &tree[1..] {
-        for event in process["events"].as_array().unwrap() {
-            events.push(&event["uid"]);
-            events.extend(event.get("outcome").map(|outcome| &outcome["uid"]));
-            assert!(process.get("pid").is_none_or(|pid| *pid == event["pid"]));
-        }
-    }
-    let opened: u64 = tree[1..]
-        .iter()
-        .flat_map(|process| [&process["files_opened"], &process["files_refused"]])
-        .filter_map(Value::as_u64)
-        .sum();
-    assert_eq!(events.len() as u64 + opened, lines.len() as u64);
-    let of = |pid: &Value| tree.iter().find(|process| process["pid"] == *pid).unwrap();
-    assert_eq!(of(&sh["pid"])["parent"], of(&bash["pid"])["process"]);
-    assert_eq!(of(&bash["pid"])["depth"], 1);
-    // What is told of a session that isn't there, or is more than one.
-    let two = Folder::new();
-    let two = two.path().join("log");
-    let other = lines[0]
-        .to_string()
-        .replace(sid, &format!("{}0-0", &sid[..4]));
-    fs::write(&two, format!("{}\n{other}\n", lines[0]))?;
-    let two = two.to_str().unwrap();
-    for flat in [&["--flat"][..], &[]] {
-        fails(
-            &[&["show", "nobody", "--log", two], flat].concat(),
-            1,
-            "nobody: no session in the log",
-        );
-    }
-    fails(
-        &["show", &sid[..4], "--log", two],
-        1,
-        "more than one session",
-    );
-    Ok(())
-}
-
 /// Each filter takes what it should, of `search` with any text
 fn filters() -> Outcome {
     let recorded = recorded();
@@ -604,273 +430,6 @@ fn following() -> Outcome {
     drop(shown);
     patiently("the end of tail", || process.child.try_wait().unwrap());
     Ok(())
-}
-
-/// Lines that are no events are left out and told of, wherever they are
-fn strays() -> Outcome {
-    let event = r#"{"event":"x.y","time":"2023-07-01T00:00:00Z","sid":"s"}"#;
-    let folder = Folder::new();
-    let file = folder.path().join("log");
-    let name = file.to_str().unwrap();
-    let read = |lines: &str| -> (usize, String) {
-        fs::write(&file, lines).unwrap();
-        let output = reads(&["tail", "--log", name]).output().unwrap();
-        assert!(output.status.success());
-        let shown = String::from_utf8(output.stdout).unwrap();
-        (
-            shown.lines().count(),
-            String::from_utf8(output.stderr).unwrap(),
-        )
-    };
-    assert_eq!(read(&format!("{event}\n\n{event}")), (2, String::new()));
-    assert_eq!(
-        read(&format!("{event}\nnonsense\n{event}\n")),
-        (
-            2,
-            format!("recorderd: {name}:2: left out, because it is no whole event\n")
-        )
-    );
-    let cut = &event[..20];
-    assert_eq!(
-        read(&format!("\u{1b}[2J\n{event}\n\0\n{{}}\n[]\n{cut}")),
-        (
-            1,
-            format!(
-                "recorderd: 5 lines left out, because they are no whole events; the first is {name}:1\n"
-            )
-        )
-    );
-    Ok(())
-}
-
-/// Nothing from a log reaches a terminal as a command to it
-fn harmless() -> Outcome {
-    let hostile = "\\u001b]0;x\\u0007\u{9b}2J\u{202e}\\r\u{7f}";
-    let member = |key: &str| format!(r#""{key}":"{hostile}""#);
-    let mut lines = String::new();
-    for event in [
-        "start",
-        "end",
-        "command",
-        "process_exit",
-        "disk",
-        "network",
-        "network_result",
-        "local_connect",
-        "lost",
-        hostile,
-    ] {
-        let members: Vec<String> = [
-            "user",
-            "login",
-            "sid",
-            "server_hostname",
-            "program",
-            "addr.remote",
-            "addr.local",
-            "size",
-            "path",
-            "argv0",
-            "exe",
-            "interpreter",
-            "src_addr",
-            "dst_addr",
-            "protocol",
-            "abstract",
-            "family",
-            "cause",
-            "operation",
-            "target",
-            "via",
-            hostile,
-        ]
-        .map(member)
-        .to_vec();
-        for numbers in [
-            r#""operation":0,"result":0"#,
-            r#""operation":2"#,
-            r#""operation":3"#,
-            r#""x":0"#,
-        ] {
-            lines += &format!(
-                "{{\"event\":\"session.{event}\",\"time\":\"2023-07-01T00:00:00Z\",{numbers},\"pid\":1,\"count\":1,\"exit_code\":0,\"argv\":[\"{hostile}\"],\"initial_command\":[\"{hostile}\"],{}}}\n",
-                members.join(",")
-            );
-        }
-    }
-    let folder = Folder::new();
-    let file = folder.path().join("log");
-    fs::write(&file, lines)?;
-    for command in [&["sessions"][..], &["tail", "-n", "1000"], &["search", ""]] {
-        let output = reads(command)
-            .args(["--plain", "--log"])
-            .arg(&file)
-            .output()?;
-        let shown = String::from_utf8(output.stdout)?;
-        assert!(output.stderr.is_empty() && shown.lines().count() > 1);
-        let hidden = |c: char| c != '\n' && (c.is_control() || c == '\u{202e}');
-        assert!(!shown.contains(hidden), "{shown:?}");
-    }
-    Ok(())
-}
-
-/// A log in which something is wrong with every other line: each command reads to its end
-fn any_lines() -> Outcome {
-    let folder = Folder::new();
-    let mut state = 1;
-    let mut random = |below: usize| {
-        // Numbers of SplitMix64, the same in each run.
-        state = u64::wrapping_add(state, 0x9e37_79b9_7f4a_7c15);
-        let mixed = (state ^ state >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let mixed = (mixed ^ mixed >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
-        ((mixed ^ mixed >> 31) % below as u64) as usize
-    };
-    let lines: Vec<Vec<u8>> = recorded()
-        .lines
-        .iter()
-        .map(|line| line.to_string().into_bytes())
-        .collect();
-    let mut log = Vec::new();
-    for _ in 0..200 {
-        for line in &lines {
-            let mut line = line.clone();
-            for _ in 0..random(3) {
-                let (at, other) = (random(line.len()), &lines[random(lines.len())]);
-                match random(5) {
-                    0 => line[at] = random(256) as u8,
-                    1 => line.truncate(at.max(1)),
-                    2 => line.insert(at, b"{}[]\",:\\"[random(8)]),
-                    3 => drop(line.splice(at.., other[random(other.len())..].iter().copied())),
-                    // Another event's value for a key.
-                    _ => {
-                        let text = String::from_utf8_lossy(&line).replace("\"path\":", "\"pid\":");
-                        line = text.into_bytes();
-                    }
-                }
-                if line.is_empty() {
-                    line.push(b'x');
-                }
-            }
-            log.extend_from_slice(&line);
-            log.push(b'\n');
-        }
-    }
-    let file = folder.path().join("log");
-    fs::write(&file, log)?;
-    let sid = recorded().sid();
-    let page = folder.path().join("page");
-    let page = page.to_str().unwrap();
-    // Some of the ids are another session's by now; so an end is no failure.
-    for command in [
-        &["sessions"][..],
-        &["sessions", "--json"],
-        &["tail", "-n", "100000"],
-        &["search", "e", "--address", "127.0.0.0/8"],
-        &["show", sid],
-        &["show", sid, "--json"],
-        &["show", sid, "--flat"],
-        &["report", sid, "-o", page],
-    ] {
-        let form: &[&str] = if command.contains(&"--json") || command[0] == "report" {
-            &[]
-        } else {
-            &["--plain"]
-        };
-        let output = reads(command).args(form).arg("--log").arg(&file).output()?;
-        let errors = String::from_utf8(output.stderr)?;
-        assert!(
-            output.status.success(),
-            "{command:?}: {} {errors}",
-            output.status
-        );
-        assert!(errors.contains("lines left out"), "{errors}");
-        String::from_utf8(output.stdout)?;
-    }
-    Ok(())
-}
-
-/// Memory stays the same however large the log, 1 GB; how fast it is read is only shown
-fn large() -> Outcome {
-    // A build that is not for release would take many minutes for all of it.
-    let size: usize = if std::env::var_os("RECORDERD").is_some() {
-        1 << 30
-    } else {
-        32 << 20
-    };
-    let folder = Folder::new();
-    let sid = recorded().sid();
-    let mut block: Vec<u8> = Vec::new();
-    for line in &recorded().lines {
-        writeln!(block, "{line}")?;
-    }
-    let places: Vec<usize> = memchr::memmem::find_iter(&block, sid.as_bytes()).collect();
-    let file = folder.path().join("log");
-    let mut log = std::io::BufWriter::with_capacity(1 << 20, File::create(&file)?);
-    let count = size / block.len();
-    for session in 0..count {
-        // A session of its own each time.
-        for place in &places {
-            block[*place..*place + 8].copy_from_slice(format!("{session:08x}").as_bytes());
-        }
-        log.write_all(&block)?;
-    }
-    log.into_inner().map_err(|error| error.into_error())?;
-    let first = format!("{:08x}{}", 0, &sid[8..]);
-    let middle = format!("{:08x}{}", count / 2, &sid[8..]);
-    let other = "no such text anywhere";
-    let page = folder.path().join("page");
-    let page = page.to_str().unwrap();
-    for (command, lines) in [
-        (&["sessions"][..], count),
-        (&["search", other], 0),
-        (&["search", other, "--path", "/etc"], 0),
-        (
-            &["search", "", "--session", &middle],
-            recorded().lines.len(),
-        ),
-        (&["show", &middle[..20]], 2),
-        (&["show", "--flat", &first], recorded().lines.len()),
-        (&["tail", "-n", "1000"], 1000),
-        (&["report", &middle, "-o", page], 0),
-    ] {
-        let start = std::time::Instant::now();
-        let mut process = Process::spawn(
-            reads(command)
-                .arg("--log")
-                .arg(&file)
-                .stdout(Stdio::piped()),
-        );
-        let output = BufReader::new(process.child.stdout.take().unwrap());
-        let shown = std::thread::spawn(move || output.lines().count());
-        let mut most = 0;
-        while process.child.try_wait()?.is_none() {
-            most = peak(process.child.id()).unwrap_or(most);
-            std::thread::sleep(std::time::Duration::from_millis(5));
-        }
-        let seconds = start.elapsed().as_secs_f64();
-        let megabytes = (size >> 20) as f64;
-        println!(
-            "{command:?}: {seconds:.2} s, {:.0} MB/s, at most {most} KiB",
-            megabytes / seconds
-        );
-        assert!(most < 8 * 1024, "{command:?}: {most} KiB");
-        let shown = shown.join().unwrap();
-        assert!(
-            shown >= lines && shown < lines.max(2) * 20,
-            "{command:?}: {shown} lines"
-        );
-    }
-    assert!(fs::read_to_string(page)?.contains(&middle));
-    Ok(())
-}
-
-/// The most memory a process had resident so far, KiB.
-fn peak(process: u32) -> Option<u64> {
-    let status = fs::read_to_string(format!("/proc/{process}/status")).ok()?;
-    let line = status
-        .lines()
-        .find_map(|line| line.strip_prefix("VmHWM:"))?;
-    line.trim().trim_end_matches(" kB").parse().ok()
 }
 
 fn fails(arguments: &[&str], code: i32, reason: &str) {

@@ -1,0 +1,190 @@
+//! Logs in which there is something else than events, or than a terminal should get.
+
+use std::fs;
+
+use crate::common::Folder;
+use crate::common::Outcome;
+use crate::{reads, recorded};
+
+/// Lines that are no events are left out and told of, wherever they are
+pub fn strays() -> Outcome {
+    let event = r#"{"event":"x.y","time":"2023-07-01T00:00:00Z","sid":"s"}"#;
+    let folder = Folder::new();
+    let file = folder.path().join("log");
+    let name = file.to_str().unwrap();
+    let read = |lines: &str| -> (usize, String) {
+        fs::write(&file, lines).unwrap();
+        let output = reads(&["tail", "--log", name]).output().unwrap();
+        assert!(output.status.success());
+        let shown = String::from_utf8(output.stdout).unwrap();
+        (
+            shown.lines().count(),
+            String::from_utf8(output.stderr).unwrap(),
+        )
+    };
+    assert_eq!(read(&format!("{event}\n\n{event}")), (2, String::new()));
+    assert_eq!(
+        read(&format!("{event}\nnonsense\n{event}\n")),
+        (
+            2,
+            format!("recorderd: {name}:2: left out, because it is no whole event\n")
+        )
+    );
+    let cut = &event[..20];
+    assert_eq!(
+        read(&format!("\u{1b}[2J\n{event}\n\0\n{{}}\n[]\n{cut}")),
+        (
+            1,
+            format!(
+                "recorderd: 5 lines left out, because they are no whole events; the first is {name}:1\n"
+            )
+        )
+    );
+    Ok(())
+}
+
+/// Nothing from a log reaches a terminal as a command to it
+pub fn harmless() -> Outcome {
+    let hostile = "\\u001b]0;x\\u0007\u{9b}2J\u{202e}\\r\u{7f}";
+    let member = |key: &str| format!(r#""{key}":"{hostile}""#);
+    let mut lines = String::new();
+    for event in [
+        "start",
+        "end",
+        "command",
+        "process_exit",
+        "disk",
+        "network",
+        "network_result",
+        "local_connect",
+        "lost",
+        hostile,
+    ] {
+        let members: Vec<String> = [
+            "user",
+            "login",
+            "sid",
+            "server_hostname",
+            "program",
+            "addr.remote",
+            "addr.local",
+            "size",
+            "path",
+            "argv0",
+            "exe",
+            "interpreter",
+            "src_addr",
+            "dst_addr",
+            "protocol",
+            "abstract",
+            "family",
+            "cause",
+            "operation",
+            "target",
+            "via",
+            hostile,
+        ]
+        .map(member)
+        .to_vec();
+        for numbers in [
+            r#""operation":0,"result":0"#,
+            r#""operation":2"#,
+            r#""operation":3"#,
+            r#""x":0"#,
+        ] {
+            lines += &format!(
+                "{{\"event\":\"session.{event}\",\"time\":\"2023-07-01T00:00:00Z\",{numbers},\"pid\":1,\"count\":1,\"exit_code\":0,\"argv\":[\"{hostile}\"],\"initial_command\":[\"{hostile}\"],{}}}\n",
+                members.join(",")
+            );
+        }
+    }
+    let folder = Folder::new();
+    let file = folder.path().join("log");
+    fs::write(&file, lines)?;
+    for command in [&["sessions"][..], &["tail", "-n", "1000"], &["search", ""]] {
+        let output = reads(command)
+            .args(["--plain", "--log"])
+            .arg(&file)
+            .output()?;
+        let shown = String::from_utf8(output.stdout)?;
+        assert!(output.stderr.is_empty() && shown.lines().count() > 1);
+        let hidden = |c: char| c != '\n' && (c.is_control() || c == '\u{202e}');
+        assert!(!shown.contains(hidden), "{shown:?}");
+    }
+    Ok(())
+}
+
+/// A log in which something is wrong with every other line: each command reads to its end
+pub fn any_lines() -> Outcome {
+    let folder = Folder::new();
+    let mut state = 1;
+    let mut random = |below: usize| {
+        // Numbers of SplitMix64, the same in each run.
+        state = u64::wrapping_add(state, 0x9e37_79b9_7f4a_7c15);
+        let mixed = (state ^ state >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let mixed = (mixed ^ mixed >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
+        ((mixed ^ mixed >> 31) % below as u64) as usize
+    };
+    let lines: Vec<Vec<u8>> = recorded()
+        .lines
+        .iter()
+        .map(|line| line.to_string().into_bytes())
+        .collect();
+    let mut log = Vec::new();
+    for _ in 0..200 {
+        for line in &lines {
+            let mut line = line.clone();
+            for _ in 0..random(3) {
+                let (at, other) = (random(line.len()), &lines[random(lines.len())]);
+                match random(5) {
+                    0 => line[at] = random(256) as u8,
+                    1 => line.truncate(at.max(1)),
+                    2 => line.insert(at, b"{}[]\",:\\"[random(8)]),
+                    3 => drop(line.splice(at.., other[random(other.len())..].iter().copied())),
+                    // Another event's value for a key.
+                    _ => {
+                        let text = String::from_utf8_lossy(&line).replace("\"path\":", "\"pid\":");
+                        line = text.into_bytes();
+                    }
+                }
+                if line.is_empty() {
+                    line.push(b'x');
+                }
+            }
+            log.extend_from_slice(&line);
+            log.push(b'\n');
+        }
+    }
+    let file = folder.path().join("log");
+    fs::write(&file, log)?;
+    let sid = recorded().sid();
+    let page = folder.path().join("page");
+    let page = page.to_str().unwrap();
+    // Some of the ids are another session's by now; so an end is no failure.
+    for command in [
+        &["sessions"][..],
+        &["sessions", "--json"],
+        &["tail", "-n", "100000"],
+        &["search", "e", "--address", "127.0.0.0/8"],
+        &["show", sid],
+        &["show", sid, "--json"],
+        &["show", sid, "--flat"],
+        &["report", sid, "-o", page],
+    ] {
+        let form: &[&str] = if command.contains(&"--json") || command[0] == "report" {
+            &[]
+        } else {
+            &["--plain"]
+        };
+        let output = reads(command).args(form).arg("--log").arg(&file).output()?;
+        let errors = String::from_utf8(output.stderr)?;
+        assert!(
+            output.status.success(),
+            "{command:?}: {} {errors}",
+            output.status
+        );
+        assert!(errors.contains("lines left out"), "{errors}");
+        String::from_utf8(output.stdout)?;
+    }
+    Ok(())
+}
