@@ -1,4 +1,4 @@
-//! Ways to put the recorder on many hosts: what cloud-init is given, and one line of shell.
+//! Ways to put the recorder on many hosts: what cloud-init and Ignition are given, and one line of shell.
 
 mod common;
 
@@ -9,6 +9,7 @@ use std::process::{Command, ExitCode, Stdio};
 use common::{Folder, Host, Outcome, binary};
 
 const CLOUD_INIT: &str = "/usr/bin/cloud-init";
+const IGNITION: &str = "/usr/bin/ignition-validate";
 
 /// The line in docs/running.md, with the host and what concerns a host that runs left out.
 const LINE: &str = "cat >/var/tmp/recorderd && chmod 755 /var/tmp/recorderd && \
@@ -19,12 +20,16 @@ fn main() -> ExitCode {
         &[
             ("cloud-init takes it", cloud_init_takes_it),
             ("cloud-init's script installs", script_installs),
+            ("Ignition takes it", ignition_takes_it),
             ("one line", one_line),
             ("what the binary is made of", made_of),
         ],
         |name| {
-            let lacks = name.starts_with("cloud-init") && !Path::new(CLOUD_INIT).exists();
-            lacks.then_some("cloud-init")
+            let needs = [("cloud-init", CLOUD_INIT), ("Ignition", IGNITION)];
+            let lacks = |(of, program): &&(&str, &str)| {
+                name.starts_with(of) && !Path::new(program).exists()
+            };
+            needs.iter().find(lacks).map(|(of, _)| *of)
         },
     )
 }
@@ -102,6 +107,31 @@ fn script_installs() -> Outcome {
             false => assert!(!image.path().join("etc").exists()),
         }
     }
+    Ok(())
+}
+
+/// And it says what the text for Butane does.
+fn ignition_takes_it() -> Outcome {
+    let [text, config] = ["recorderd.bu", "recorderd.ign"].map(|it| contrib("ignition").join(it));
+    let output = Command::new(IGNITION).arg(&config).output().unwrap();
+    assert!(
+        output.status.success() && output.stderr.is_empty(),
+        "{output:?}"
+    );
+    // What Butane does with the few things that are in it.
+    let translate = "import json, sys, urllib.parse, yaml\n\
+                     data = yaml.safe_load(open(sys.argv[1]))\n\
+                     assert (data.pop('variant'), data.pop('version')) == ('flatcar', '1.0.0')\n\
+                     for file in data['storage']['files']:\n\
+                     \x20   text = file['contents'].pop('inline', None)\n\
+                     \x20   if text: file['contents']['source'] = 'data:,' + urllib.parse.quote(text)\n\
+                     print(json.dumps({'ignition': {'version': '3.3.0'}, **data}))";
+    let mut python = Command::new(common::PYTHON);
+    let output = python.args(["-c", translate]).arg(text).output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    let translated: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let config: serde_json::Value = serde_json::from_slice(&fs::read(config).unwrap()).unwrap();
+    assert_eq!(translated, config);
     Ok(())
 }
 
