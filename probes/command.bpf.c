@@ -231,6 +231,7 @@ int command_exec(__u64 *context)
 	process_note(process);
 	process->command_time = bpf_ktime_get_boot_ns();
 	process->code_told = 0;
+	process->shares_memory = 0;
 	/* What session.start tells is taken from the first. */
 	if (!first && family_left_out(process->session, FAMILY_COMMAND))
 		return 0;

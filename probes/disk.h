@@ -8,6 +8,9 @@
 
 #include "path.h"
 #include "session.h"
+#include "vma.h"
+
+#define VM_SHARED 8
 
 /* Paths of more than this are sent twice where they are the same; the daemon sees that they are. */
 #define SAME_MOST 512
@@ -77,6 +80,25 @@ static __always_inline long append_name(struct slot *slot, __u64 from)
 }
 
 /*
+ * Whether anything but the calling thread can have changed a name of the program's between the
+ * kernel's look at it and ours: another thread or process in the same memory, now or before, or in
+ * the same pages.
+ */
+__noinline int is_unsettled(__u64 from, __u64 length)
+{
+	struct task_struct *task = (void *)bpf_get_current_task();
+	__u32 pid = bpf_get_current_pid_tgid() >> 32;
+	struct process *process = bpf_map_lookup_elem(&processes, &pid);
+	struct vm_area_struct *vma;
+
+	if ((process && process->shares_memory) || BPF_CORE_READ(task, signal, nr_threads) > 1)
+		return 1;
+	vma = (void *)vma_at(from);
+	return !vma || BPF_CORE_READ(vma, vm_flags) & VM_SHARED ||
+	       (from & ADDRESS_MASK) + length >= BPF_CORE_READ(vma, vm_end);
+}
+
+/*
  * The length of a string, to read or to write. The index is bounded right where it is used: older
  * kernels forget the bounds of what was put aside in between.
  */
@@ -130,8 +152,11 @@ __noinline int disk_string(__u32 index, __u64 text, __u64 from)
 		return 0;
 	disk = (struct disk *)slot->record;
 	length = append_name(slot, from);
-	if (length > 0)
-		disk_length(disk, text) = length;
+	if (length <= 0)
+		return 0;
+	disk_length(disk, text) = length;
+	if (text != DISK_NAME && slot->names == NAMES_OF_PROGRAM && is_unsettled(from, length))
+		disk_note(disk, text, PATH_UNSETTLED);
 	return 0;
 }
 
@@ -240,6 +265,8 @@ __noinline int disk_asked(__u32 index, __u64 text, int directory, __u64 typed, _
 		notes |= PATH_CUT;
 	else
 		disk_length(disk, text + 1) = length;
+	if (length > 0 && slot->names == NAMES_OF_PROGRAM && is_unsettled(typed, length))
+		notes |= PATH_UNSETTLED;
 	disk_note(disk, text, notes);
 	disk_length(disk, text) = slot->length - begin;
 	return 0;

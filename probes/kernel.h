@@ -168,6 +168,7 @@ struct maple_arange_64 {
 struct vm_area_struct {
 	unsigned long vm_start;
 	unsigned long vm_end;
+	unsigned long vm_flags;
 	struct file *vm_file;
 };
 
@@ -263,6 +264,7 @@ struct bpf_prog {
 };
 
 struct signal_struct {
+	int nr_threads;
 	atomic_t live;
 	struct pid *pids[4];
 	struct tty_struct *tty;

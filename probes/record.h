@@ -62,13 +62,14 @@ enum via {
 };
 
 enum path_note {
-	PATH_CUT = 1,	    /* deeper than can be walked: the beginning is missing */
-	PATH_DELETED = 2,   /* no longer linked into its directory */
-	PATH_RELATIVE = 4,  /* begins at a directory that could not be read */
-	PATH_TYPED = 8,	    /* ends in what was typed, in which no symbolic link is followed */
-	PATH_FOLLOWED = 16, /* the call followed a link at the end of what was typed */
-	PATH_CHROOT = 32,   /* the process has another root than its mount namespace */
-	PATH_NONE = 64,	    /* memory without a file */
+	PATH_CUT = 1,	      /* deeper than can be walked: the beginning is missing */
+	PATH_DELETED = 2,     /* no longer linked into its directory */
+	PATH_RELATIVE = 4,    /* begins at a directory that could not be read */
+	PATH_TYPED = 8,	      /* ends in what was typed, in which no symbolic link is followed */
+	PATH_FOLLOWED = 16,   /* the call followed a link at the end of what was typed */
+	PATH_CHROOT = 32,     /* the process has another root than its mount namespace */
+	PATH_NONE = 64,	      /* memory without a file */
+	PATH_UNSETTLED = 128, /* what was typed can have been changed during the call */
 };
 
 /* Every record begins with this. */
@@ -534,7 +535,8 @@ struct process {
 	__u32 audit_session_id; /* these three as last seen; this is 0 if they never were */
 	__u32 loginuid;
 	struct ids ids;
-	__u32 code_told; /* that its program executes memory without a file */
+	__u16 code_told;     /* that its program executes memory without a file */
+	__u16 shares_memory; /* its program has had threads, or processes in its memory */
 };
 
 enum reader {

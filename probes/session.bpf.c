@@ -2,6 +2,50 @@
 /* The life of a session: its processes are born, and the last one exits. */
 #include "privilege.h"
 #include "session.h"
+#include "syscall.h"
+
+#define CLONE_VFORK 0x4000
+
+/* The numbers of vfork and clone3; clone is any other. */
+#define X86_VFORK 58
+#define CLONE3 435
+
+/* How many processes above a new one are looked at that have the same memory. */
+#define SHARERS 4
+
+/* Whether the new process has the memory of its parent while that waits. */
+static __always_inline int is_vfork(void)
+{
+	long number = syscall_number();
+	__u64 flags = syscall_argument(0);
+
+	if (number == X86_VFORK)
+		return 1;
+	/* struct clone_args begins with them. */
+	if (number == CLONE3 && bpf_probe_read_user(&flags, sizeof(flags), (void *)flags))
+		return 0;
+	return (flags & CLONE_VFORK) != 0;
+}
+
+/* Notes of a thread or a process, and of those above, that they have their memory in common. */
+static __noinline int memory_share(struct task_struct *child, struct task_struct *parent)
+{
+	struct mm_struct *mm = BPF_CORE_READ(child, mm);
+	struct task_struct *task = child;
+
+	if (mm != BPF_CORE_READ(parent, mm) || is_vfork())
+		return 0;
+#pragma unroll
+	for (int i = 0; i < SHARERS; i++) {
+		__u32 pid = BPF_CORE_READ(task, tgid);
+		struct process *process = bpf_map_lookup_elem(&processes, &pid);
+
+		if (process && BPF_CORE_READ(task, mm) == mm)
+			process->shares_memory = 1;
+		task = BPF_CORE_READ(task, real_parent);
+	}
+	return 0;
+}
 
 SEC("tp_btf/sched_process_fork")
 int session_fork(__u64 *context)
@@ -12,8 +56,11 @@ int session_fork(__u64 *context)
 	struct process *process;
 	__u32 login;
 
-	if (pid == (__u32)BPF_CORE_READ(parent, tgid))
+	if (pid == (__u32)BPF_CORE_READ(parent, tgid)) {
+		if (bpf_map_lookup_elem(&processes, &pid))
+			memory_share(child, parent);
 		return 0;
+	}
 	process = recorded_user();
 	if (process)
 		loginuid_compare(process);
@@ -23,6 +70,8 @@ int session_fork(__u64 *context)
 		process_serve(process ? process->session : 0, pid);
 	else if (process)
 		process_join(process->session, pid, ROLE_USER);
+	if (process)
+		memory_share(child, parent);
 	return 0;
 }
 

@@ -770,6 +770,13 @@ fn file_operation_case() -> Vec<Described> {
                 d.path_notes = path_note::NONE as u16;
             }),
         ),
+        (
+            "by a program with threads",
+            asked(1521, "rename", [(b"/tmp/a", 6), (b"/tmp/b", 6)], |d| {
+                d.path_notes |= path_note::UNSETTLED as u16;
+                d.target_notes |= path_note::UNSETTLED as u16;
+            }),
+        ),
         end(Losses::default()),
     ]
 }

@@ -309,6 +309,7 @@ fn constants_are_mirrored() {
             ("PATH_FOLLOWED", path_note::FOLLOWED),
             ("PATH_CHROOT", path_note::CHROOT),
             ("PATH_NONE", path_note::NONE),
+            ("PATH_UNSETTLED", path_note::UNSETTLED),
         ],
     );
     same(

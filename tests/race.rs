@@ -17,6 +17,7 @@ fn main() -> ExitCode {
         ("a tracer that rewrites the path", traced),
         ("addresses that are rewritten all the time", addresses),
         ("a name that is rewritten during the call", name_rewritten),
+        ("names that can be rewritten", rewritable_names),
     ])
 }
 
@@ -268,7 +269,7 @@ race(*(struct.pack("=H", 1) + name for name in abstract), named)
 }
 
 /// A limit that docs/limitations.md tells of: of what is changed by a path, the caller's memory at the
-/// end of the call tells it
+/// end of the call tells it; but that it can be another one is told
 fn name_rewritten() -> Outcome {
     let script = r#"
 import fcntl, signal
@@ -299,8 +300,81 @@ print(os.path.getsize("leased"), os.path.getsize("innocent"))
     let truncates: Vec<_> = of_kind(&lines, "session.disk")
         .into_iter()
         .filter(|line| line["operation"] == "truncate")
-        .map(|line| line["path"].as_str().unwrap())
+        .map(|line| (line["path"].as_str().unwrap(), &line["path_unsettled"]))
         .collect();
-    assert_eq!(truncates, [format!("{here}/innocent")]);
+    assert_eq!(
+        truncates,
+        [(format!("{here}/innocent").as_str(), &Value::Bool(true))]
+    );
+    Ok(())
+}
+
+/// By a thread, by what has the same memory or the same page; also if that is gone by now
+fn rewritable_names() -> Outcome {
+    let script = r#"
+import mmap, sys
+def made(*names):
+    for name in names:
+        os.close(os.open(name, os.O_CREAT | os.O_WRONLY))
+if sys.argv[1:]:
+    os.unlink("program")
+    threading.Thread(target=lambda: None).start()
+    os.rename("thread", "other")
+    os.symlink("content", "link")
+    sys.exit()
+made("alone", "spawned", "forked", "page", "memory", "program", "thread")
+os.unlink("alone")
+os.waitpid(os.posix_spawn("/bin/true", ["true"], {}), 0)
+os.unlink("spawned")
+page = mmap.mmap(-1, mmap.PAGESIZE)
+page.write(b"page\0")
+libc.unlink(ctypes.byref(ctypes.c_char.from_buffer(page)))
+if not os.fork():
+    os.unlink("forked")
+    os._exit(0)
+os.wait()
+stack = ctypes.create_string_buffer(65536)
+CLONE_VM, SIGCHLD = 0x100, 17
+top = ctypes.c_void_p(ctypes.addressof(stack) + 65536 & ~15)
+child = libc.clone(ctypes.cast(libc.usleep, ctypes.c_void_p), top, CLONE_VM | SIGCHLD, 1)
+os.waitpid(child, 0)
+os.unlink("memory")
+os.execv(sys.executable, [sys.executable, "-I", sys.argv[0], "again"])
+"#;
+    let host = Host::start();
+    let here = host.folder.shared();
+    let place = host.folder.path().join("script.py");
+    std::fs::write(&place, format!("{COMMON}{script}"))?;
+    let run = format!("cd {}; {PYTHON} -I {}", here.display(), place.display());
+    let lines = host.did(ONE, &run);
+    let told: Vec<_> = of_kind(&lines, "session.disk")
+        .into_iter()
+        .filter(|line| {
+            ["unlink", "rename", "symlink"]
+                .iter()
+                .any(|it| line["operation"] == *it)
+        })
+        .map(|line| {
+            let path = line["path"].as_str().unwrap().rsplit('/').next().unwrap();
+            (
+                path,
+                line["path_unsettled"] == true,
+                line["target_unsettled"] == true,
+            )
+        })
+        .collect();
+    assert_eq!(
+        told,
+        [
+            ("alone", false, false),
+            ("spawned", false, false),
+            ("page", true, false),
+            ("forked", false, false),
+            ("memory", true, false),
+            ("program", false, false),
+            ("thread", true, true),
+            ("link", true, true),
+        ]
+    );
     Ok(())
 }

@@ -15,6 +15,7 @@ fn main() -> ExitCode {
         ("an address", an_address),
         ("the name of a local socket", a_local_name),
         ("arguments", arguments),
+        ("names", names),
     ];
     common::main_with(tests, |_| (!is_there()).then_some("userfaultfd"))
 }
@@ -185,5 +186,33 @@ libc.execve(path, arguments, None)
     assert_eq!(run["path"], "/bin/echo");
     assert_eq!(run["argv0"], "echo");
     assert_eq!(run["argv"], serde_json::json!(["one", "two"]));
+    Ok(())
+}
+
+/// Of what is changed by a path, the caller's memory tells what is left there, and the mark that it can be
+/// another name
+fn names() -> Outcome {
+    let script = r#"
+open("taken", "w").close()
+path, target = pages([b"taken", b"other"], b"innocent\0", lambda _: None)
+assert libc.rename(path, target) == 0
+print(os.listdir())
+"#;
+    let (here, printed, lines) = session(script);
+    assert_eq!(printed, "['other']\n");
+    let renames: Vec<_> = of_kind(&lines, "session.disk")
+        .into_iter()
+        .filter(|line| line["operation"] == "rename")
+        .collect();
+    assert_eq!(renames.len(), 1, "{renames:#?}");
+    let told = ["path", "target"].map(|key| {
+        assert_eq!(renames[0][format!("{key}_unsettled")], true);
+        renames[0][key]
+            .as_str()
+            .unwrap()
+            .strip_prefix(&format!("{here}/"))
+            .unwrap()
+    });
+    assert!(told.contains(&"innocent"), "{told:?}");
     Ok(())
 }

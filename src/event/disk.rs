@@ -38,6 +38,9 @@ impl Writer {
             if path.is_unresolved && is_done {
                 object.boolean("path_unresolved", true);
             }
+            if disk.path.notes & path_note::UNSETTLED != 0 {
+                object.boolean("path_unsettled", true);
+            }
             if !disk.target.path.is_empty() {
                 object.bytes("target", "target_base64", target.path);
                 if differs(&disk.target, &target) {
@@ -48,6 +51,9 @@ impl Writer {
                 }
                 if target.is_unresolved && is_done {
                     object.boolean("target_unresolved", true);
+                }
+                if disk.target.notes & path_note::UNSETTLED != 0 {
+                    object.boolean("target_unsettled", true);
                 }
             }
             details(object, disk);

@@ -311,7 +311,8 @@ layout! {
         audit_session_id: u32,
         loginuid: u32,
         ids: ProcessIds,
-        code_told: u32,
+        code_told: u16,
+        shares_memory: u16,
     }
 
     /// The key of the map `job_files`.
@@ -580,6 +581,7 @@ pub mod path_note {
     pub const FOLLOWED: u32 = 16;
     pub const CHROOT: u32 = 32;
     pub const NONE: u32 = 64;
+    pub const UNSETTLED: u32 = 128;
 }
 
 /// `enum verdict`.
