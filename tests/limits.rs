@@ -14,7 +14,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Command, ExitCode, Stdio};
 
-use common::{Host, ONE, Outcome, Process, patiently, printed, schema};
+use common::{Host, ONE, Outcome, Process, TWO, patiently, printed, schema};
 use serde_json::Value;
 
 /// Sizes of the kernel's tables: docs/limitations.md.
@@ -29,11 +29,14 @@ const BATCH: usize = 100;
 
 fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();
-    if let [word, sessions, each, uid, program] = &words[..]
+    if let [word, numbers @ .., program] = &words[..]
         && word == "crowd"
     {
-        let numbers = [sessions, each, uid].map(|number| number.parse().unwrap());
-        crowd(numbers, Path::new(program)).unwrap();
+        let numbers: Vec<_> = numbers
+            .iter()
+            .map(|number| number.parse().unwrap())
+            .collect();
+        crowd(numbers.try_into().unwrap(), Path::new(program)).unwrap();
         return ExitCode::SUCCESS;
     }
     common::main_with(
@@ -88,15 +91,10 @@ fn write_waiter(path: &Path) {
 }
 
 /// Makes sessions as sshd does, and has each run the program so many times; then ends a batch of them
-/// for each byte of its input, and all at the end of that.
-fn crowd([sessions, each, uid]: [usize; 3], program: &Path) -> io::Result<()> {
+/// for each byte of its input, and all at the end of that. Two accounts take turns, as one alone may
+/// not have so many processes.
+fn crowd([sessions, each, one, two]: [usize; 4], program: &Path) -> io::Result<()> {
     fs::write("/proc/self/comm", "sshd")?;
-    let unlimited = libc::rlimit {
-        rlim_cur: libc::RLIM_INFINITY,
-        rlim_max: libc::RLIM_INFINITY,
-    };
-    // SAFETY: reads the structure.
-    unsafe { libc::setrlimit(libc::RLIMIT_NPROC, &unlimited) };
     let mut batches = Vec::new();
     for session in 0..sessions {
         if session % BATCH == 0 {
@@ -106,7 +104,13 @@ fn crowd([sessions, each, uid]: [usize; 3], program: &Path) -> io::Result<()> {
         // SAFETY: this process has one thread.
         match unsafe { libc::fork() } {
             0 => {
-                let done = login(session, each, uid as u32, program, input.as_raw_fd());
+                let done = login(
+                    session,
+                    each,
+                    [one, two][session % 2],
+                    program,
+                    input.as_raw_fd(),
+                );
                 // SAFETY: ends the process at once.
                 unsafe { libc::_exit(i32::from(done.is_err())) }
             }
@@ -123,7 +127,7 @@ fn crowd([sessions, each, uid]: [usize; 3], program: &Path) -> io::Result<()> {
 }
 
 /// The monitor of one login, which stays until all that the user's side runs is at work.
-fn login(session: usize, each: usize, uid: u32, program: &Path, input: i32) -> io::Result<()> {
+fn login(session: usize, each: usize, uid: usize, program: &Path, input: i32) -> io::Result<()> {
     fs::write("/proc/self/loginuid", uid.to_string())?;
     let (mut at_work, user_side) = io::pipe()?;
     // SAFETY: this process has one thread.
@@ -141,6 +145,7 @@ fn login(session: usize, each: usize, uid: u32, program: &Path, input: i32) -> i
     };
     // SAFETY: plain numbers.
     unsafe {
+        let uid = uid as u32;
         libc::setresuid(uid, uid, uid);
         libc::dup2(input, 0);
     }
@@ -198,11 +203,8 @@ impl Log {
             };
             if let Some((_, argv)) = line.split_once(&self.program) {
                 assert!(self.commands.insert(argv.split('"').next().unwrap().into()));
-            } else if line.contains(r#""event":"session.start""#) {
-                // None of sshd's.
-                if !line.contains(r#""addr.remote""#) {
-                    self.started.insert(sid());
-                }
+                let (_, sid) = line.split_once(r#""sid":""#).unwrap();
+                self.started.insert(sid.split('"').next().unwrap().into());
             } else if line.contains(r#""event":"session.lost""#) && self.started.contains(&sid()) {
                 self.lost.push(schema::check(&line));
             } else if line.contains(r#""event":"session.end""#) && self.started.contains(&sid()) {
@@ -242,8 +244,13 @@ fn log_of(sessions: usize, each: usize) -> (Log, Value) {
     write_waiter(&program);
     let mut log = Log::of(&host, &program);
     let _pid_max = PidMax::at_least(2 * sessions * each + 16_384);
-    let uid = printed(Command::new("id").args(["-u", ONE]));
-    let numbers = [sessions.to_string(), each.to_string(), uid.trim().into()];
+    let [one, two] = [ONE, TWO].map(|login| printed(Command::new("id").args(["-u", login])));
+    let numbers = [
+        &sessions.to_string(),
+        &each.to_string(),
+        one.trim(),
+        two.trim(),
+    ];
     let mut crowd = Command::new(std::env::current_exe().unwrap());
     crowd.arg("crowd").args(numbers).arg(&program);
     let mut crowd = Process::spawn(crowd.stdin(Stdio::piped()).stdout(Stdio::piped()));
@@ -319,26 +326,26 @@ fn too_many_sessions() -> Outcome {
 
 /// What runs in a session for which there is no room is counted there
 fn too_many_processes() -> Outcome {
-    let processes = PROCESSES + 100;
-    let (log, status) = log_of(1, processes);
-    let [end] = &log.ends[..] else {
-        panic!("{:#?}", log.ends);
+    let (sessions, each) = (20, PROCESSES / 20 + 10);
+    let (log, status) = log_of(sessions, each);
+    assert_eq!(log.started.len(), sessions);
+    let sum = |lines: &[Value], count: fn(&Value) -> &Value| {
+        let counts = lines.iter().filter_map(|line| count(line).as_u64());
+        counts.sum::<u64>() as usize
     };
-    let lost = end["losses"]["session"].as_u64().unwrap();
-    assert!(lost >= 100, "{end}");
-    assert_eq!(log.commands.len() + lost as usize, processes);
-    assert_eq!(end["events"]["command"], log.commands.len());
+    let lost = sum(&log.ends, |end| &end["losses"]["session"]);
+    assert!(lost >= sessions * each - PROCESSES);
+    assert_eq!(log.commands.len() + lost, sessions * each);
+    let run = sum(&log.ends, |end| &end["events"]["command"]);
+    assert_eq!(run, log.commands.len());
     let told: Vec<_> = log
         .lost
         .iter()
         .filter(|line| line["family"] == "session")
+        .cloned()
         .collect();
     assert!(told.iter().all(|line| line["cause"] == "table_full"));
-    let count = told
-        .iter()
-        .filter_map(|line| line["count"].as_u64())
-        .sum::<u64>();
-    assert_eq!(count, lost);
-    assert!(status["processes_not_recorded"].as_u64().unwrap() >= lost);
+    assert_eq!(sum(&told, |line| &line["count"]), lost);
+    assert!(status["processes_not_recorded"].as_u64().unwrap() as usize >= lost);
     Ok(())
 }
