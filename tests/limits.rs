@@ -149,6 +149,8 @@ fn login(session: usize, each: usize, uid: usize, program: &Path, input: i32) ->
         libc::setresuid(uid, uid, uid);
         libc::dup2(input, 0);
     }
+    // By its first act, still as sshd, the session is born.
+    drop(File::open("/etc/passwd")?);
     for number in 1..each {
         // SAFETY: this process has one thread.
         match unsafe { libc::fork() } {
@@ -259,12 +261,17 @@ fn log_of(sessions: usize, each: usize) -> (Log, Value) {
         .read_line(&mut said)
         .unwrap();
     assert_eq!(said, "there\n", "{:?}", crowd.errors());
-    let there = patiently("the commands of the crowd", || {
-        let before = log.commands.len();
-        std::thread::sleep(std::time::Duration::from_millis(500));
+    patiently("the first command of the crowd", || {
         log.read();
-        (before > 0 && before == log.commands.len()).then_some(before)
+        (!log.commands.is_empty()).then_some(())
     });
+    let mut there = 0;
+    // The daemon may be behind, and is so as long as more comes.
+    while log.commands.len() > there {
+        there = log.commands.len();
+        std::thread::sleep(std::time::Duration::from_secs(5));
+        log.read();
+    }
     let mut input = crowd.child.stdin.take().unwrap();
     println!("{} sessions, {there} commands", log.started.len());
     let mut alive = sessions;
