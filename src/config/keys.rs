@@ -33,7 +33,7 @@ pub const KEYS: &[Key] = &[
         "pages of the ring of commands, a power of two",
     ),
     key("disk_buffer_size", "2048", "the same of files"),
-    key("network_buffer_size", "256", "the same of connections"),
+    key("network_buffer_size", "1024", "the same of connections"),
     key(
         "network_silence_seconds",
         "60",

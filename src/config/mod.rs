@@ -30,8 +30,9 @@ pub const COMMAND_BUFFER_PAGES: u32 = 1024;
 /// Default size of the ring buffer for files, in pages of 4 KiB (8 MiB).
 pub const DISK_BUFFER_PAGES: u32 = 2048;
 
-/// Default size of the ring buffer for connections, in pages of 4 KiB (1 MiB).
-pub const NETWORK_BUFFER_PAGES: u32 = 256;
+/// Default size of the ring buffer for connections, in pages of 4 KiB (4 MiB): room for what is
+/// done while the files before it are written.
+pub const NETWORK_BUFFER_PAGES: u32 = 1024;
 
 /// Largest size of one ring buffer, in pages of 4 KiB (256 MiB).
 pub const BUFFER_PAGES_LIMIT: u32 = 65536;

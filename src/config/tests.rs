@@ -569,7 +569,7 @@ output: none
                  remove one of them",
             "config.yaml:7: a tag (!) is not allowed; write the value without it",
             "config.yaml:8: network_buffer_size: -1 is negative; \
-                 write 0 for the default of 256",
+                 write 0 for the default of 1024",
             "config.yaml:9: output: none is not an output; these are: file, stdout, syslog, journald",
         ]
     );

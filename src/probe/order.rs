@@ -7,6 +7,9 @@ use crate::record::layout::{Head, read};
 /// How often to look again for a record that is being written, before leaving it to the next round.
 const PATIENCE: u32 = 64;
 
+/// In how many parts the records of a round are handed on.
+const PARTS: usize = 16;
+
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Waiting {
     time: u64,
@@ -54,16 +57,30 @@ impl Order {
         };
         self.waiting.sort_unstable();
         let ready = self.waiting.partition_point(|entry| entry.time <= settled);
-        for entry in &self.waiting[..ready] {
-            each(rings[entry.ring].record(entry.position));
+        let mut left = ready;
+        // Space is given back again and again, since it takes long to write all that a ring holds.
+        loop {
+            let part = left.min(ready.div_ceil(PARTS));
+            for entry in &self.waiting[..part] {
+                each(rings[entry.ring].record(entry.position));
+            }
+            self.waiting.drain(..part);
+            self.release(rings);
+            left -= part;
+            if left == 0 {
+                break;
+            }
         }
-        self.waiting.drain(..ready);
+        self.settled = settled;
+        ready
+    }
+
+    /// Gives back the space of what is not waiting any more.
+    fn release(&self, rings: &mut [Ring]) {
         for (index, ring) in rings.iter_mut().enumerate() {
             let of_ring = self.waiting.iter().filter(|entry| entry.ring == index);
             ring.release(of_ring.map(|entry| entry.position).min());
         }
-        self.settled = settled;
-        ready
     }
 
     /// Takes note of all new records; tells up to which time they are complete.
