@@ -13,9 +13,11 @@
 
 /* How many arguments are read of an exec that failed. */
 #define ARGV_COUNT 256
+#define ARGV_AT_ONCE 16
 
-/* How many variables are looked at. */
+/* How many variables are looked at. The verifier goes through each round of a loop. */
 #define VARIABLES 1024
+#define VARIABLES_AT_ONCE 32
 
 /* The most of the environment that is read for what sshd says in it. */
 #define ENVIRONMENT_LENGTH 8192
@@ -24,10 +26,10 @@
  * The environment that sshd gave the session's first program: it names the identity and the login.
  * Tells whether this is that program.
  */
-static __noinline int environment_send(struct process *process)
+__noinline int environment_send(__u64 key)
 {
 	struct task_struct *task = (void *)bpf_get_current_task();
-	struct session *session = bpf_map_lookup_elem(&sessions, &process->session);
+	struct session *session = bpf_map_lookup_elem(&sessions, &key);
 	struct environment *environment;
 	unsigned long start, length;
 	struct slot *slot;
@@ -35,8 +37,7 @@ static __noinline int environment_send(struct process *process)
 	if (!session || session->environment_sent)
 		return 0;
 	session->environment_sent = 1;
-	slot =
-	    record_begin(process->session, FAMILY_SESSION, KIND_ENVIRONMENT, sizeof(*environment));
+	slot = record_begin(key, FAMILY_SESSION, KIND_ENVIRONMENT, sizeof(*environment));
 	if (!slot)
 		return 1;
 	environment = (struct environment *)slot->record;
@@ -80,7 +81,7 @@ static __always_inline int is_wanted(const __u64 *begins)
 }
 
 /* Appends the variable at `from` if it is wanted; returns where the next one begins. */
-__u64 variable_append(__u32 index, __u64 from)
+__noinline __u64 variable_append(__u32 index, __u64 from)
 {
 	__u64 begins[VARIABLE_WORDS] = {};
 	struct slot *slot = slot_at(index);
@@ -108,10 +109,10 @@ __u64 variable_append(__u32 index, __u64 from)
 	return from + length;
 }
 
-/* The same for all of them up to `end`; returns how far it came. */
-__u64 environment_append(__u32 index, __u64 from, __u64 end)
+/* The same for some of them up to `end`; returns how far it came. */
+__noinline __u64 variables_append(__u32 index, __u64 from, __u64 end)
 {
-	for (int i = 0; i < VARIABLES; i++) {
+	for (int i = 0; i < VARIABLES_AT_ONCE; i++) {
 		if (!from || from >= end)
 			break;
 		from = variable_append(index, from);
@@ -119,8 +120,19 @@ __u64 environment_append(__u32 index, __u64 from, __u64 end)
 	return from;
 }
 
+/* The same for all of them. */
+__noinline __u64 environment_append(__u32 index, __u64 from, __u64 end)
+{
+	for (int i = 0; i < VARIABLES / VARIABLES_AT_ONCE; i++) {
+		if (!from || from >= end)
+			break;
+		from = variables_append(index, from, end);
+	}
+	return from;
+}
+
 /* Sends one later part of the arguments; returns how much it sent. */
-__u64 arguments_part(__u64 session, __u64 start, __u64 offset, __u64 total)
+__noinline __u64 arguments_part(__u64 session, __u64 start, __u64 offset, __u64 total)
 {
 	struct arguments *arguments;
 	__u64 length = total - offset;
@@ -148,7 +160,7 @@ __u64 arguments_part(__u64 session, __u64 start, __u64 offset, __u64 total)
 }
 
 /* Sends all arguments but the first part, before the command itself; returns how far it came. */
-__u64 arguments_send(__u64 session, __u64 start, __u64 total)
+__noinline __u64 arguments_send(__u64 session, __u64 start, __u64 total)
 {
 	__u64 offset = ARGV_FIRST;
 
@@ -162,11 +174,19 @@ __u64 arguments_send(__u64 session, __u64 start, __u64 total)
 	return offset;
 }
 
-static __always_inline void command_fill(struct command *command, struct task_struct *task)
+/* What is known of the current task, in the command of a slot. */
+__noinline int command_fill(__u32 index, __s32 return_code)
 {
+	struct task_struct *task = (void *)bpf_get_current_task();
 	struct tty_struct *tty = BPF_CORE_READ(task, signal, tty);
 	const struct cred *cred = BPF_CORE_READ(task, cred);
+	struct slot *slot = slot_at(index);
+	struct command *command;
 
+	if (!slot)
+		return 0;
+	command = (struct command *)slot->record;
+	command->return_code = return_code;
 	command->parent_pid = BPF_CORE_READ(task, real_parent, tgid);
 	command->inode = 0;
 	command->device = 0;
@@ -187,17 +207,25 @@ static __always_inline void command_fill(struct command *command, struct task_st
 		command->rows = BPF_CORE_READ(tty, winsize.ws_row);
 		command->columns = BPF_CORE_READ(tty, winsize.ws_col);
 	}
+	return 0;
 }
 
-static __always_inline void command_walk(struct slot *slot, struct command *command, __u32 text,
-					 struct path *from)
+/* Appends the path at `from`; returns its length. `deleted` is the mark if there is no such file.
+ */
+__noinline int command_walk(__u32 index, __u32 deleted, __u64 from)
 {
-	walk_path(slot->index, (__u64)from);
-	command->lengths[text] = append_walked(slot);
+	struct slot *slot = slot_at(index);
+	struct command *command;
+
+	if (!slot)
+		return 0;
+	walk_path(index, from);
+	command = (struct command *)slot->record;
 	if (slot->walk.notes & (PATH_CUT | PATH_RELATIVE))
 		command->marks |= COMMAND_PATH_INCOMPLETE;
-	if (text == TEXT_EXE && slot->walk.notes & PATH_DELETED)
-		command->marks |= COMMAND_EXE_DELETED;
+	if (slot->walk.notes & PATH_DELETED)
+		command->marks |= deleted;
+	return append_walked(slot);
 }
 
 /* Whether the file that runs is of 32 bits, by its ELF header. */
@@ -225,9 +253,9 @@ int command_exec(__u64 *context)
 
 	if (!process)
 		return 0;
-	first = environment_send(process);
+	first = environment_send(process->session);
 	/* What an exec does to the ids, session.command tells. */
-	loginuid_compare(process);
+	loginuid_compare();
 	process_note(process);
 	process->command_time = bpf_ktime_get_boot_ns();
 	process->code_told = 0;
@@ -243,8 +271,7 @@ int command_exec(__u64 *context)
 	if (!slot)
 		return 0;
 	command = (struct command *)slot->record;
-	command_fill(command, task);
-	command->return_code = 0;
+	command_fill(slot->index, 0);
 	if (BPF_CORE_READ_BITFIELD_PROBED(binprm, secureexec))
 		command->marks |= COMMAND_PRIVILEGED;
 	if (is_compat(binprm))
@@ -256,8 +283,10 @@ int command_exec(__u64 *context)
 	exe_file = BPF_CORE_READ(task, mm, exe_file);
 	command->inode = BPF_CORE_READ(exe_file, f_inode, i_ino);
 	command->device = BPF_CORE_READ(exe_file, f_inode, i_sb, s_dev);
-	command_walk(slot, command, TEXT_EXE, &exe_file->f_path);
-	command_walk(slot, command, TEXT_CWD, &BPF_CORE_READ(task, fs)->pwd);
+	command->lengths[TEXT_EXE] =
+	    command_walk(slot->index, COMMAND_EXE_DELETED, (__u64)&exe_file->f_path);
+	command->lengths[TEXT_CWD] =
+	    command_walk(slot->index, 0, (__u64)&BPF_CORE_READ(task, fs)->pwd);
 	if (BPF_CORE_READ(binprm, interp) != BPF_CORE_READ(binprm, filename)) {
 		length = append_string(slot, PATH_LENGTH, BPF_CORE_READ(binprm, interp),
 				       bpf_probe_read_kernel_str);
@@ -288,7 +317,7 @@ int command_exec(__u64 *context)
 }
 
 /* One argument of an exec that failed; 0 where there is none. */
-int argument_append(__u32 index, __u64 argv, __u32 number)
+__noinline int argument_append(__u32 index, __u64 argv, __u32 number)
 {
 	struct slot *slot = slot_at(index);
 	struct command *command;
@@ -316,6 +345,16 @@ int argument_append(__u32 index, __u64 argv, __u32 number)
 	return 1;
 }
 
+/* Some of them, from `number` on; tells whether there may be more. */
+__noinline int arguments_append(__u32 index, __u64 argv, __u32 number)
+{
+	for (int i = 0; i < ARGV_AT_ONCE; i++) {
+		if (!argument_append(index, argv, number + i))
+			return 0;
+	}
+	return 1;
+}
+
 /* The number of execveat, whose path is its second argument, on each architecture. */
 #define X86_EXECVEAT 322
 #define ARM64_EXECVEAT 281
@@ -339,16 +378,16 @@ SYSCALL_EXIT(command_failed)
 	if (!slot)
 		return 0;
 	command = (struct command *)slot->record;
-	command_fill(command, task);
-	command->return_code = context->result;
+	command_fill(slot->index, context->result);
 	path_length = append_string(slot, PATH_LENGTH, (void *)syscall_argument(path),
 				    bpf_probe_read_user_str);
 	if (path_length > 0)
 		command->lengths[TEXT_PATH] = path_length;
-	command_walk(slot, command, TEXT_CWD, &BPF_CORE_READ(task, fs)->pwd);
+	command->lengths[TEXT_CWD] =
+	    command_walk(slot->index, 0, (__u64)&BPF_CORE_READ(task, fs)->pwd);
 	argv = syscall_argument(path + 1);
-	for (int i = 0; i < ARGV_COUNT; i++) {
-		if (!argument_append(slot->index, argv, i))
+	for (int i = 0; i < ARGV_COUNT; i += ARGV_AT_ONCE) {
+		if (!arguments_append(slot->index, argv, i))
 			break;
 	}
 	record_send(slot, &command_ring, FAMILY_COMMAND, 0);

@@ -61,7 +61,7 @@ int local_send_one(__u64 session, __u64 name, __u64 length, __u64 result, __u64 
 }
 
 /* The same of a message. */
-int local_send_message(__u64 session, __u64 at, __u64 result, __u64 via)
+__noinline int local_send_message(__u64 session, __u64 at, __u64 result, __u64 via)
 {
 	struct message message = {};
 

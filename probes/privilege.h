@@ -30,15 +30,18 @@ static __noinline struct slot *privilege_begin(struct process *process, __u32 op
  * /proc/PID/loginuid. A hook that tells of that would cost every write of the host, so it is looked
  * for at each fork, exec and exit.
  */
-static __noinline int loginuid_compare(struct process *process)
+__noinline int loginuid_compare(void)
 {
 	struct task_struct *task = (void *)bpf_get_current_task();
+	__u32 pid = bpf_get_current_pid_tgid() >> 32;
+	struct process *process = bpf_map_lookup_elem(&processes, &pid);
 	__u32 audit_session_id = audit_session(task);
 	__u32 loginuid = login_uid(task);
 	struct privilege *privilege;
 	struct slot *slot;
 
-	if (process->audit_session_id == audit_session_id && process->loginuid == loginuid)
+	if (!process ||
+	    (process->audit_session_id == audit_session_id && process->loginuid == loginuid))
 		return 0;
 	if (!process->audit_session_id) {
 		process_note(process);

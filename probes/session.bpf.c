@@ -63,7 +63,7 @@ int session_fork(__u64 *context)
 	}
 	process = recorded_user();
 	if (process)
-		loginuid_compare(process);
+		loginuid_compare();
 	login = login_server(parent);
 	/* What else runs in a session is that session's doing. */
 	if (login == LOGIN_SSH || (login && !process))
@@ -113,7 +113,7 @@ int session_exit(__u64 *context)
 	if (!process)
 		return 0;
 	if (process->role == ROLE_USER)
-		loginuid_compare(process);
+		loginuid_compare();
 	if (BPF_CORE_READ(task, signal, live.counter) > 0)
 		return 0;
 	key = process->session;
@@ -172,7 +172,7 @@ int session_found(__u64 *context)
 	struct control *control = shared();
 	struct task_struct *parent;
 	struct process *process;
-	__u64 key, outer;
+	__u64 key, outer, leader;
 	__u32 pid;
 
 	if (!task || !control || BPF_CORE_READ(task, pid) != BPF_CORE_READ(task, tgid))
@@ -195,7 +195,9 @@ int session_found(__u64 *context)
 		process->audit_session_id = 0;
 		__sync_fetch_and_add(&control->found, 1);
 	}
-	if (process->login && process->role != ROLE_BROKER && login_join(task)) {
+	/* Which is the task itself, as a number. */
+	leader = (__u64)BPF_CORE_READ(task, group_leader);
+	if (process->login && process->role != ROLE_BROKER && login_join(leader)) {
 		process->audit_session_id = 0;
 		__sync_fetch_and_add(&control->found, 1);
 	}

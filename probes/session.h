@@ -158,8 +158,15 @@ __u32 listener_of(__u64 files, __u32 descriptor)
 	return BPF_CORE_READ(sk, __sk_common.skc_num);
 }
 
-static __noinline struct sock *find_connection(struct task_struct *task)
+/*
+ * What follows here takes numbers and is global, which has the verifier look at each once, and not
+ * once in every way that leads there.
+ */
+
+/* The connection that a task has open, or 0. */
+__noinline __u64 find_connection(__u64 of)
 {
+	struct task_struct *task = (void *)of;
 	struct fdtable *table = BPF_CORE_READ(task, files, fdt);
 	__u64 files = (__u64)BPF_CORE_READ(table, fd);
 	__u32 count = BPF_CORE_READ(table, max_fds);
@@ -171,18 +178,19 @@ static __noinline struct sock *find_connection(struct task_struct *task)
 			break;
 		sk = connection_of(files, i);
 		if (sk)
-			return (struct sock *)sk;
+			return sk;
 	}
-	return NULL;
+	return 0;
 }
 
 /*
  * Whether a login server has one connection to serve. The one that listens for them has each for a
  * moment too, and is known by that: it listens on the port of the connection.
  */
-static __noinline int serves_connection(struct task_struct *task)
+__noinline int serves_connection(__u64 of)
 {
-	struct sock *sk = find_connection(task);
+	struct sock *sk = (void *)find_connection(of);
+	struct task_struct *task = (void *)of;
 	struct fdtable *table = BPF_CORE_READ(task, files, fdt);
 	__u64 files = (__u64)BPF_CORE_READ(table, fd);
 	__u32 count = BPF_CORE_READ(table, max_fds);
@@ -224,8 +232,9 @@ static __noinline void client_add(__u64 session, struct sock *sk)
 }
 
 /* The session that has made the connection of which this is the server's end, or 0. */
-static __noinline __u64 client_session(struct sock *sk)
+__noinline __u64 client_session(__u64 of)
 {
+	struct sock *sk = (void *)of;
 	struct client client = {.network = (__u64)BPF_CORE_READ(sk, __sk_common.skc_net.net)};
 	__u64 *session;
 
@@ -269,7 +278,7 @@ static __always_inline void process_note(struct process *process)
  * Puts a process into a session; the session lives for as long as it has one. A process that is in
  * another one, because its login server is, stays counted there.
  */
-static __noinline int process_join(__u64 key, __u32 pid, __u32 role)
+__noinline int process_join(__u64 key, __u32 pid, __u32 role)
 {
 	struct process process = {.session = key, .role = role};
 	struct process *known = bpf_map_lookup_elem(&processes, &pid);
@@ -324,12 +333,14 @@ static __noinline void process_serve(__u64 session, __u32 pid)
 }
 
 /*
- * Starts a session for a process, with the connection that `holder` has open, and tells the daemon.
- * Only the first of several at once does. `origin` is the session that has asked for it as a job.
+ * Starts a session for the process `of`, with the connection that `connected` has open, and tells
+ * the daemon. Only the first of several at once does. `origin` is the session that has asked for it
+ * as a job.
  */
-static __noinline int session_open(__u64 key, __u32 login, struct task_struct *task,
-				   struct task_struct *holder, __u64 origin)
+__noinline int session_open(__u64 key, __u32 login, __u64 of, __u64 connected, __u64 origin)
 {
+	struct task_struct *task = (void *)of;
+	struct task_struct *holder = (void *)connected;
 	struct control *control = shared();
 	struct session_start *start;
 	struct session *session;
@@ -359,10 +370,10 @@ static __noinline int session_open(__u64 key, __u32 login, struct task_struct *t
 	session->pid = BPF_CORE_READ(task, tgid);
 	session->connection_pid = BPF_CORE_READ(holder, tgid);
 	session->families_left_out = families_left_out(uid);
-	sk = login == LOGIN_SSH ? find_connection(holder) : NULL;
+	sk = login == LOGIN_SSH ? (void *)find_connection(connected) : NULL;
 	if (sk) {
 		endpoints(sk, &session->local, &session->remote);
-		session->parent = client_session(sk);
+		session->parent = client_session((__u64)sk);
 	}
 	known = bpf_map_lookup_elem(&processes, &session->pid);
 	if (known && known->session)
@@ -436,9 +447,10 @@ static __noinline int is_user_side(struct task_struct *task, __u32 login, __u32 
  * Where the login has an audit session id of its own, that is the key. Where it has none, the
  * process that serves its connection tells it.
  */
-static __noinline __u64 login_key(struct task_struct *task, struct task_struct *parent, __u32 login,
-				  __u32 uid)
+__noinline __u64 login_key(__u64 child, __u64 server_of, __u32 login, __u32 uid)
 {
+	struct task_struct *task = (void *)child;
+	struct task_struct *parent = (void *)server_of;
 	__u32 audit = audit_session(task);
 	__u32 pid = BPF_CORE_READ(task, tgid);
 	__u32 server = BPF_CORE_READ(parent, tgid);
@@ -465,15 +477,16 @@ static __noinline __u64 login_key(struct task_struct *task, struct task_struct *
 		if (uid ? !has_become(task, uid) : is_dropbear(task))
 			return 0;
 	} else if (!is_user_side(task, login, uid) ||
-		   (uid && (is_confined(task) || !find_connection(task)))) {
+		   (uid && (is_confined(task) || !find_connection(child)))) {
 		return 0;
 	}
-	return serves_connection(parent) || (uid && is_sshd(parent)) ? served->login : 0;
+	return serves_connection(server_of) || (uid && is_sshd(parent)) ? served->login : 0;
 }
 
 /* Puts a child of a login server into the session that it begins or belongs to, if there is one. */
-static __noinline int login_join(struct task_struct *task)
+__noinline int login_join(__u64 child)
 {
+	struct task_struct *task = (void *)child;
 	struct task_struct *parent = BPF_CORE_READ(task, real_parent);
 	__u32 uid = BPF_CORE_READ(task, cred, uid.val);
 	struct task_struct *holder = task;
@@ -483,7 +496,7 @@ static __noinline int login_join(struct task_struct *task)
 
 	if (!login || !control)
 		return 0;
-	key = login_key(task, parent, login, uid);
+	key = login_key(child, (__u64)parent, login, uid);
 	if (!key)
 		return 0;
 	origin = job_session(task, login, uid);
@@ -492,7 +505,7 @@ static __noinline int login_join(struct task_struct *task)
 	/* Only an unprivileged login by sshd has a process of its own for the user's side. */
 	if (login == LOGIN_SSH && (!uid || is_dropbear(parent)))
 		holder = parent;
-	if (!session_open(key, login, task, holder, origin))
+	if (!session_open(key, login, child, (__u64)holder, origin))
 		return 0;
 	if (holder == parent)
 		process_join(key, BPF_CORE_READ(parent, tgid), ROLE_BROKER);
@@ -508,12 +521,12 @@ static __always_inline struct process *recorded_process(void)
 	if (!process)
 		return NULL;
 	if (process->login && process->role != ROLE_BROKER)
-		login_join((void *)bpf_get_current_task());
+		login_join(bpf_get_current_task());
 	return process->session ? process : NULL;
 }
 
 /* The login server's process of a root login, when it acts for the user. */
-static __noinline int broker_join(void)
+__noinline int broker_join(void)
 {
 	struct task_struct *task = (void *)bpf_get_current_task();
 	struct task_struct *parent = BPF_CORE_READ(task, real_parent);
@@ -528,13 +541,14 @@ static __noinline int broker_join(void)
 		/* Until the login is complete, it has a child that talks with the client. */
 		if (!process || process->session || !process->login ||
 		    (__u64)BPF_CORE_READ(task, children.next) != (__u64)&task->children ||
-		    !serves_connection(task))
+		    !serves_connection((__u64)task))
 			return 0;
 		key = process->login;
 	} else if (BPF_CORE_READ(task, loginuid.val) != 0) {
 		return 0;
 	}
-	return session_open(key, LOGIN_SSH, task, task, 0) && process_join(key, pid, ROLE_BROKER);
+	return session_open(key, LOGIN_SSH, (__u64)task, (__u64)task, 0) &&
+	       process_join(key, pid, ROLE_BROKER);
 }
 
 /* Its session entry, or nothing if it is something else. */

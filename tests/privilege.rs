@@ -391,7 +391,6 @@ for name, x86_number, arm64_number, arguments in [
         .lines()
         .map(|line| line.split_once(' ').unwrap())
         .map(|(name, error)| (name, error.parse::<i32>().unwrap()))
-        .filter(|(_, error)| *error != libc::ENOSYS)
         .map(|(name, error)| {
             let rest = match name {
                 "finit_module" | "kexec_file_load" => &path,
