@@ -217,7 +217,7 @@ impl Log {
 }
 
 /// What stays as it is on the host, when the test is over.
-struct PidMax(String);
+struct PidMax(Option<String>);
 
 impl PidMax {
     const PATH: &'static str = "/proc/sys/kernel/pid_max";
@@ -225,16 +225,19 @@ impl PidMax {
     /// Has the kernel give ids to at least so many processes.
     fn at_least(count: usize) -> Self {
         let before = fs::read_to_string(Self::PATH).unwrap();
-        if before.trim().parse::<usize>().unwrap() < count {
-            fs::write(Self::PATH, count.to_string()).unwrap();
+        if before.trim().parse::<usize>().unwrap() >= count {
+            return Self(None);
         }
-        Self(before)
+        fs::write(Self::PATH, count.to_string()).unwrap();
+        Self(Some(before))
     }
 }
 
 impl Drop for PidMax {
     fn drop(&mut self) {
-        let _ = fs::write(Self::PATH, &self.0);
+        if let Some(before) = &self.0 {
+            let _ = fs::write(Self::PATH, before);
+        }
     }
 }
 
