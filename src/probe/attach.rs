@@ -11,7 +11,7 @@ use aya::programs::fexit::FExitLink;
 use aya::programs::tp_btf::BtfTracePointLink;
 use aya::programs::{
     BtfTracePoint, CgroupAttachMode, CgroupSkb, CgroupSkbAttachType, FExit, Iter, Program,
-    ProgramError, ProgramFd,
+    ProgramError, ProgramFd, ProgramInfo,
 };
 use aya::{Btf, BtfError, Ebpf};
 
@@ -191,10 +191,7 @@ impl<'a> Part<'a> {
             }
         }
         let name = self.hooks[0].program;
-        let information = self.program.info().ok();
-        if let Some(count) = information.and_then(|it| it.verified_instruction_count()) {
-            self.attached.instructions.push((name, count));
-        }
+        self.attached.count(name, self.program.info());
         Ok(())
     }
 
@@ -285,6 +282,18 @@ impl Attached {
             .map(|(_, count)| *count)
     }
 
+    /// Takes down how much of a program the verifier has looked at, of one instance.
+    fn count(&mut self, name: &'static str, information: Result<ProgramInfo, ProgramError>) {
+        let count = information
+            .ok()
+            .and_then(|it| it.verified_instruction_count());
+        if let Some(count) = count
+            && self.instructions_of(name).is_none()
+        {
+            self.instructions.push((name, count));
+        }
+    }
+
     /// Keeps a program at hand, to ask the kernel how often it was not run.
     fn keep(&mut self, name: &'static str, program: Result<&ProgramFd, ProgramError>) {
         let Some(fd) = program.ok().and_then(|fd| fd.try_clone().ok()) else {
@@ -360,6 +369,7 @@ impl Attached {
             let id = program.attach().map_err(error)?;
             self.functions.push(program.take_link(id).map_err(error)?);
             self.keep(hook.program, program.fd());
+            self.count(hook.program, program.info());
             self.places.push((hook.program, function));
         }
         Ok(())
