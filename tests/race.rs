@@ -190,6 +190,17 @@ while not os.WIFEXITED(os.waitpid(child, 0)[1]):
     Ok(())
 }
 
+/// What a session says to run `script` in the folder `here`.
+fn in_folder(host: &Host, here: &std::path::Path, script: &str) -> std::io::Result<String> {
+    let place = host.folder.path().join("script.py");
+    std::fs::write(&place, format!("{COMMON}{script}"))?;
+    Ok(format!(
+        "cd {}; {PYTHON} -I {}",
+        here.display(),
+        place.display()
+    ))
+}
+
 /// Of connects over IPv4 and to local sockets, and of datagrams
 fn addresses() -> Outcome {
     let script = r#"
@@ -243,9 +254,7 @@ race(*(struct.pack("=H", 1) + name for name in abstract), named)
 "#;
     let host = Host::start();
     let here = host.folder.shared();
-    let place = host.folder.path().join("script.py");
-    std::fs::write(&place, format!("{COMMON}{script}"))?;
-    let run = format!("cd {}; {PYTHON} -I {}", here.display(), place.display());
+    let run = in_folder(&host, &here, script)?;
     let printed = host.ssh(ONE, &run);
     let lines = host.sessions(1).remove(0);
     let path = here.display().to_string();
@@ -343,9 +352,7 @@ os.execv(sys.executable, [sys.executable, "-I", sys.argv[0], "again"])
 "#;
     let host = Host::start();
     let here = host.folder.shared();
-    let place = host.folder.path().join("script.py");
-    std::fs::write(&place, format!("{COMMON}{script}"))?;
-    let run = format!("cd {}; {PYTHON} -I {}", here.display(), place.display());
+    let run = in_folder(&host, &here, script)?;
     let lines = host.did(ONE, &run);
     let told: Vec<_> = of_kind(&lines, "session.disk")
         .into_iter()
