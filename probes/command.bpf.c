@@ -321,13 +321,12 @@ __noinline int argument_append(__u32 index, __u64 argv, __u32 number)
 {
 	struct slot *slot = slot_at(index);
 	struct command *command;
-	__u64 from = 0;
 	long length;
+	__u64 from;
 	__u64 at;
 
-	if (!slot ||
-	    bpf_probe_read_user(&from, sizeof(from), (void *)(argv + number * sizeof(from))) ||
-	    !from)
+	from = pointer_at(argv, number);
+	if (!slot || !from)
 		return 0;
 	command = (struct command *)slot->record;
 	at = slot->length;

@@ -65,7 +65,12 @@ __noinline int local_send_message(__u64 session, __u64 at, __u64 result, __u64 v
 {
 	struct message message = {};
 
-	bpf_probe_read_user(&message, sizeof(message), (void *)at);
+	if (is_32_bit()) {
+		message.name = word_at(at);
+		message.name_length = word_at(at + sizeof(__u32));
+	} else {
+		bpf_probe_read_user(&message, sizeof(message), (void *)at);
+	}
 	return local_send_one(session, message.name, message.name_length, result, via);
 }
 

@@ -593,6 +593,9 @@ struct io_kiocb {
 
 /* The saved user registers differ by architecture; both forms are here, and CO-RE picks one. */
 struct pt_regs___x86 {
+	unsigned long bp;
+	unsigned long bx;
+	unsigned long cx;
 	unsigned long di;
 	unsigned long si;
 	unsigned long dx;

@@ -154,6 +154,9 @@ __noinline int memory_end(__u64 session, __u32 number, long result)
 		return map_end(session, flags, syscall_argument(4), result);
 	case X86_SHMAT:
 	case ARM64_SHMAT:
+		/* ipc has put the address into memory. */
+		if (is_32_bit() && !result)
+			result = syscall_argument(3);
 		return map_end(session, flags, -1, result);
 	default:
 		return protect_end(session, result);

@@ -144,7 +144,7 @@ enum command_mark {
 	COMMAND_PRIVILEGED = 2,		 /* this exec raised the process's privilege */
 	COMMAND_ENVIRONMENT_PARTIAL = 4, /* more variables than are looked at */
 	COMMAND_PATH_INCOMPLETE = 8,	 /* the beginning of exe or cwd is missing */
-	COMMAND_COMPAT = 16,		 /* a 32-bit program: most of its calls are not seen */
+	COMMAND_COMPAT = 16,		 /* a 32-bit program */
 };
 
 struct command {

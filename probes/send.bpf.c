@@ -12,16 +12,17 @@
 #define MESSAGES 1024
 #define MESSAGES_AT_ONCE 32
 
-/* struct mmsghdr is a message and the length that was sent. */
-#define MMSGHDR_LENGTH 64
+/* The length of struct mmsghdr, bytes: a message, and how much of it was sent. */
+#define MMSGHDR_32 32
+#define MMSGHDR_64 64
 
-/* The messages at `at`: as many as there are, and as are taken at once. */
-__noinline int local_send_messages(__u64 session, __u64 at, __u64 count, __u64 result)
+/* The messages at `at`, each of `length` bytes: as many as there are, and as are taken at once. */
+__noinline int local_send_messages(__u64 session, __u64 at, __u64 length, __u64 count, __u64 result)
 {
 	for (__u64 i = 0; i < MESSAGES_AT_ONCE; i++) {
 		if (i >= count)
 			break;
-		local_send_message(session, at + i * MMSGHDR_LENGTH, result, 0);
+		local_send_message(session, at + i * length, result, 0);
 	}
 	return 0;
 }
@@ -31,7 +32,7 @@ SYSCALL_EXIT(network_local)
 	struct process *process = recorded_user();
 	__s32 number = context->number;
 	long result = context->result;
-	__u64 session, at, count = 1;
+	__u64 session, at, length, count = 1;
 
 	if (!process || is_restarted(result) || !is_local_datagram(socket_at(syscall_argument(0))))
 		return 0;
@@ -42,10 +43,11 @@ SYSCALL_EXIT(network_local)
 	at = syscall_argument(1);
 	if ((number == X86_SENDMMSG || number == ARM64_SENDMMSG) && result > 0)
 		count = result;
+	length = is_32_bit() ? MMSGHDR_32 : MMSGHDR_64;
 	for (__u64 i = 0; i < MESSAGES; i += MESSAGES_AT_ONCE) {
 		if (i >= count)
 			break;
-		local_send_messages(session, at + i * MMSGHDR_LENGTH, count - i, result);
+		local_send_messages(session, at + i * length, length, count - i, result);
 	}
 	return 0;
 }

@@ -12,9 +12,25 @@ struct {
 	__type(value, __u32);
 } dispatch SEC(".maps");
 
+/* As the thread has given it, from what the tracepoint is given: the saved registers and the
+ * result.
+ */
+static __always_inline long number_given(__u64 *context)
+{
+	struct pt_regs___arm64 *arm64 = (void *)context[0];
+	struct pt_regs___x86 *x86 = (void *)context[0];
+
+	return bpf_core_field_exists(arm64->syscallno) ? arm64->syscallno : (long)x86->orig_ax;
+}
+
 SEC("tp_btf/sys_exit")
 int syscall_exit(__u64 *context)
 {
-	bpf_tail_call(context, &dispatch, number_given(context));
+	__u64 number = number_given(context);
+
+	/* Almost all calls of a host are told by the table to be none of 32 bits that counts. */
+	if (number < SOCKETCALLS && compat_calls[number].form)
+		number = native_number(number);
+	bpf_tail_call(context, &dispatch, number);
 	return 0;
 }

@@ -6,7 +6,7 @@
 #ifndef SYSCALL_H
 #define SYSCALL_H
 
-#include "kernel.h"
+#include "compat.h"
 #include "record.h"
 
 /* Kernels without bpf_task_pt_regs (before 5.15) have stacks of this size on both architectures. */
@@ -22,22 +22,11 @@ static __always_inline struct pt_regs *user_registers(void)
 	return BPF_CORE_READ(task, stack) + STACK_SIZE - bpf_core_type_size(struct pt_regs);
 }
 
-static __always_inline long syscall_number(void)
-{
-	struct pt_regs *registers = user_registers();
-	struct pt_regs___arm64 *arm64 = (void *)registers;
-	struct pt_regs___x86 *x86 = (void *)registers;
-
-	if (bpf_core_field_exists(arm64->syscallno))
-		return BPF_CORE_READ(arm64, syscallno);
-	return BPF_CORE_READ(x86, orig_ax);
-}
-
 /* From asm/thread_info.h of each. */
 #define TS_COMPAT 0x2
 #define TIF_32BIT 22
 
-/* Calls of 32-bit programs have other numbers. */
+/* Whether the thread is in a call of 32 bits, which has another number. */
 static __always_inline int is_32_bit(void)
 {
 	struct task_struct___arm64 *arm64 = (void *)bpf_get_current_task();
@@ -48,13 +37,29 @@ static __always_inline int is_32_bit(void)
 	return BPF_CORE_READ(arm64, thread_info.flags) >> TIF_32BIT & 1;
 }
 
-/* From what the tracepoint is given: the saved registers and the result. */
-static __always_inline long number_given(__u64 *context)
+/*
+ * `number` as the thread has given it, or of a call of 32 bits that of the same call of 64 bits; 0,
+ * which no hooked call has, of one that is not looked at. Those of arm64 are not.
+ */
+static __always_inline long native_number(long number)
 {
-	struct pt_regs___arm64 *arm64 = (void *)context[0];
-	struct pt_regs___x86 *x86 = (void *)context[0];
+	struct pt_regs___arm64 *arm64 = NULL;
 
-	return bpf_core_field_exists(arm64->syscallno) ? arm64->syscallno : (long)x86->orig_ax;
+	if (!is_32_bit())
+		return number;
+	return bpf_core_field_exists(arm64->syscallno) ? 0
+						       : compat_number((void *)user_registers());
+}
+
+__noinline long syscall_number(void)
+{
+	struct pt_regs *registers = user_registers();
+	struct pt_regs___arm64 *arm64 = (void *)registers;
+	struct pt_regs___x86 *x86 = (void *)registers;
+
+	if (bpf_core_field_exists(arm64->syscallno))
+		return native_number(BPF_CORE_READ(arm64, syscallno));
+	return native_number(BPF_CORE_READ(x86, orig_ax));
 }
 
 /* A system call that is about to return. */
@@ -72,13 +77,13 @@ struct syscall_exit {
 	static int program##_body(struct syscall_exit *context);                                   \
 	SEC("tp_btf/sys_exit") int program(__u64 *context)                                         \
 	{                                                                                          \
-		struct syscall_exit exit = {number_given(context), context[1]};                    \
-		return is_32_bit() ? 0 : program##_body(&exit);                                    \
+		struct syscall_exit exit = {syscall_number(), context[1]};                         \
+		return exit.number ? program##_body(&exit) : 0;                                    \
 	}                                                                                          \
 	SEC("fexit/syscall") int program##_fexit(__u64 *context)                                   \
 	{                                                                                          \
 		struct syscall_exit exit = {syscall_number(), context[1]};                         \
-		return program##_body(&exit);                                                      \
+		return exit.number ? program##_body(&exit) : 0;                                    \
 	}                                                                                          \
 	static __noinline int program##_body(struct syscall_exit *context)
 
@@ -120,6 +125,8 @@ __noinline unsigned long syscall_argument(__u32 index)
 			return BPF_CORE_READ(arm64, regs[5]);
 		}
 	}
+	if (is_32_bit())
+		return compat_argument(x86, index);
 	switch (index) {
 	case 0:
 		return BPF_CORE_READ(x86, di);
@@ -134,6 +141,17 @@ __noinline unsigned long syscall_argument(__u32 index)
 	default:
 		return BPF_CORE_READ(x86, r9);
 	}
+}
+
+/* One of the pointers in the caller's memory at `from`; 0 where it can't be read. */
+static __always_inline __u64 pointer_at(__u64 from, __u32 index)
+{
+	__u64 pointer = 0;
+
+	if (is_32_bit())
+		return word_at(from + index * sizeof(__u32));
+	bpf_probe_read_user(&pointer, sizeof(pointer), (void *)(from + index * sizeof(pointer)));
+	return pointer;
 }
 
 #endif

@@ -5,7 +5,6 @@ mod common;
 use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::PermissionsExt;
 use std::process::ExitCode;
 
 use base64::engine::{Engine, general_purpose::STANDARD};
@@ -13,7 +12,7 @@ use common::{
     Host, ONE, Outcome, PYTHON, command, end, expected, failed_command, of_kind, plain, plains,
     start,
 };
-use serde_json::{Value, json};
+use serde_json::json;
 
 fn main() -> ExitCode {
     common::main(&[
@@ -23,43 +22,7 @@ fn main() -> ExitCode {
         ("arguments that JSON has to escape", escaped),
         ("bytes that are not text", bytes),
         ("a program run by a thread", thread),
-        #[cfg(target_arch = "x86_64")]
-        ("a program of 32 bits", compat),
     ])
-}
-
-/// Marked, since most of what it does is not seen
-#[cfg(target_arch = "x86_64")]
-fn compat() -> Outcome {
-    // An ELF header, one program header that loads all, and `_exit(7)` by int 0x80.
-    let base: u32 = 0x0804_8000;
-    let mut file = b"\x7fELF\x01\x01\x01".to_vec();
-    file.resize(16, 0);
-    let half_words = |file: &mut Vec<u8>, all: &[u16]| {
-        file.extend(all.iter().flat_map(|one| one.to_le_bytes()));
-    };
-    let words = |file: &mut Vec<u8>, all: &[u32]| {
-        file.extend(all.iter().flat_map(|one| one.to_le_bytes()));
-    };
-    half_words(&mut file, &[2 /* ET_EXEC */, 3 /* EM_386 */]);
-    words(&mut file, &[1, base + 84, 52, 0, 0]);
-    half_words(&mut file, &[52, 32, 1, 0, 0, 0]);
-    words(
-        &mut file,
-        &[1 /* PT_LOAD */, 0, base, base, 96, 96, 5, 4096],
-    );
-    file.extend(b"\xb8\x01\0\0\0\xbb\x07\0\0\0\xcd\x80");
-    let host = Host::start();
-    let program = host.folder.path().join("old");
-    fs::write(&program, &file)?;
-    fs::set_permissions(&program, fs::Permissions::from_mode(0o755))?;
-    let printed = host.ssh(ONE, &format!("{}; echo $?", program.display()));
-    let lines = host.sessions(1).remove(0);
-    let commands = of_kind(&lines, "session.command");
-    let marks: Vec<_> = commands.iter().map(|line| &line["compat"]).collect();
-    assert_eq!(marks, [&Value::Null, &Value::Bool(printed == "7\n")]);
-    assert_eq!(commands[1]["path"], program.to_str().unwrap());
-    Ok(())
 }
 
 /// All of a script, in its order

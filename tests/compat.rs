@@ -1,120 +1,186 @@
-//! Calls of 32 bits, the ends of which are not looked at: what is seen of them, and what is not
-//! (docs/limitations.md).
+//! Calls of 32 bits on a 64-bit kernel of x86: each gives the line of its twin of 64 bits.
 
 mod common;
 
 use std::process::ExitCode;
 
-#[cfg(target_arch = "x86_64")]
-use common::{Host, ONE, Outcome, PYTHON, of_kind};
-
 fn main() -> ExitCode {
     common::main(&[
         #[cfg(target_arch = "x86_64")]
-        ("of a program of 64 bits", calls),
+        ("every call, beside its twin", x86::twins),
+        #[cfg(target_arch = "x86_64")]
+        ("a program of 32 bits", x86::program),
+        #[cfg(target_arch = "x86_64")]
+        ("nothing outside a session", x86::outside),
     ])
 }
 
-/// `call` makes one by int 0x80, with pointers into the lowest 4 GiB.
 #[cfg(target_arch = "x86_64")]
-const SCRIPT: &str = r#"
-import ctypes, os, socket, struct, sys
-libc = ctypes.CDLL(None)
-libc.mmap.restype = ctypes.c_void_p
-low = libc.mmap(None, ctypes.c_size_t(8192), 7, 0x62, -1, ctypes.c_long(0))
-code = bytes.fromhex("53 89f8 89f3 87d1 4489c6 4489cf cd80 5b c3")
-ctypes.memmove(low, code, len(code))
-enter = ctypes.CFUNCTYPE(ctypes.c_int, *[ctypes.c_int] * 6)(low)
-used = 4096
-def at(data):
-    global used
-    ctypes.memmove(low + used, data, len(data))
-    used += len(data) + 8 & ~7
-    return low + used - (len(data) + 8 & ~7)
-def call(number, *arguments):
-    print(enter(number, *arguments, *[0] * (5 - len(arguments))))
-os.chdir(sys.argv[1])
-for name in ("there", "gone"): os.close(os.open(name, os.O_CREAT))
-l = socket.socket(); l.bind(("127.0.0.1", 0)); l.listen()
-u = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); u.bind(("127.0.0.1", 0))
-w = socket.socket(socket.AF_UNIX); w.bind("local"); w.listen()
-def internet(s): return at(struct.pack("=H", 2) + struct.pack(">H", s.getsockname()[1]) + bytes([127, 0, 0, 1]) + bytes(8))
-t, d, c = socket.socket(), socket.socket(socket.AF_INET, socket.SOCK_DGRAM), socket.socket(socket.AF_UNIX)
-open, unlink, chroot, connect, sendmsg, execve = 5, 10, 61, 362, 370, 11
-print(l.getsockname()[1], u.getsockname()[1])
-call(open, at(b"there"), 0)
-call(unlink, at(b"gone"))
-call(connect, t.fileno(), internet(l), 16)
-call(connect, c.fileno(), at(struct.pack("=H", 1) + b"local\0"), 8)
-sys.stdout.flush()
-child = os.fork()
-if not child:
-    byte = at(struct.pack("=II", at(b"x"), 1))
-    enter(sendmsg, d.fileno(), at(struct.pack("=7I", internet(u), 16, byte, 1, 0, 0, 0)), 0, 0, 0)
-    enter(execve, at(b"/nowhere/program"), 0, 0, 0, 0)
-    enter(chroot, at(b"/nowhere"), 0, 0, 0, 0)
-    path = at(b"/bin/true")
-    enter(execve, path, at(struct.pack("=II", path, 0)), 0, 0, 0)
-    os._exit(1)
-print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
-"#;
+mod x86 {
+    use std::fs;
+    use std::net::{TcpListener, UdpSocket};
+    use std::os::unix::fs::PermissionsExt;
+    use std::path::Path;
+    use std::process::Command;
 
-#[cfg(target_arch = "x86_64")]
-fn calls() -> Outcome {
-    let host = Host::start();
-    let folder = host.folder.shared();
-    let place = host.folder.path().join("script.py");
-    std::fs::write(&place, SCRIPT)?;
-    let (place, here) = (place.display(), folder.display());
-    let printed = host.ssh(ONE, &format!("{PYTHON} -I {place} {here}"));
-    let lines = host.sessions(1).remove(0);
-    let (ports, results) = printed.split_once('\n').unwrap();
-    let ports: Vec<u64> = ports
-        .split(' ')
-        .map(|port| port.parse())
-        .collect::<Result<_, _>>()?;
-    // All have succeeded.
-    let results: Vec<i32> = results
-        .lines()
-        .map(|line| line.parse())
-        .collect::<Result<_, _>>()?;
-    assert!(results[0] > 2, "{printed}");
-    assert_eq!(results[1..], [0, 0, 0, 0], "{printed}");
-    // Seen: the connection, the datagram, and the program that was run.
-    let networks = of_kind(&lines, "session.network").into_iter();
-    let networks: Vec<_> = networks
-        .filter(|line| line["operation"] != 2)
-        .map(|line| (line["operation"].as_u64(), line["dst_port"].as_u64()))
-        .collect();
-    assert_eq!(
-        networks,
-        [(Some(0), Some(ports[0])), (Some(1), Some(ports[1]))]
-    );
-    let ran = |path: &str| {
+    use serde_json::Value;
+
+    use crate::common::{Host, ONE, Outcome, PYTHON, of_kind, plain, printed};
+
+    /// Makes every call that is looked at.
+    const CALLS: &str = include_str!("compat/calls.py");
+
+    /// Makes all calls by one of the two ways, in a folder that is new each time.
+    fn calls(place: &Path, way: &str, peers: &(TcpListener, UdpSocket)) -> String {
+        let script = place.join("calls.py");
+        fs::write(&script, CALLS).unwrap();
+        let tcp = peers.0.local_addr().unwrap().port();
+        let udp = peers.1.local_addr().unwrap().port();
+        let (script, folder) = (script.display(), place.join("here"));
+        let folder = folder.display();
+        format!("mkdir {folder} && {PYTHON} -I {script} {way} {folder} {tcp} {udp}; rm -r {folder}")
+    }
+
+    /// To connect and to send to.
+    fn peers() -> (TcpListener, UdpSocket) {
+        let address = "127.0.0.1:0";
+        let tcp = TcpListener::bind(address).unwrap();
+        (tcp, UdpSocket::bind(address).unwrap())
+    }
+
+    /// What was done between the two marks, without what differs from time to time.
+    fn between(lines: &[Value]) -> Vec<String> {
+        let at = |path: &str| lines.iter().position(|line| line["path"] == path).unwrap();
+        let lines = &lines[at("/nowhere/begin") + 1..at("/nowhere/end")];
+        let plain = |line: &Value| {
+            let mut line = line.clone();
+            let is_accepted = line["operation"] == 3;
+            let line_keys = line.as_object_mut().unwrap();
+            let times = ["duration_us", "cpu_us", "max_memory_kb", "command_uid"];
+            for key in times.iter().chain(&["target_pid", "src_port"]) {
+                line_keys.shift_remove(*key);
+            }
+            if is_accepted {
+                line_keys.shift_remove("dst_port");
+            }
+            plain(&line)
+        };
+        lines.iter().map(plain).collect()
+    }
+
+    /// By a program of 64 bits, so that in their lines nothing else differs
+    pub fn twins() -> Outcome {
+        let host = Host::start();
+        let (place, peers) = (host.folder.shared(), peers());
+        let ways = ["native", "compat"].map(|way| calls(&place, way, &peers));
+        let results = ways.each_ref().map(|way| host.ssh("root", way));
+        assert_eq!(results[0], results[1]);
+        // The lines of commands are held against the host.
+        fs::create_dir(place.join("here"))?;
+        let [native, compat] = ways.map(|way| between(&host.session(&way)));
+        for (native, compat) in native.iter().zip(&compat) {
+            assert_eq!(native, compat);
+        }
+        assert_eq!(native.len(), compat.len(), "{native:#?} {compat:#?}");
+        assert!(native.len() >= results[0].lines().count(), "{native:#?}");
+        Ok(())
+    }
+
+    /// An ELF header, one program header that loads all, the code, and what it points to.
+    fn executable(code: impl Fn(u32) -> Vec<u8>, texts: &[u8]) -> Vec<u8> {
+        let base: u32 = 0x0804_8000;
+        let length = code(0).len() as u32 + 84;
+        let mut file = b"\x7fELF\x01\x01\x01".to_vec();
+        file.resize(16, 0);
+        let half_words = |file: &mut Vec<u8>, all: &[u16]| {
+            file.extend(all.iter().flat_map(|one| one.to_le_bytes()));
+        };
+        let words = |file: &mut Vec<u8>, all: &[u32]| {
+            file.extend(all.iter().flat_map(|one| one.to_le_bytes()));
+        };
+        half_words(&mut file, &[2 /* ET_EXEC */, 3 /* EM_386 */]);
+        words(&mut file, &[1, base + 84, 52, 0, 0]);
+        half_words(&mut file, &[52, 32, 1, 0, 0, 0]);
+        let whole = length + texts.len() as u32;
+        words(
+            &mut file,
+            &[1 /* PT_LOAD */, 0, base, base, whole, whole, 5, 4096],
+        );
+        file.extend(code(base + length));
+        file.extend(texts);
+        file
+    }
+
+    /// The code of a call: its number, and three arguments.
+    fn call(registers: [u32; 4]) -> Vec<u8> {
+        let load = |(code, value): (u8, u32)| [&[code][..], &value.to_le_bytes()].concat();
+        // mov eax, ebx, ecx, edx; int 0x80
+        let loads = [0xb8, 0xbb, 0xb9, 0xba].into_iter().zip(registers);
+        [loads.flat_map(load).collect(), vec![0xcd, 0x80]].concat()
+    }
+
+    /// Marked as such, and told of as any other
+    pub fn program() -> Outcome {
+        let code = |path| {
+            let calls = [
+                [39 /* mkdir */, path, 0o750, 0],
+                [11 /* execve */, path, 0, 0],
+                [23 /* setuid, of 16 bits */, 0xffff, 0, 0],
+                [23, 7, 0, 0],
+                [1 /* exit */, 7, 0, 0],
+            ];
+            calls.into_iter().flat_map(call).collect()
+        };
+        let host = Host::start();
+        let program = host.folder.path().join("old");
+        fs::write(&program, executable(code, b"/nowhere/old\0"))?;
+        fs::set_permissions(&program, fs::Permissions::from_mode(0o755))?;
+        let printed = host.ssh(ONE, &format!("{}; echo $?", program.display()));
+        assert_eq!(printed, "7\n");
+        let lines = host.sessions(1).remove(0);
         let commands = of_kind(&lines, "session.command").into_iter();
-        commands.filter(|line| line["path"] == path).count()
-    };
-    assert_eq!(ran("/bin/true"), 1);
-    // Not seen: all that only the exit of its call would have told.
-    assert_eq!(ran("/nowhere/program"), 0);
-    let local = format!("{here}/local");
-    let connects = of_kind(&lines, "session.local_connect").into_iter();
-    assert_eq!(connects.filter(|line| line["path"] == *local).count(), 0);
-    let privileges = of_kind(&lines, "session.privilege").into_iter();
-    assert_eq!(
-        privileges
-            .filter(|line| line["operation"] == "chroot")
-            .count(),
-        0
-    );
-    let files: Vec<_> = of_kind(&lines, "session.disk")
-        .into_iter()
-        .filter(|line| {
-            let path = line["path"].as_str().unwrap();
-            [format!("{here}/there"), format!("{here}/gone")].contains(&path.to_owned())
-        })
-        .map(|line| line["operation"].as_str().unwrap())
-        .collect();
-    assert_eq!(files, ["create", "create"]);
-    Ok(())
+        let ran = commands.map(|line| (&line["path"], &line["compat"], &line["return_code"]));
+        let (yes, no) = (Value::Bool(true), Value::Null);
+        let [path, nowhere] = [program.to_str().unwrap(), "/nowhere/old"].map(Value::from);
+        let [success, missing] = [0, -libc::ENOENT].map(Value::from);
+        assert_eq!(
+            ran.skip(1).collect::<Vec<_>>(),
+            [(&path, &yes, &success), (&nowhere, &no, &missing)]
+        );
+        let of_program = |event| {
+            let all = of_kind(&lines, event).into_iter();
+            all.filter(|line| line["program"] == "old")
+        };
+        let disk = of_program("session.disk").map(|line| {
+            let keys = ["operation", "path", "mode", "return_code"];
+            keys.map(|key| line[key].to_string())
+        });
+        assert_eq!(
+            disk.collect::<Vec<_>>(),
+            [[r#""mkdir""#, r#""/nowhere/old""#, r#""0750""#, "-2"]]
+        );
+        let privilege = of_program("session.privilege").map(|line| {
+            let keys = ["operation", "requested", "return_code"];
+            keys.map(|key| line[key].to_string())
+        });
+        assert_eq!(
+            privilege.collect::<Vec<_>>(),
+            [[r#""setuid""#, "[-1]", "-22"], [r#""setuid""#, "[7]", "-1"]]
+        );
+        Ok(())
+    }
+
+    /// Of the same calls
+    pub fn outside() -> Outcome {
+        let host = Host::start();
+        let (place, peers) = (host.folder.shared(), peers());
+        let way = calls(&place, "compat", &peers);
+        printed(Command::new("sh").args(["-c", &way]));
+        host.did(ONE, "true");
+        let text = host.text();
+        for trace in [place.to_str().unwrap(), "/nowhere/"] {
+            assert!(!text.contains(trace), "{text}");
+        }
+        Ok(())
+    }
 }

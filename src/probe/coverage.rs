@@ -40,10 +40,9 @@ impl Coverage {
 
     /// What happens on the host, belongs to the family, and is not seen.
     pub fn unseen(&self) -> impl Iterator<Item = &'static str> + Clone {
-        let taken = self
-            .taken
-            .as_ref()
-            .map_or(&[][..], |(kind, _)| kind.unseen());
+        let has_calls = self.plan.kinds().len() > 1;
+        let taken = self.taken.as_ref().filter(|_| has_calls);
+        let taken = taken.map_or(&[][..], |(kind, _)| kind.unseen());
         self.plan.unseen.iter().chain(taken).copied()
     }
 

@@ -123,6 +123,9 @@ mod beside_libc {
     pub const SYS_fchmodat2: c_long = 452;
 }
 
+/// What neither plan sees on every architecture.
+const COMPAT: &str = "ends of calls of 32-bit programs";
+
 /// How the ends of system calls are hooked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
@@ -145,11 +148,12 @@ impl Kind {
         }
     }
 
-    /// What is not seen by it alone.
+    /// What is not seen by it of the ends of calls.
     pub fn unseen(self) -> &'static [&'static str] {
         match self {
-            Self::Fentry => &["calls that a seccomp filter refuses"],
-            Self::Portable => &[],
+            Self::Fentry => &["calls that a seccomp filter refuses", COMPAT],
+            Self::Portable if cfg!(target_arch = "x86_64") => &[],
+            Self::Portable => &[COMPAT],
         }
     }
 }
@@ -205,7 +209,7 @@ pub const PLANS: &[Plan] = &[
             tracepoint("command_exec", &["sched_process_exec"]),
             exits("command_failed", calls![SYS_execve, SYS_execveat]),
         ],
-        unseen: &["failed execs of 32-bit programs"],
+        unseen: &[],
     },
     Plan {
         family: Family::Disk,
@@ -270,10 +274,7 @@ pub const PLANS: &[Plan] = &[
             )),
             optional(tracepoint("uring_complete", &["io_uring_complete"])),
         ],
-        unseen: &[
-            "what 32-bit programs do to files",
-            "links in paths of which only the name is left",
-        ],
+        unseen: &["links in paths of which only the name is left"],
     },
     Plan {
         family: Family::Network,
@@ -288,7 +289,7 @@ pub const PLANS: &[Plan] = &[
             ),
             egress("network_packet"),
         ],
-        unseen: &["all but TCP connects, listening and UDP by 32-bit programs"],
+        unseen: &[],
     },
     Plan {
         family: Family::Privilege,
@@ -326,6 +327,6 @@ pub const PLANS: &[Plan] = &[
                 ],
             )),
         ],
-        unseen: &["what 32-bit programs do"],
+        unseen: &[],
     },
 ];
