@@ -4,6 +4,7 @@
 #include "privilege.h"
 #include "session.h"
 #include "syscall.h"
+#include "unit.h"
 
 /* The first part of the arguments is sent with the command, the others before it. */
 #define ARGV_FIRST 8192
@@ -251,6 +252,8 @@ int command_exec(__u64 *context)
 	int first;
 	__u64 at;
 
+	if (!process)
+		process = unit_process();
 	if (!process)
 		return 0;
 	first = environment_send(process->session);

@@ -30,6 +30,7 @@
 #define AF_UNIX 1
 #define AF_PACKET 17
 #define AF_VSOCK 40
+#define SOCK_STREAM 1
 #define SOCK_DGRAM 2
 #define SOCK_RAW 3
 #define SOCK_TYPE_MASK 0xf
@@ -299,6 +300,7 @@ struct sched_entity {
 
 struct kernfs_node {
 	__u64 id;
+	const char *name;
 };
 
 struct cgroup {
@@ -386,6 +388,7 @@ struct sock {
 	int sk_err;
 	__u16 sk_type;
 	__u16 sk_protocol;
+	struct pid *sk_peer_pid;
 	struct socket *sk_socket;
 };
 

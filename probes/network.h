@@ -6,6 +6,7 @@
 #include "local.h"
 #include "session.h"
 #include "syscall.h"
+#include "unit.h"
 #include "vsock.h"
 
 /* TCP connects whose result is awaited, by the address of the socket. */
@@ -155,9 +156,11 @@ static __noinline int connect_end(struct attempt *attempt)
 	if (!sk)
 		return 0;
 	family = BPF_CORE_READ(sk, __sk_common.skc_family);
-	if (family == AF_UNIX)
+	if (family == AF_UNIX) {
+		if (!attempt->result)
+			talk_note(attempt->session, sk);
 		local_send(attempt);
-	else if (family == AF_VSOCK)
+	} else if (family == AF_VSOCK)
 		vsock_send(attempt, OPERATION_CONNECT);
 	else if (is_inet(family))
 		inet_end(attempt);

@@ -95,11 +95,13 @@ struct endpoint {
 /* By which program somebody logs in. */
 enum login {
 	LOGIN_NONE,
-	LOGIN_SSH,     /* sshd, dropbear */
-	LOGIN_CONSOLE, /* login */
-	LOGIN_CRON,    /* cron, crond */
-	LOGIN_AT,      /* atd */
-	LOGIN_SU,      /* su, where it is in no session */
+	LOGIN_SSH,	   /* sshd, dropbear */
+	LOGIN_CONSOLE,	   /* login */
+	LOGIN_CRON,	   /* cron, crond */
+	LOGIN_AT,	   /* atd */
+	LOGIN_SU,	   /* su, where it is in no session */
+	LOGIN_SYSTEMD_RUN, /* systemd, a unit that a session has asked for */
+	LOGIN_SYSTEMD,	   /* systemd otherwise, where a session may have asked for it */
 	LOGIN_COUNT,
 };
 
@@ -435,7 +437,7 @@ struct session {
 	__u32 connection_pid;
 	__u32 ended; /* set before its session_end is sent; the daemon removes the entry */
 	__u32 login; /* enum login */
-	__u32 jobs;  /* it has written files of at or cron */
+	__u32 jobs;  /* it has asked for some, or may have */
 	struct endpoint local;
 	struct endpoint remote;
 	__u64 parent;

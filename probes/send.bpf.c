@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 OR (MIT AND GPL-2.0-only) */
 /* Datagrams to local sockets, by the system calls that send. */
 #include "datagram.h"
-#include "syscall.h"
+#include "unit.h"
 
 #define X86_SENDTO 44
 #define X86_SENDMMSG 307
@@ -33,14 +33,20 @@ SYSCALL_EXIT(network_local)
 	__s32 number = context->number;
 	long result = context->result;
 	__u64 session, at, length, count = 1;
+	struct sock *sk;
+	int is_message;
 
-	if (!process || is_restarted(result) || !is_local_datagram(socket_at(syscall_argument(0))))
+	if (!process || is_restarted(result))
 		return 0;
+	sk = socket_at(syscall_argument(0));
 	session = process->session;
-	if (number == X86_SENDTO || number == ARM64_SENDTO)
+	at = syscall_argument(1);
+	is_message = number != X86_SENDTO && number != ARM64_SENDTO;
+	if (!is_local_datagram(sk))
+		return call_note(session, sk, at, is_message ? 0 : syscall_argument(2));
+	if (!is_message)
 		return local_send_one(session, syscall_argument(4), (__u32)syscall_argument(5),
 				      result, 0);
-	at = syscall_argument(1);
 	if ((number == X86_SENDMMSG || number == ARM64_SENDMMSG) && result > 0)
 		count = result;
 	length = is_32_bit() ? MMSGHDR_32 : MMSGHDR_64;

@@ -1,15 +1,15 @@
-//! Ways to have somebody else do it: the request is in the session, and what at and cron do on
-//! request says whose it was.
+//! Ways to have somebody else do it: the request is in the session, and what at, cron and systemd do
+//! on request says whose it was.
 
 mod common;
 
 use std::fs;
 use std::os::unix::net::UnixListener;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
 use common::ways::{PYTHON_ALONE, pipe, place, ran, tell, wait_for};
-use common::{Host, ONE, Outcome, Process, TWO, of_kind, printed};
+use common::{Host, ONE, Outcome, PYTHON, Process, TWO, of_kind, printed};
 use libc::{O_CREAT, O_WRONLY};
 use serde_json::{Value, json};
 
@@ -23,7 +23,9 @@ fn main() -> ExitCode {
             ("crontab of another account", crontab_of_another),
             ("a table that is none", forged_table),
             ("jobs of nobody's session", jobs_of_nobody),
-            ("a service manager, a container engine and D-Bus", sockets),
+            ("systemd", systemd),
+            ("systemd that nobody's session has asked", systemd_of_nobody),
+            ("a container engine and D-Bus", sockets),
         ],
     )
 }
@@ -215,10 +217,126 @@ fn jobs_of_nobody(host: &Host) -> Outcome {
     Ok(())
 }
 
+/// systemd's managers, as far as they matter here: a stand-in with their names, their place among the
+/// processes and the wire format. tests/machine/delegated has the real ones.
+const SYSTEMD: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/bypass_daemon/systemd");
+
+/// Both managers, and the program with which they are asked.
+fn managers(host: &Host, name: &str) -> (PathBuf, Process) {
+    let place = place(host, name);
+    fs::copy(SYSTEMD, place.join("ask")).unwrap();
+    let mut manager = Command::new(PYTHON);
+    manager.arg(SYSTEMD).arg("manage").arg(&place).arg(ONE);
+    let mut managers = Process::spawn(&mut manager);
+    managers.wait_for("ready");
+    (place, managers)
+}
+
+/// What asks one of them to run a unit that has `word` written; `call` is the method and the unit.
+fn asking(place: &Path, manager: &str, call: &str, word: &str) -> String {
+    let place = place.display();
+    format!("{PYTHON} -I {place}/ask call {place}/{manager} {call} {word}")
+}
+
+/// A unit says who has asked for it, also by its timer, and in a piece
+fn systemd(host: &Host) -> Outcome {
+    let (place, _managers) = managers(host, "systemd");
+    let long = format!("{}.service", "l".repeat(240));
+    for (login, manager, call, word, by) in [
+        (
+            "root",
+            "system",
+            "StartTransientUnit run-u1.service",
+            "of-system",
+            "systemd-run",
+        ),
+        (
+            "root",
+            "system",
+            "StartTransientUnit run-u2.timer",
+            "of-timer",
+            "systemd-run",
+        ),
+        (
+            ONE,
+            "user",
+            "StartTransientUnit run-r3.service",
+            "of-user",
+            "systemd-run",
+        ),
+        (
+            ONE,
+            "user",
+            &format!("StartTransientUnit {long}"),
+            "of-long",
+            "systemd-run",
+        ),
+        (
+            ONE,
+            "user",
+            "StartTransientUnit _x.service",
+            "of-whole whole",
+            "systemd-run",
+        ),
+        (ONE, "user", "StartUnit own.service", "of-start", "systemd"),
+        (
+            ONE,
+            "user",
+            "StartTransientUnit nothing",
+            "of-nothing",
+            "systemd",
+        ),
+    ] {
+        let script = asking(&place, manager, call, word);
+        let lines = host.did(login, &format!("{script}; :"));
+        let word = word.split(' ').next().unwrap();
+        wait_for(&place.join(word), word);
+        let job = job(host, word);
+        assert_origin(&job, by, login, &lines, by == "systemd");
+        assert_eq!(ran(&job), [json!(["/bin/echo", word])]);
+    }
+    Ok(())
+}
+
+/// Of the host's manager only new units that root asks for are told, and of any only what a session asks
+fn systemd_of_nobody(host: &Host) -> Outcome {
+    let (place, _managers) = managers(host, "systemd-of-nobody");
+    for manager in ["system", "user"] {
+        let script = asking(
+            &place,
+            manager,
+            "StartTransientUnit out.service",
+            "nobody-asked",
+        );
+        printed(Command::new("sh").args(["-c", &script]));
+    }
+    for (login, call) in [
+        ("root", "StartUnit sshd.service"),
+        (ONE, "StartTransientUnit refused.service"),
+    ] {
+        host.did(
+            login,
+            &format!("{}; :", asking(&place, "system", call, "nobody-told")),
+        );
+    }
+    wait_for(&place.join("nobody-told"), "nobody-told");
+    let script = asking(
+        &place,
+        "system",
+        "StartTransientUnit run-u9.service",
+        "told",
+    );
+    host.did("root", &format!("{script}; :"));
+    job(host, "told");
+    let text = host.text();
+    assert!(!text.contains(r#""argv":["nobody-"#), "{text}");
+    Ok(())
+}
+
 /// Of each only the socket is here: that it is talked to is to be seen, not what is said
 fn sockets(host: &Host) -> Outcome {
     let place = place(host, "sockets");
-    let names = ["private", "docker.sock", "system_bus_socket"];
+    let names = ["docker.sock", "system_bus_socket"];
     let listeners = names.map(|name| UnixListener::bind(place.join(name)).unwrap());
     for name in names {
         let socket = place.join(name);

@@ -222,7 +222,7 @@ fn lists_of_names_are_mirrored() {
         let expected: Vec<_> = mirror
             .iter()
             .chain(&[count])
-            .map(|name| format!("{prefix}_{}", name.to_uppercase()))
+            .map(|name| format!("{prefix}_{}", name.to_uppercase().replace('-', "_")))
             .collect();
         let expected: Vec<_> = expected.iter().map(String::as_str).zip(0..).collect();
         assert_eq!(btf.values(name), expected);
@@ -256,6 +256,9 @@ fn privilege_operations_are_where_they_are() {
         ("ssh", login::SSH),
         ("cron", login::CRON),
         ("at", login::AT),
+        ("su", login::SU),
+        ("systemd-run", login::SYSTEMD_RUN),
+        ("systemd", login::SYSTEMD),
     ] {
         assert_eq!(LOGINS[value as usize], name);
     }

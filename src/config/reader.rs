@@ -14,7 +14,7 @@ use super::value::{
 use super::yaml::{self, Entry, Kind, Node, Problem};
 use super::{COMMAND_BUFFER_PAGES, Config, DISK_BUFFER_PAGES, Loaded, NETWORK_BUFFER_PAGES};
 use crate::probe::plan::Family;
-use crate::record::layout::{DISK_OPERATIONS, LOGINS, PRIVILEGE_OPERATIONS};
+use crate::record::layout::{DISK_OPERATIONS, LOGINS, PRIVILEGE_OPERATIONS, login};
 
 /// Goes through the tree and gathers the config and everything wrong with it.
 pub struct Reader {
@@ -144,7 +144,8 @@ impl Reader {
                 entry,
                 // The first stands for none.
                 |node| {
-                    filter::names(node, ("a type of login", "types of logins"), &LOGINS[1..])
+                    let types = &LOGINS[1..=login::SU as usize];
+                    filter::names(node, ("a type of login", "types of logins"), types)
                         .map(|bits| bits << 1)
                 },
                 |reader| &mut reader.config.logins,

@@ -411,8 +411,17 @@ pub const FAMILIES: [&str; 7] = [
 ];
 /// `enum loss`.
 pub const CAUSES: [&str; 3] = ["ring_full", "slots_busy", "table_full"];
-/// `enum login`: how somebody logs in.
-pub const LOGINS: [&str; 6] = ["none", "ssh", "console", "cron", "at", "su"];
+/// `enum login`: how somebody logs in, and behind [`login::SU`] what else begins a session.
+pub const LOGINS: [&str; 8] = [
+    "none",
+    "ssh",
+    "console",
+    "cron",
+    "at",
+    "su",
+    "systemd-run",
+    "systemd",
+];
 /// `enum disk_operation`.
 pub const DISK_OPERATIONS: [&str; 18] = [
     "open",
@@ -525,6 +534,9 @@ pub mod login {
     pub const SSH: u32 = 1;
     pub const CRON: u32 = 3;
     pub const AT: u32 = 4;
+    pub const SU: u32 = 5;
+    pub const SYSTEMD_RUN: u32 = 6;
+    pub const SYSTEMD: u32 = 7;
 }
 
 /// `enum operation`.

@@ -282,8 +282,8 @@ impl Session {
     fn origin(&self) -> Option<Origin<'_>> {
         let sid = self.birth.parent.as_ref()?;
         let is_inferred = match self.birth.login {
-            login::AT => false,
-            login::CRON => true,
+            login::AT | login::SYSTEMD_RUN => false,
+            login::CRON | login::SYSTEMD => true,
             _ => return None,
         };
         Some(Origin {

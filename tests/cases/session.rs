@@ -260,6 +260,12 @@ pub fn job_case() -> Vec<Described> {
         ("a job of cron", begun(9, login::CRON, 7)),
         ("what it runs", run_in(9)),
         ("its end", over(9)),
+        ("a unit", begun(11, login::SYSTEMD_RUN, 7)),
+        ("what it runs", run_in(11)),
+        ("its end", over(11)),
+        ("what a manager begins", begun(12, login::SYSTEMD, 7)),
+        ("what it runs", run_in(12)),
+        ("its end", over(12)),
         (
             "a job of a session that is not known",
             begun(10, login::AT, 6),
