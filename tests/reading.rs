@@ -16,11 +16,12 @@ use std::process::{Command, ExitCode, Output, Stdio};
 use std::sync::OnceLock;
 
 use common::{Folder, Host, ONE, Outcome, Process, binary, patiently, text};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 fn main() -> ExitCode {
     let tests: &[common::Test] = &[
         ("sessions", sessions),
+        ("jobs", jobs),
         ("search", search),
         ("tail", tail),
         ("show", tree::show),
@@ -225,6 +226,45 @@ fn sessions() -> Outcome {
         "{open}"
     );
     fs::remove_file(part)?;
+    Ok(())
+}
+
+/// What the session of a job was begun for, in `sessions` and `show`
+fn jobs() -> Outcome {
+    let log = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/job.json");
+    let read = |arguments: &[&str]| {
+        let output = reads(arguments).args(["--log", log]).output().unwrap();
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let asked = "00000000-0000-4000-8000-000000000000";
+    let all: Vec<Value> = read(&["sessions"])
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .filter(|session: &Value| session.get("origin").is_some())
+        .collect();
+    let told: Vec<_> = all
+        .iter()
+        .map(|job| json!([job["origin"], job["origin_sid"], job["origin_inferred"]]))
+        .collect();
+    let expected = [
+        json!(["at", asked, null]),
+        json!(["cron", asked, true]),
+        json!(["systemd-run", asked, null]),
+        json!(["systemd", asked, true]),
+    ];
+    assert_eq!(told, expected);
+    let text = read(&["sessions", "--plain"]);
+    for (job, is_inferred) in all.iter().zip([false, true, false, true]) {
+        let origin = job["origin"].as_str().unwrap();
+        assert!(
+            text.contains(&format!(" {origin} {} ", &asked[..8])),
+            "{text}"
+        );
+        let shown = read(&["show", job["sid"].as_str().unwrap(), "--plain"]);
+        let likely = if is_inferred { "likely " } else { "" };
+        let line = format!("origin   {origin}, {likely}for {asked}\n");
+        assert!(shown.contains(&line), "{shown}");
+    }
     Ok(())
 }
 

@@ -7,7 +7,7 @@ use super::json::{self, Member};
 use super::time::instant;
 
 /// The members that every event has, before its own.
-const COMMON: [&str; 15] = [
+const COMMON: [&str; 18] = [
     "ei",
     "event",
     "uid",
@@ -17,6 +17,9 @@ const COMMON: [&str; 15] = [
     "user",
     "login",
     "sid",
+    "origin",
+    "origin_sid",
+    "origin_inferred",
     "namespace",
     "server_id",
     "server_hostname",

@@ -93,7 +93,14 @@ fn show(summary: &Summary, output: &mut Output) {
         (None, _) => "open".to_owned(),
         (Some(_), _) => duration(summary.milliseconds().saturating_mul(1000)),
     };
-    let from = summary.from.as_deref().unwrap_or("-");
+    let from = match (&summary.from, &summary.origin) {
+        (Some(from), _) => from.clone(),
+        // As much of it as `show` needs.
+        (None, Some((origin, sid, _))) => {
+            format!("{origin} {}", sid.chars().take(8).collect::<String>())
+        }
+        (None, None) => "-".to_owned(),
+    };
     let number = |count: u64, column: usize| format!("{count:>width$}", width = COLUMNS[column].1);
     let lost = if summary.lost > 0 {
         Weight::Lost
@@ -104,7 +111,7 @@ fn show(summary: &Summary, output: &mut Output) {
     text.column(Weight::Normal, &begin, COLUMNS[0].1)
         .column(Weight::Normal, &lasted, COLUMNS[1].1)
         .column(Weight::Strong, &printable(&summary.login), COLUMNS[2].1)
-        .column(Weight::Normal, &printable(from), COLUMNS[3].1)
+        .column(Weight::Normal, &printable(&from), COLUMNS[3].1)
         .column(Weight::Normal, &number(summary.commands, 4), COLUMNS[4].1)
         .column(Weight::Normal, &number(summary.files, 5), COLUMNS[5].1)
         .column(

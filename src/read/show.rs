@@ -116,6 +116,11 @@ pub fn head(summary: &Summary) -> Vec<(&'static str, Text)> {
         false => format!(", as {}", printable(&summary.user)),
     };
     line("login", Weight::Strong, printable(&summary.login) + &user);
+    if let Some((origin, sid, is_inferred)) = &summary.origin {
+        let likely = if *is_inferred { "likely " } else { "" };
+        let value = format!("{}, {likely}for {}", printable(origin), printable(sid));
+        line("origin", Weight::Normal, value);
+    }
     if let Some(from) = &summary.from {
         line("from", Weight::Normal, printable(from));
     }

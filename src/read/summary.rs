@@ -14,6 +14,8 @@ pub struct Summary {
     pub login: String,
     /// `server_hostname`
     pub host: String,
+    /// Of a job: `origin`, `origin_sid`, and `origin_inferred`.
+    pub origin: Option<(String, String, bool)>,
     /// `addr.remote`
     pub from: Option<String>,
     /// `addr.local`
@@ -49,6 +51,10 @@ impl Summary {
             user: text("user"),
             login: text("login"),
             host: text("server_hostname"),
+            origin: event.get("origin").map(|_| {
+                let is_inferred = event.get("origin_inferred") == Some("true");
+                (text("origin"), text("origin_sid"), is_inferred)
+            }),
             begin: text("time"),
             first: event.time,
             last: event.time,
@@ -109,9 +115,15 @@ impl Summary {
         optional("sid", Some(&self.session));
         optional("user", Some(&self.user));
         optional("login", Some(&self.login));
+        let origin = self.origin.as_ref();
+        optional("origin", origin.map(|(origin, ..)| origin.as_str()));
+        optional("origin_sid", origin.map(|(_, sid, _)| sid.as_str()));
         optional("server_hostname", Some(&self.host));
         optional("addr.remote", self.from.as_deref());
         optional("addr.local", self.to.as_deref());
+        if origin.is_some_and(|(.., is_inferred)| *is_inferred) {
+            object.boolean("origin_inferred", true);
+        }
         if let Some(asked) = &self.asked {
             object.members(format!("\"initial_command\":{asked}").as_bytes());
         }
