@@ -69,9 +69,10 @@ struct syscall_exit {
 };
 
 /*
- * A program at the end of system calls, in two forms: for the tracepoint that all of them pass, by
- * way of `dispatch`, and for the functions of the single calls (fexit), where those can be hooked.
- * What follows is its body.
+ * A program at the end of system calls, in three forms: for the tracepoint that all of them pass,
+ * by way of `dispatch`; for the functions of the single calls (fexit), where those can be hooked;
+ * and beside these for the function that those of 32 bits pass, by way of `dispatch_compat`. What
+ * follows is its body.
  */
 #define SYSCALL_EXIT(program)                                                                      \
 	static int program##_body(struct syscall_exit *context);                                   \
@@ -83,6 +84,11 @@ struct syscall_exit {
 	SEC("fexit/syscall") int program##_fexit(__u64 *context)                                   \
 	{                                                                                          \
 		struct syscall_exit exit = {syscall_number(), context[1]};                         \
+		return exit.number ? program##_body(&exit) : 0;                                    \
+	}                                                                                          \
+	SEC("fexit/ia32_sys_call") int program##_compat(__u64 *context)                            \
+	{                                                                                          \
+		struct syscall_exit exit = {syscall_number(), context[2]};                         \
 		return exit.number ? program##_body(&exit) : 0;                                    \
 	}                                                                                          \
 	static __noinline int program##_body(struct syscall_exit *context)

@@ -18,7 +18,9 @@ use aya::{Btf, BtfError, Ebpf};
 use super::filesystem::Filesystem;
 use super::object::{ProbeError, chain};
 use super::plan::{Hook, Kind, Place, Plan};
-use super::syscall::{Call, DISPATCHER, Dispatcher, TRACEPOINT};
+use super::syscall::{
+    COMPAT_DISPATCHER, COMPAT_FUNCTION, Call, DISPATCHER, Dispatcher, Dispatchers, TRACEPOINT,
+};
 
 /// The program that finds the sessions that are open at the start.
 const FINDER: &str = "session_found";
@@ -50,23 +52,31 @@ pub struct Attached {
 pub struct Attacher<'a> {
     object: &'a mut Ebpf,
     btf: &'a Btf,
-    dispatcher: &'a mut Dispatcher,
+    dispatchers: &'a mut Dispatchers,
 }
 
 /// A program of a plan, and all its hooks.
 struct Part<'a> {
     hooks: &'static [Hook],
     program: &'a mut Program,
+    /// The same for calls of 32 bits, where the others are hooked one by one.
+    compat: Option<&'a mut Program>,
     attached: Attached,
+}
+
+/// The programs that lead to others from the ends of calls.
+struct Passing<'a> {
+    all: &'a mut Program,
+    compat: &'a mut Program,
 }
 
 impl<'a> Attacher<'a> {
     /// For the programs of `object`, on the kernel that `btf` describes.
-    pub fn new(object: &'a mut Ebpf, btf: &'a Btf, dispatcher: &'a mut Dispatcher) -> Self {
+    pub fn new(object: &'a mut Ebpf, btf: &'a Btf, dispatchers: &'a mut Dispatchers) -> Self {
         Self {
             object,
             btf,
-            dispatcher,
+            dispatchers,
         }
     }
 
@@ -108,18 +118,26 @@ impl<'a> Attacher<'a> {
             let program = programs.remove(name.as_str());
             program.ok_or_else(|| ProbeError::new(name, "not in the object"))
         };
-        let passing = take(DISPATCHER.to_owned())?;
+        let mut passing = Passing {
+            all: take(DISPATCHER.to_owned())?,
+            compat: take(COMPAT_DISPATCHER.to_owned())?,
+        };
         let mut parts = Vec::new();
         for (plan, kind) in plans {
             let mut of_plan = Vec::new();
             for hooks in plan.hooks.chunk_by(|one, next| one.program == next.program) {
-                let name = match (hooks[0].place, kind) {
-                    (Place::Exits(_), Kind::Fentry) => format!("{}_fexit", hooks[0].program),
-                    _ => hooks[0].program.to_owned(),
+                let name = hooks[0].program;
+                let (program, compat) = match (hooks[0].place, kind) {
+                    (Place::Exits(_), Kind::Fentry) => (
+                        take(format!("{name}_fexit"))?,
+                        Some(take(format!("{name}_compat"))?),
+                    ),
+                    _ => (take(name.to_owned())?, None),
                 };
                 of_plan.push(Part {
                     hooks,
-                    program: take(name)?,
+                    program,
+                    compat,
                     attached: Attached::default(),
                 });
             }
@@ -128,10 +146,10 @@ impl<'a> Attacher<'a> {
         let mut put = |parts: Vec<Part<'_>>| {
             let mut attached = Attached::default();
             for mut part in parts {
-                let done = part.attach(self.dispatcher, passing, btf);
+                let done = part.attach(self.dispatchers, &mut passing, btf);
                 attached.add(part.attached);
                 if let Err(error) = done {
-                    attached.withdraw(self.dispatcher);
+                    attached.withdraw(self.dispatchers);
                     return Err(error);
                 }
             }
@@ -143,7 +161,7 @@ impl<'a> Attacher<'a> {
 
     /// Takes a plan away.
     pub fn withdraw(&mut self, attached: Attached) {
-        attached.withdraw(self.dispatcher);
+        attached.withdraw(self.dispatchers);
     }
 }
 
@@ -190,16 +208,22 @@ impl<'a> Part<'a> {
                 }
             }
         }
+        // A kernel that does not take it is no worse for all other calls.
+        if let Some(Program::FExit(program)) = &mut self.compat
+            && unless_loaded(program.load(COMPAT_FUNCTION, btf)).is_err()
+        {
+            self.compat = None;
+        }
         let name = self.hooks[0].program;
         self.attached.count(name, self.program.info());
         Ok(())
     }
 
-    /// Puts it at its hooks; `passing` is the program that leads to it from the end of a call.
+    /// Puts it at its hooks.
     fn attach(
         &mut self,
-        dispatcher: &mut Dispatcher,
-        passing: &mut Program,
+        dispatchers: &mut Dispatchers,
+        passing: &mut Passing<'_>,
         btf: &Btf,
     ) -> Result<(), ProbeError> {
         let attached = &mut self.attached;
@@ -220,7 +244,9 @@ impl<'a> Part<'a> {
                 (Program::BtfTracePoint(program), Place::Exits(calls)) => {
                     let error = |e: &dyn std::error::Error| refused(hook, TRACEPOINT, e);
                     let fd = program.fd().map_err(|e| error(&e))?;
+                    let passing = &mut *passing.all;
                     let passing = passing.try_into().map_err(|e: ProgramError| error(&e))?;
+                    let dispatcher = &mut dispatchers.all;
                     dispatcher.attach(passing, btf).map_err(|e| error(&e))?;
                     for call in calls {
                         dispatcher.insert(*call, fd).map_err(|e| error(&e))?;
@@ -234,14 +260,43 @@ impl<'a> Part<'a> {
                 _ => {}
             }
         }
+        // What is not seen without it, the coverage tells.
+        let _ = self.attach_compat(&mut dispatchers.compat, passing.compat, btf);
+        Ok(())
+    }
+
+    /// The same for calls of 32 bits, where their one hook stands beside those of the others.
+    fn attach_compat(
+        &mut self,
+        dispatcher: &mut Dispatcher<FExitLink>,
+        passing: &mut Program,
+        btf: &Btf,
+    ) -> Result<(), Box<dyn std::error::Error>> {
+        let Some(Program::FExit(program)) = &self.compat else {
+            return Ok(());
+        };
+        dispatcher.attach(passing.try_into()?, btf)?;
+        let fd = program.fd()?;
+        for hook in self.hooks {
+            if let Place::Exits(calls) = hook.place {
+                for call in calls {
+                    dispatcher.insert(*call, fd)?;
+                    self.attached.exits.push(*call);
+                }
+            }
+        }
+        let name = self.hooks[0].program;
+        self.attached.keep(name, Ok(fd));
+        let place = COMPAT_FUNCTION.to_owned();
+        self.attached.places.push((name, place));
         Ok(())
     }
 }
 
 impl Attached {
-    fn withdraw(self, dispatcher: &mut Dispatcher) {
+    fn withdraw(self, dispatchers: &mut Dispatchers) {
         for call in self.exits {
-            dispatcher.remove(call);
+            dispatchers.remove(call);
         }
     }
 
@@ -254,6 +309,13 @@ impl Attached {
         self.lacking.extend(other.lacking);
         self.instructions.extend(other.instructions);
         self.loaded.extend(other.loaded);
+    }
+
+    /// Whether it sees calls of 32 bits by a hook of their own.
+    pub fn sees_compat(&self) -> bool {
+        self.places
+            .iter()
+            .any(|(_, place)| place == COMPAT_FUNCTION)
     }
 
     /// Every program once, in the order of the plan.

@@ -2,7 +2,7 @@
 
 use super::attach::Attached;
 use super::object::ProbeError;
-use super::plan::{Family, Kind, Plan};
+use super::plan::{COMPAT, Family, Kind, Plan};
 use super::selftest::Verdict;
 
 /// Of a program without which a kernel can be.
@@ -42,7 +42,11 @@ impl Coverage {
     pub fn unseen(&self) -> impl Iterator<Item = &'static str> + Clone {
         let has_calls = self.plan.kinds().len() > 1;
         let taken = self.taken.as_ref().filter(|_| has_calls);
+        let sees_compat = taken.is_some_and(|(_, attached)| attached.sees_compat());
         let taken = taken.map_or(&[][..], |(kind, _)| kind.unseen());
+        let taken = taken
+            .iter()
+            .filter(move |it| !sees_compat || **it != COMPAT);
         self.plan.unseen.iter().chain(taken).copied()
     }
 

@@ -17,7 +17,7 @@ use super::requests::Requests;
 use super::ring::{Ring, page_size};
 use super::selftest::selftest;
 use super::shared::Shared;
-use super::syscall::{DISPATCHER, Dispatcher};
+use super::syscall::{Dispatcher, Dispatchers};
 use crate::config::{Config, Filter};
 use crate::record::layout::{
     AUDIT_UNSET, Job, JobFile, ProcessEntry, Rules, Sends, SendsKey, SessionEntry, Variables,
@@ -138,7 +138,7 @@ pub struct Probes {
     pub requests: Requests,
     ring_maps: [MapData; 4],
     finders: Result<Vec<File>, ProbeError>,
-    dispatcher: Option<Dispatcher>,
+    dispatchers: Option<Dispatchers>,
 }
 
 /// What the probes keep in the kernel.
@@ -261,14 +261,17 @@ impl Probes {
             requests: Requests(requests),
             ring_maps: ring_maps.try_into().map_err(|_| array(()))?,
             finders: Ok(Vec::new()),
-            dispatcher: None,
+            dispatchers: None,
         };
         probes.show(environment)?;
-        let mut dispatcher = Dispatcher::new(typed(&mut object, "dispatch")?);
-        let mut attacher = Attacher::new(&mut object, &btf, &mut dispatcher);
+        let mut dispatchers = Dispatchers {
+            all: Dispatcher::new(typed(&mut object, "dispatch")?),
+            compat: Dispatcher::new(typed(&mut object, "dispatch_compat")?),
+        };
+        let mut attacher = Attacher::new(&mut object, &btf, &mut dispatchers);
         probes.cover(settings.plan, &mut attacher)?;
         probes.finders = attacher.finders();
-        probes.dispatcher = Some(dispatcher);
+        probes.dispatchers = Some(dispatchers);
         // The self-test is over, of which nothing is left out.
         probes.leave_out(settings.filter)?;
         Ok(probes)
@@ -392,8 +395,8 @@ impl Probes {
     /// How often the kernel did not run a program, by its name.
     pub fn missed(&self) -> Vec<(&'static str, u64)> {
         let taken = self.coverage.iter().filter_map(|one| one.taken.as_ref());
-        let dispatcher = self.dispatcher.as_ref().and_then(Dispatcher::program);
-        let passing = dispatcher.map(|fd| (DISPATCHER, missed(fd)));
+        let passing = self.dispatchers.iter().flat_map(Dispatchers::programs);
+        let passing = passing.map(|(name, fd)| (name, missed(fd)));
         let programs = taken.flat_map(|(_, attached)| attached.missed());
         programs.chain(passing).collect()
     }
@@ -401,7 +404,7 @@ impl Probes {
     /// Detaches every hook; what is in the rings stays readable.
     pub fn detach(&mut self) {
         self.coverage.clear();
-        self.dispatcher = None;
+        self.dispatchers = None;
     }
 }
 

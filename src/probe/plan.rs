@@ -123,8 +123,8 @@ mod beside_libc {
     pub const SYS_fchmodat2: c_long = 452;
 }
 
-/// What neither plan sees on every architecture.
-const COMPAT: &str = "ends of calls of 32-bit programs";
+/// What neither kind sees on every host.
+pub const COMPAT: &str = "ends of calls of 32-bit programs";
 
 /// How the ends of system calls are hooked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

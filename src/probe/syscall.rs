@@ -1,19 +1,26 @@
-//! System calls, and the one hook that the ends of all of them pass. From there the kernel's table
-//! `dispatch` leads to the program that looks at a call, if there is one.
+//! System calls, and the hooks that the ends of all of them pass, or of all of 32 bits. From there a
+//! table of the kernel leads to the program that looks at a call, if there is one.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader};
 
 use aya::Btf;
 use aya::maps::{MapData, MapError, ProgramArray};
+use aya::programs::fexit::FExitLink;
 use aya::programs::tp_btf::BtfTracePointLink;
-use aya::programs::{BtfTracePoint, ProgramError, ProgramFd};
+use aya::programs::{BtfTracePoint, FExit, ProgramError, ProgramFd};
 
-/// The program at the hook.
+/// The program at the hook of all calls.
 pub const DISPATCHER: &str = "syscall_exit";
 
-/// The hook, a tracepoint.
+/// That hook, a tracepoint.
 pub const TRACEPOINT: &str = "sys_exit";
+
+/// The program at the hook of those of 32 bits.
+pub const COMPAT_DISPATCHER: &str = "compat_exit";
+
+/// That hook, a function of x86 since 6.9, and of older kernels that were mended since.
+pub const COMPAT_FUNCTION: &str = "ia32_sys_call";
 
 /// What the kernel puts before the name of a system call for its function.
 #[cfg(target_arch = "x86_64")]
@@ -55,19 +62,38 @@ impl Call {
     }
 }
 
-/// Who looks at the ends of which calls.
-pub struct Dispatcher {
+/// Who looks at the ends of which calls, by a hook of the type `Link`.
+pub struct Dispatcher<Link> {
     /// The kernel empties it when this is closed.
     table: ProgramArray<MapData>,
-    hook: Option<(BtfTracePointLink, ProgramFd)>,
+    hook: Option<(Link, ProgramFd)>,
 }
 
-impl Dispatcher {
-    /// Of nobody yet.
-    pub fn new(table: ProgramArray<MapData>) -> Self {
-        Self { table, hook: None }
+/// Both: of all calls, and of those of 32 bits.
+pub struct Dispatchers {
+    /// By the tracepoint.
+    pub all: Dispatcher<BtfTracePointLink>,
+    /// By the function.
+    pub compat: Dispatcher<FExitLink>,
+}
+
+impl Dispatchers {
+    /// Has nobody look at the end of a call.
+    pub fn remove(&mut self, call: Call) {
+        self.all.remove(call);
+        self.compat.remove(call);
     }
 
+    /// The programs that are at their hooks.
+    pub fn programs(&self) -> impl Iterator<Item = (&'static str, &ProgramFd)> {
+        let all = self.all.program().map(|program| (DISPATCHER, program));
+        let compat = self.compat.program();
+        let compat = compat.map(|program| (COMPAT_DISPATCHER, program));
+        all.into_iter().chain(compat)
+    }
+}
+
+impl Dispatcher<BtfTracePointLink> {
     /// Attaches it by `program`, if it is not.
     ///
     /// # Errors
@@ -80,9 +106,31 @@ impl Dispatcher {
         }
         Ok(())
     }
+}
+
+impl Dispatcher<FExitLink> {
+    /// Attaches it by `program`, if it is not.
+    ///
+    /// # Errors
+    /// The kernel that refuses the program, or has no such function.
+    pub fn attach(&mut self, program: &mut FExit, btf: &Btf) -> Result<(), ProgramError> {
+        if self.hook.is_none() {
+            program.load(COMPAT_FUNCTION, btf)?;
+            let id = program.attach()?;
+            self.hook = Some((program.take_link(id)?, program.fd()?.try_clone()?));
+        }
+        Ok(())
+    }
+}
+
+impl<Link> Dispatcher<Link> {
+    /// Of nobody yet.
+    pub fn new(table: ProgramArray<MapData>) -> Self {
+        Self { table, hook: None }
+    }
 
     /// The program that is at the hook, if it is.
-    pub fn program(&self) -> Option<&ProgramFd> {
+    fn program(&self) -> Option<&ProgramFd> {
         self.hook.as_ref().map(|(_, program)| program)
     }
 
@@ -95,7 +143,7 @@ impl Dispatcher {
     }
 
     /// Has nobody look at it.
-    pub fn remove(&mut self, call: Call) {
+    fn remove(&mut self, call: Call) {
         // It fails only for what is not there.
         let _ = self.table.clear_index(&(call.number as u32));
     }
