@@ -345,9 +345,9 @@ impl Writer {
                         object.number(family, end.ledger.lost_of(index));
                     }
                 });
-                if end.ledger.left_out.iter().any(|count| *count > 0) {
+                if end.ledger.left_out().iter().any(|count| *count > 0) {
                     object.object("left_out", |object| {
-                        for (family, count) in FAMILIES.iter().zip(end.ledger.left_out).skip(1) {
+                        for (family, count) in FAMILIES.iter().zip(*end.ledger.left_out()).skip(1) {
                             object.number(family, count);
                         }
                     });

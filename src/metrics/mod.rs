@@ -69,7 +69,7 @@ impl<Accounts: Iterator<Item = Account> + Clone> Facts<'_, Accounts> {
         out.counter(
             "left_out_events",
             "Events that the config leaves out, of sessions that have ended.",
-            self.by_login(ACTS, |ledger, family| ledger.left_out[family]),
+            self.by_login(ACTS, |ledger, family| ledger.left_out()[family]),
         );
         out.counter(
             "not_recorded",

@@ -1,6 +1,6 @@
 //! What was written and what was lost, by family and cause.
 
-use crate::record::layout::{CAUSES, FAMILIES, Losses};
+use crate::record::layout::{CAUSES, Counts, FAMILIES, Losses};
 
 /// Every reason for which an event can be missing: those of the probes, and that the log could not
 /// be written.
@@ -15,36 +15,83 @@ pub const ALL_CAUSES: [&str; CAUSES.len() + 1] = {
 };
 
 /// The counts of one session, or of all.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default)]
 pub struct Ledger {
     /// Events written.
-    pub events: [u64; FAMILIES.len()],
-    /// What the kernel has counted.
-    pub lost: Losses,
-    /// What could not be written.
-    pub unwritten: [u64; FAMILIES.len()],
-    /// What the config leaves out.
-    pub left_out: [u64; FAMILIES.len()],
+    pub events: Counts,
+    /// Takes no room where nothing is missing: there are thousands of sessions.
+    missing: Option<Box<Missing>>,
 }
 
+#[derive(Debug, Clone)]
+struct Missing {
+    lost: Losses,
+    unwritten: Counts,
+    left_out: Counts,
+}
+
+static NOTHING: Missing = Missing {
+    lost: [[0; CAUSES.len()]; FAMILIES.len()],
+    unwritten: [0; FAMILIES.len()],
+    left_out: [0; FAMILIES.len()],
+};
+
 impl Ledger {
+    fn missing(&self) -> &Missing {
+        self.missing.as_deref().unwrap_or(&NOTHING)
+    }
+
+    fn missing_mut(&mut self) -> &mut Missing {
+        self.missing
+            .get_or_insert_with(|| Box::new(NOTHING.clone()))
+    }
+
+    /// What the kernel has counted as lost.
+    pub fn lost(&self) -> &Losses {
+        &self.missing().lost
+    }
+
+    /// Takes down what the kernel has counted as lost.
+    pub fn set_lost(&mut self, total: &Losses) {
+        if total != self.lost() {
+            self.missing_mut().lost = *total;
+        }
+    }
+
+    /// Counts what could not be written, of the family with this index.
+    pub fn add_unwritten(&mut self, family: usize, count: u64) {
+        self.missing_mut().unwritten[family] += count;
+    }
+
+    /// What the config leaves out.
+    pub fn left_out(&self) -> &Counts {
+        &self.missing().left_out
+    }
+
+    /// Takes down what the kernel has left out.
+    pub fn set_left_out(&mut self, counts: &Counts) {
+        if counts != self.left_out() {
+            self.missing_mut().left_out = *counts;
+        }
+    }
+
     /// Adds the counts of another.
     pub fn add(&mut self, other: &Self) {
-        let add = |into: &mut u64, count: &u64| *into = into.saturating_add(*count);
-        for family in 0..FAMILIES.len() {
-            add(&mut self.events[family], &other.events[family]);
-            add(&mut self.unwritten[family], &other.unwritten[family]);
-            add(&mut self.left_out[family], &other.left_out[family]);
-            for (into, count) in self.lost[family].iter_mut().zip(&other.lost[family]) {
-                add(into, count);
-            }
-        }
+        add(&mut self.events, &other.events);
+        let Some(other) = &other.missing else {
+            return;
+        };
+        let missing = self.missing_mut();
+        add(&mut missing.unwritten, &other.unwritten);
+        add(&mut missing.left_out, &other.left_out);
+        add(missing.lost.as_flattened_mut(), other.lost.as_flattened());
     }
 
     /// The losses of a family, in the order of [`ALL_CAUSES`].
     pub fn losses(&self, family: usize) -> impl Iterator<Item = u64> {
-        let kernel = self.lost[family].iter().copied();
-        kernel.chain([self.unwritten[family]])
+        let missing = self.missing();
+        let kernel = missing.lost[family].iter().copied();
+        kernel.chain([missing.unwritten[family]])
     }
 
     /// All losses of a family.
@@ -56,5 +103,11 @@ impl Ledger {
     pub fn lost_at_all(&self) -> u64 {
         let families = 0..FAMILIES.len();
         families.fold(0, |sum, family| sum.saturating_add(self.lost_of(family)))
+    }
+}
+
+fn add(into: &mut [u64], counts: &[u64]) {
+    for (into, count) in into.iter_mut().zip(counts) {
+        *into = into.saturating_add(*count);
     }
 }

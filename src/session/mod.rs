@@ -9,6 +9,7 @@ mod job;
 mod ledger;
 mod sends;
 mod table;
+mod unwritten;
 
 pub use account::login_name;
 pub use accounts::Accounts;
@@ -19,13 +20,13 @@ pub use sends::Sends;
 pub use table::{Kernel, Table};
 
 use identity::Identity;
+use unwritten::Unwritten;
 
 use std::collections::HashMap;
 
 use crate::event::{Clock, End, Lost, Origin, Start, Subject, Uuid, Writer, address};
 use crate::record::layout::{CAUSES, Counts, Endpoint, FAMILIES, LOGINS, Losses, SendsKey, login};
 use crate::record::{Body, Command, Record, strings};
-use crate::sink::{Output, Outputs};
 
 /// How long session.start waits for the first program or connection, which tell the terminal, the
 /// command and the identity; a client on a slow line takes that long to ask. Nanoseconds.
@@ -73,8 +74,6 @@ pub struct Session {
     initial_command: Vec<Vec<u8>>,
     ledger: Ledger,
     unwritten: Unwritten,
-    /// The same of what only one of the outputs lacks.
-    unsent: [Unwritten; Output::ALL.len()],
     /// Since session.start was written.
     subject: Option<Subject>,
     /// Records that came before that, each behind its length.
@@ -93,55 +92,6 @@ pub struct Session {
     gone: Option<u64>,
 }
 
-/// What could not be written since that was told last.
-#[derive(Default)]
-struct Unwritten {
-    counts: [u64; FAMILIES.len()],
-    /// Times of the first and the last. Nanoseconds since boot.
-    times: Option<(u64, u64)>,
-}
-
-impl Unwritten {
-    fn add(&mut self, family: usize, count: u64, time: u64) {
-        self.counts[family] += count;
-        self.times.get_or_insert((time, time)).1 = time;
-    }
-
-    /// Writes session.lost.
-    fn tell(&mut self, output: Option<Output>, subject: &mut Subject, writer: &mut Writer) {
-        let Some((from, to)) = self.times.take() else {
-            return;
-        };
-        for (family, count) in FAMILIES.iter().zip(&mut self.counts) {
-            let count = std::mem::take(count);
-            if count > 0 {
-                let lost = Lost {
-                    from,
-                    to,
-                    family,
-                    cause: "write_failed",
-                    count,
-                    output,
-                };
-                writer.lost(subject, &lost);
-            }
-        }
-    }
-}
-
-/// Counts what goes to all outputs but those that are full.
-fn miss(
-    unsent: &mut [Unwritten; Output::ALL.len()],
-    full: Outputs,
-    family: usize,
-    count: u64,
-    time: u64,
-) {
-    for output in full.iter() {
-        unsent[output as usize].add(family, count, time);
-    }
-}
-
 impl Session {
     /// A session that has yet to write its start.
     pub fn new(sid: Uuid, birth: Birth, login: Option<String>) -> Self {
@@ -156,7 +106,6 @@ impl Session {
             initial_command: Vec::new(),
             ledger: Ledger::default(),
             unwritten: Unwritten::default(),
-            unsent: Default::default(),
             subject: None,
             backlog: Vec::new(),
             commands: HashMap::new(),
@@ -411,7 +360,8 @@ impl Session {
         };
         if !writer.is_full {
             self.ledger.events[family] += 1;
-            miss(&mut self.unsent, writer.full, family, 1, record.head.time);
+            let time = record.head.time;
+            self.unwritten.add_of(writer.full, family, 1, time);
             return;
         }
         writer.go_back(mark, subject);
@@ -426,7 +376,7 @@ impl Session {
             }
             _ => {}
         }
-        self.ledger.unwritten[family] += 1;
+        self.ledger.add_unwritten(family, 1);
         self.unwritten.add(family, 1, record.head.time);
     }
 
@@ -443,7 +393,7 @@ impl Session {
     /// Writes session.lost for what the kernel has counted beyond what is written already, between
     /// two times in nanoseconds since boot.
     pub fn lose(&mut self, total: &Losses, (from, to): (u64, u64), writer: &mut Writer) {
-        if self.ledger.lost == *total {
+        if self.ledger.lost() == total {
             return;
         }
         self.open(writer);
@@ -453,7 +403,7 @@ impl Session {
         let from = from.max(self.birth.time).min(to);
         for (family, causes) in total.iter().enumerate() {
             for (cause, count) in causes.iter().enumerate() {
-                let count = count.saturating_sub(self.ledger.lost[family][cause]);
+                let count = count.saturating_sub(self.ledger.lost()[family][cause]);
                 if count > 0 {
                     let lost = Lost {
                         from,
@@ -467,7 +417,7 @@ impl Session {
                 }
             }
         }
-        self.ledger.lost = *total;
+        self.ledger.set_lost(total);
     }
 
     /// Writes session.network_sends for what is complete at the time `until`, if it is `now`. In
@@ -482,10 +432,7 @@ impl Session {
             return;
         };
         let Self {
-            ledger,
-            unwritten,
-            unsent,
-            ..
+            ledger, unwritten, ..
         } = self;
         let latest = self.latest;
         self.sends.sort_unstable_by_key(|sends| sends.key.ends);
@@ -500,11 +447,11 @@ impl Session {
                 writer.sends(subject, time, sends, folded);
                 if writer.is_full {
                     writer.go_back(mark, subject);
-                    ledger.unwritten[4] += folded;
+                    ledger.add_unwritten(4, folded);
                     unwritten.add(4, folded, time);
                 } else {
                     ledger.events[4] += 1;
-                    miss(unsent, writer.full, 4, folded, time);
+                    unwritten.add_of(writer.full, 4, folded, time);
                 }
             }
             false
@@ -520,7 +467,7 @@ impl Session {
         writer: &mut Writer,
     ) {
         self.open(writer);
-        if self.ledger.lost[4].iter().any(|count| *count > 0) {
+        if self.ledger.lost()[4].iter().any(|count| *count > 0) {
             let counted = kernel.sends(key).into_iter();
             let unknown = |key: &SendsKey| self.sends.iter().all(|sends| sends.key != *key);
             let unknown: Vec<_> = counted.filter(unknown).collect();
@@ -534,15 +481,12 @@ impl Session {
         let Some(subject) = &mut self.subject else {
             return;
         };
-        self.unwritten.tell(None, subject, writer);
-        for (output, unsent) in Output::ALL.into_iter().zip(&mut self.unsent) {
-            unsent.tell(Some(output), subject, writer);
-        }
+        self.unwritten.tell(subject, writer);
     }
 
     /// Takes down what the kernel has left out of the session.
     pub fn leave_out(&mut self, counts: Counts) {
-        self.ledger.left_out = counts;
+        self.ledger.set_left_out(&counts);
     }
 
     /// Writes session.end; returns what was written and lost.

@@ -34,7 +34,8 @@ const ASKED: usize = 4096;
 /// Every session that is open.
 #[derive(Default)]
 pub struct Table {
-    sessions: HashMap<u64, Session>,
+    /// Boxed, so that the room for more costs little.
+    sessions: HashMap<u64, Box<Session>>,
     cgroups: Option<Cgroups>,
     newborn: Vec<Newborn>,
     /// Sessions that have yet to write their start.
@@ -114,7 +115,7 @@ impl Table {
             .unopened
             .iter()
             .filter_map(|key| self.sessions.get(key));
-        sessions.filter_map(Session::waits_since).min()
+        sessions.filter_map(|session| session.waits_since()).min()
     }
 
     /// Writes what each session lost because the log could not be written.
@@ -134,7 +135,7 @@ impl Table {
         let login = login_name(birth.uid);
         let mut session = Session::new(writer.id(), birth, login);
         session.initial_command = command;
-        self.sessions.insert(key, session);
+        self.sessions.insert(key, Box::new(session));
         self.unopened.push(key);
     }
 
@@ -225,7 +226,7 @@ impl Table {
         };
         let entry = || kernel.session(head.session).unwrap_or(unknown);
         self.born(head.session, entry, writer);
-        self.sessions.get_mut(&head.session)
+        self.sessions.get_mut(&head.session).map(Box::as_mut)
     }
 
     /// Makes the session with this key from its entry, if it is new.
@@ -251,7 +252,7 @@ impl Table {
         } else {
             self.unopened.push(key);
         }
-        self.sessions.insert(key, session);
+        self.sessions.insert(key, Box::new(session));
     }
 
     /// The id of a session that is open, or has asked for jobs.
@@ -288,7 +289,7 @@ impl Table {
 
     fn end(
         &mut self,
-        (key, mut session): (u64, Session),
+        (key, mut session): (u64, Box<Session>),
         time: u64,
         kernel: &mut impl Kernel,
         writer: &mut Writer,
