@@ -17,7 +17,7 @@ use aya::{Btf, BtfError, Ebpf};
 
 use super::filesystem::Filesystem;
 use super::object::{ProbeError, chain};
-use super::plan::{Hook, Kind, Place, Plan};
+use super::plan::{Hook, Kind, PLANS, Place, Plan};
 use super::syscall::{
     COMPAT_DISPATCHER, COMPAT_FUNCTION, Call, DISPATCHER, Dispatcher, Dispatchers, TRACEPOINT,
 };
@@ -25,11 +25,34 @@ use super::syscall::{
 /// The program that finds the sessions that are open at the start.
 const FINDER: &str = "session_found";
 
+/// What it iterates over.
+const PROCESSES: &str = "task";
+
 /// How often it looks at most. Each time finds the children of what the time before has found.
 const LOOKS: usize = 16;
 
 /// Where the packets of all processes pass.
 const EGRESS: &str = "cgroup2 egress";
+
+/// The names that the description of the kernel's types has for the places of all plans.
+pub fn places() -> impl Iterator<Item = String> {
+    let of_hook = |hook: &Hook| -> Vec<String> {
+        match hook.place {
+            Place::Tracepoint(names) => names
+                .iter()
+                .map(|name| format!("btf_trace_{name}"))
+                .collect(),
+            Place::Exits(calls) => calls.iter().map(|call| call.function()).collect(),
+            Place::Egress => Vec::new(),
+        }
+    };
+    let hooks = PLANS.iter().flat_map(|plan| plan.hooks).flat_map(of_hook);
+    hooks.chain([
+        format!("btf_trace_{TRACEPOINT}"),
+        format!("bpf_iter_{PROCESSES}"),
+        COMPAT_FUNCTION.to_owned(),
+    ])
+}
 
 /// A plan at work.
 #[derive(Default)]
@@ -87,11 +110,9 @@ impl<'a> Attacher<'a> {
     pub fn finders(&mut self) -> Result<Vec<File>, ProbeError> {
         let error = |e: &dyn std::error::Error| ProbeError::new(FINDER, chain(e));
         let program = self.object.program_mut(FINDER);
-        let program: &mut Iter = program
-            .ok_or_else(|| ProbeError::new(FINDER, "not in the object"))?
-            .try_into()
-            .map_err(|e: ProgramError| error(&e))?;
-        program.load("task", self.btf).map_err(|e| error(&e))?;
+        let program = program.ok_or_else(|| ProbeError::new(FINDER, "not in the object"))?;
+        let program: &mut Iter = program.try_into().map_err(|e: ProgramError| error(&e))?;
+        unless_loaded(program.load(PROCESSES, self.btf)).map_err(|e| error(&e))?;
         (0..LOOKS)
             .map(|_| {
                 let id = program.attach().map_err(|e| error(&e))?;
@@ -122,6 +143,7 @@ impl<'a> Attacher<'a> {
             all: take(DISPATCHER.to_owned())?,
             compat: take(COMPAT_DISPATCHER.to_owned())?,
         };
+        let finder = take(FINDER.to_owned())?;
         let mut parts = Vec::new();
         for (plan, kind) in plans {
             let mut of_plan = Vec::new();
@@ -155,7 +177,7 @@ impl<'a> Attacher<'a> {
             }
             Ok(attached)
         };
-        let loaded = Part::load_all(parts, btf).into_iter();
+        let loaded = Part::load_all(parts, finder, btf).into_iter();
         Ok(loaded.map(|parts| parts.and_then(&mut put)).collect())
     }
 
@@ -166,9 +188,20 @@ impl<'a> Attacher<'a> {
 }
 
 impl<'a> Part<'a> {
-    /// The parts of each plan, once they are loaded.
-    fn load_all(plans: Vec<Vec<Self>>, btf: &Btf) -> Vec<Result<Vec<Self>, ProbeError>> {
+    /// The parts of each plan, once they are loaded. The `finder` is needed later, and an error of
+    /// it is told then.
+    fn load_all(
+        plans: Vec<Vec<Self>>,
+        finder: &mut Program,
+        btf: &Btf,
+    ) -> Vec<Result<Vec<Self>, ProbeError>> {
         thread::scope(|scope| {
+            let find = || {
+                if let Program::Iter(program) = finder {
+                    let _ = program.load(PROCESSES, btf);
+                }
+            };
+            let _ = thread::Builder::new().spawn_scoped(scope, find);
             let spawn = |mut part: Part<'a>| {
                 let load = move || part.load(btf).map(|()| part);
                 thread::Builder::new().spawn_scoped(scope, load)

@@ -13,6 +13,7 @@ mod ring;
 mod selftest;
 mod shared;
 mod syscall;
+mod types;
 mod uring;
 
 pub use coverage::Coverage;

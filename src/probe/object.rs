@@ -8,8 +8,10 @@ use std::time::Duration;
 
 use aya::maps::{Array, HashMap, Map, MapData, MapError};
 use aya::{Btf, Ebpf, EbpfLoader, Endianness};
+use miniz_oxide::inflate::decompress_slice_iter_to_slice;
+use object::{Object, ObjectSection};
 
-use super::attach::{Attacher, missed};
+use super::attach::{self, Attacher, missed};
 use super::coverage::Coverage;
 use super::filter;
 use super::plan::{Family, Kind, PLANS};
@@ -18,6 +20,7 @@ use super::ring::{Ring, page_size};
 use super::selftest::selftest;
 use super::shared::Shared;
 use super::syscall::{Dispatcher, Dispatchers};
+use super::types;
 use crate::config::{Config, Filter};
 use crate::record::layout::{
     AUDIT_UNSET, Job, JobFile, ProcessEntry, Rules, Sends, SendsKey, SessionEntry, Variables,
@@ -195,13 +198,10 @@ impl Probes {
         let users_limit = masks.len().max(USERS);
         raise_memory_limit();
         let slots = possible_cpus()? * SLOTS_PER_CPU;
-        let btf = Btf::parse_file(settings.btf, Endianness::default())
-            .map_err(|e| ProbeError::new("BTF", chain(&e)))?;
         let ring_sizes = [SESSION_RING, sizes.command, sizes.disk, sizes.network];
         let ring_names = ["session_ring", "command_ring", "disk_ring", "network_ring"];
         let mut loader = EbpfLoader::new();
         loader
-            .btf(Some(&btf))
             .map_max_entries("sessions", SESSIONS)
             .map_max_entries("processes", PROCESSES)
             .map_max_entries("slots", slots as u32)
@@ -210,9 +210,10 @@ impl Probes {
         for (name, size) in ring_names.into_iter().zip(ring_sizes) {
             loader.map_max_entries(name, size as u32);
         }
-        let unpacked = miniz_oxide::inflate::decompress_to_vec(OBJECT)
-            .map_err(|e| ProbeError::new("object", e))?;
+        let unpacked = unpacked()?;
+        let btf = kernel_types(settings.btf, &unpacked)?;
         let mut object = loader
+            .btf(Some(&btf))
             .load(&unpacked)
             .map_err(|e| ProbeError::new("probes", chain(&e)))?;
         let mut ring_maps = Vec::new();
@@ -406,6 +407,32 @@ impl Probes {
         self.coverage.clear();
         self.dispatchers = None;
     }
+}
+
+/// The object as the compiler wrote it.
+fn unpacked() -> Result<Vec<u8>, ProbeError> {
+    let error = |why| ProbeError::new("object", format_args!("{why:?}"));
+    let (length, packed) = OBJECT.split_first_chunk().unwrap_or((&[0; 4], OBJECT));
+    let mut object = vec![0; u32::from_ne_bytes(*length) as usize];
+    decompress_slice_iter_to_slice(&mut object, [packed].into_iter(), false, true)
+        .map_err(error)?;
+    Ok(object)
+}
+
+/// The kernel's types in the file `path`, as far as the object and its places have use for them.
+fn kernel_types(path: &Path, object: &[u8]) -> Result<Btf, ProbeError> {
+    let whole = std::fs::read(path)
+        .map_err(|e| ProbeError::new("BTF", format_args!("{}: {e}", path.display())))?;
+    let error = |e| ProbeError::new("object", e);
+    let object = object::File::parse(object).map_err(error)?;
+    let own = object.section_by_name(".BTF");
+    let own = own.map_or(Ok(&[][..]), |section| section.data());
+    let places: Vec<_> = attach::places().collect();
+    let mut names = types::names(own.map_err(error)?);
+    names.extend(places.iter().map(String::as_bytes));
+    // What can't be read can't be parsed either, which says why.
+    let btf = types::cut_down(&whole, &names).unwrap_or(whole);
+    Btf::parse(&btf, Endianness::default()).map_err(|e| ProbeError::new("BTF", chain(&e)))
 }
 
 /// The names as the probes compare them.
