@@ -9,9 +9,10 @@ use recorderd::check::{self, State};
 use recorderd::config::{Config, defaults};
 use recorderd::confine::confine;
 use recorderd::daemon::{self, Waiter};
-use recorderd::event::{Clock, Host, HostNames, Ids, SCHEMA, Writer};
+use recorderd::event::{Clock, Host, HostNames, Ids, Writer};
 use recorderd::manager::Manager;
 use recorderd::metrics::{self, Control, MetricsFile};
+use recorderd::packed::SCHEMA;
 use recorderd::probe::{Probes, Settings, preflight};
 use recorderd::read::Fault;
 use recorderd::recorder::Recorder;
@@ -51,7 +52,7 @@ fn main() -> ExitCode {
             println!("recorderd {}", env!("CARGO_PKG_VERSION"));
             Ok(0)
         }
-        Ok(Task::Schema) => print(SCHEMA),
+        Ok(Task::Schema) => print(&String::from_utf8_lossy(&SCHEMA.unpack())),
         Ok(Task::Man) => print(&usage::page()),
         Ok(Task::Completions) => print(&usage::bash()),
         Ok(Task::Install(request)) => done(install::install(&request)),

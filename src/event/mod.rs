@@ -24,9 +24,6 @@ use crate::record::layout::{FAMILIES, RECORD_MAX};
 use crate::session::Ledger;
 use crate::sink::{Output, Outputs};
 
-/// The JSON Schema of every line.
-pub const SCHEMA: &str = include_str!("../../docs/events.schema.json");
-
 /// The longest line that a record can become, in bytes: each byte of a full record as `\u00XX`
 /// and once more in base64, and as much again for what is the same in all lines.
 pub const LINE_MAX: usize = 320 * 1024;

@@ -8,8 +8,6 @@ use std::time::Duration;
 
 use aya::maps::{Array, HashMap, Map, MapData, MapError};
 use aya::{Btf, Ebpf, EbpfLoader, Endianness};
-use miniz_oxide::inflate::decompress_slice_iter_to_slice;
-use object::{Object, ObjectSection};
 
 use super::attach::{self, Attacher, missed};
 use super::coverage::Coverage;
@@ -22,12 +20,11 @@ use super::shared::Shared;
 use super::syscall::{Dispatcher, Dispatchers};
 use super::types;
 use crate::config::{Config, Filter};
+use crate::packed::OBJECT;
 use crate::record::layout::{
     AUDIT_UNSET, Job, JobFile, ProcessEntry, Rules, Sends, SendsKey, SessionEntry, Variables,
 };
 use crate::session::Accounts;
-
-static OBJECT: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/recorderd.bpf.o.deflate"));
 
 /// Sessions and processes that can be recorded at once.
 const SESSIONS: u32 = 16_384;
@@ -210,7 +207,7 @@ impl Probes {
         for (name, size) in ring_names.into_iter().zip(ring_sizes) {
             loader.map_max_entries(name, size as u32);
         }
-        let unpacked = unpacked()?;
+        let unpacked = OBJECT.unpack();
         let btf = kernel_types(settings.btf, &unpacked)?;
         let mut object = loader
             .btf(Some(&btf))
@@ -409,26 +406,12 @@ impl Probes {
     }
 }
 
-/// The object as the compiler wrote it.
-fn unpacked() -> Result<Vec<u8>, ProbeError> {
-    let error = |why| ProbeError::new("object", format_args!("{why:?}"));
-    let (length, packed) = OBJECT.split_first_chunk().unwrap_or((&[0; 4], OBJECT));
-    let mut object = vec![0; u32::from_ne_bytes(*length) as usize];
-    decompress_slice_iter_to_slice(&mut object, [packed].into_iter(), false, true)
-        .map_err(error)?;
-    Ok(object)
-}
-
 /// The kernel's types in the file `path`, as far as the object and its places have use for them.
 fn kernel_types(path: &Path, object: &[u8]) -> Result<Btf, ProbeError> {
     let whole = std::fs::read(path)
         .map_err(|e| ProbeError::new("BTF", format_args!("{}: {e}", path.display())))?;
-    let error = |e| ProbeError::new("object", e);
-    let object = object::File::parse(object).map_err(error)?;
-    let own = object.section_by_name(".BTF");
-    let own = own.map_or(Ok(&[][..]), |section| section.data());
     let places: Vec<_> = attach::places().collect();
-    let mut names = types::names(own.map_err(error)?);
+    let mut names = types::names(types::description_in(object).unwrap_or(&[]));
     names.extend(places.iter().map(String::as_bytes));
     // What can't be read can't be parsed either, which says why.
     let btf = types::cut_down(&whole, &names).unwrap_or(whole);

@@ -10,6 +10,10 @@ use memchr::{memchr, memmem};
 const HEADER: usize = 24;
 const TYPE: usize = 12;
 
+/// How the header begins: magic number, version, flags; and its own length, by which it differs from
+/// that of section .BTF.ext.
+const MAGIC: [u32; 2] = [0x1_eb9f, HEADER as u32];
+
 /// Stands for a type that is left out: a declaration without a name. All others keep their numbers.
 const STUB: [u32; 3] = [0, FORWARD << 24, 0];
 
@@ -125,6 +129,13 @@ fn number(bytes: &[u8], at: usize) -> Option<u32> {
     Some(u32::from_ne_bytes(bytes.try_into().ok()?))
 }
 
+/// The description that begins somewhere in an object file.
+pub fn description_in(object: &[u8]) -> Option<&[u8]> {
+    let begin = MAGIC.iter().flat_map(|number| number.to_ne_bytes());
+    let begin: Vec<u8> = begin.collect();
+    Some(&object[memmem::find(object, &begin)?..])
+}
+
 /// Every name in a description.
 pub fn names(btf: &[u8]) -> HashSet<&[u8]> {
     let strings = Sections::of(btf).map_or(&[][..], |sections| sections.strings);
@@ -192,7 +203,7 @@ pub fn cut_down(btf: &[u8], names: &HashSet<&[u8]>) -> Option<Vec<u8>> {
 
 #[cfg(test)]
 mod tests {
-    use super::{STUB, cut_down, names};
+    use super::{MAGIC, STUB, cut_down, description_in, names};
 
     const STRINGS: &[u8] = b"\0int\0word\0wanted___old\0other\0member\0";
     const INT: u32 = 1;
@@ -216,8 +227,8 @@ mod tests {
     fn bytes(types: &[&[u32]]) -> Vec<u8> {
         let length = types.concat().len() as u32 * 4;
         let strings = STRINGS.len() as u32;
-        let numbers = [0x1_eb9f, 24, 0, length, length, strings].into_iter();
-        let numbers = numbers.chain(types.concat());
+        let header = [0, length, length, strings];
+        let numbers = MAGIC.into_iter().chain(header).chain(types.concat());
         let mut bytes: Vec<u8> = numbers.flat_map(u32::to_ne_bytes).collect();
         bytes.extend_from_slice(STRINGS);
         bytes
@@ -236,7 +247,8 @@ mod tests {
     fn names_all_but_the_empty_one_without_their_variant() {
         let all = ["int", "word", "wanted", "other", "member"];
         let all = all.map(str::as_bytes).into();
-        assert_eq!(names(&bytes(&[])), all);
+        let object = [b"other sections", &bytes(&[])[..]].concat();
+        assert_eq!(description_in(&object).map(names), Some(all));
     }
 
     #[test]
