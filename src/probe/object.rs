@@ -4,6 +4,7 @@ use std::fmt;
 use std::fs::File;
 use std::os::fd::{AsFd, AsRawFd, RawFd};
 use std::path::Path;
+use std::thread::{self, ScopedJoinHandle};
 use std::time::Duration;
 
 use aya::maps::{Array, HashMap, Map, MapData, MapError};
@@ -197,8 +198,19 @@ impl Probes {
         let slots = possible_cpus()? * SLOTS_PER_CPU;
         let ring_sizes = [SESSION_RING, sizes.command, sizes.disk, sizes.network];
         let ring_names = ["session_ring", "command_ring", "disk_ring", "network_ring"];
-        let mut loader = EbpfLoader::new();
+        let unpacked = OBJECT.unpack();
+        // A new loader reads all that the kernel has, whatever it is given then.
+        let (loader, btf) = thread::scope(|scope| {
+            let loader = thread::Builder::new().spawn_scoped(scope, EbpfLoader::new);
+            let btf = kernel_types(settings.btf, &unpacked);
+            (loader.map(ScopedJoinHandle::join), btf)
+        });
+        let btf = btf?;
+        let error = |why: &str| ProbeError::new("thread of the loader", why);
+        let loader = loader.map_err(|e| error(&e.to_string()))?;
+        let mut loader = loader.map_err(|_| error("has panicked"))?;
         loader
+            .btf(Some(&btf))
             .map_max_entries("sessions", SESSIONS)
             .map_max_entries("processes", PROCESSES)
             .map_max_entries("slots", slots as u32)
@@ -207,10 +219,7 @@ impl Probes {
         for (name, size) in ring_names.into_iter().zip(ring_sizes) {
             loader.map_max_entries(name, size as u32);
         }
-        let unpacked = OBJECT.unpack();
-        let btf = kernel_types(settings.btf, &unpacked)?;
         let mut object = loader
-            .btf(Some(&btf))
             .load(&unpacked)
             .map_err(|e| ProbeError::new("probes", chain(&e)))?;
         let mut ring_maps = Vec::new();
