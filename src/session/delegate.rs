@@ -35,6 +35,9 @@ const FILES: Places = &[
     ("/etc/cron.monthly/*", "cron"),
     ("/etc/systemd/system/*", "systemd"),
     ("/run/systemd/system/*", "systemd"),
+    ("/etc/systemd/user/*", "systemd"),
+    ("/root/.config/systemd/user/*", "systemd"),
+    ("/home/*/.config/systemd/user/*", "systemd"),
 ];
 
 /// Who was talked to, if that is one of those.

@@ -224,6 +224,10 @@ pub fn delegated_case() -> Vec<Described> {
         ("of a user", local(1503, b"/run/user/1000/bus", |_| {})),
         ("a job", opened(1504, b"/var/spool/cron/atjobs/a1", write)),
         (
+            "a unit of the account's own",
+            opened(1504, b"/home/one/.config/systemd/user/own.service", write),
+        ),
+        (
             "a job that is read",
             opened(1505, b"/var/spool/cron/atjobs/a1", |_| {}),
         ),
