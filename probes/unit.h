@@ -9,12 +9,8 @@
 #include "session.h"
 #include "syscall.h"
 
-/* The whole name of a manager, and the beginning of those of its helpers, as numbers. */
+/* The name of a manager as the number that its bytes are, with the zero byte behind them. */
 #define SYSTEMD 0x00646d6574737973ULL
-#define HELPER 0x2d647328ULL /* "(sd-" */
-
-/* How many helpers may be between a manager and what it runs: generators have three. */
-#define HELPERS 3
 
 /* Of a request, and of a unit's name: bytes that are looked at. */
 #define CALL_LENGTH 1024
@@ -89,20 +85,10 @@ __noinline __u64 manager_key(__u64 of)
 		   : 0;
 }
 
-/* The manager that began this process, as a task, if it is one of its helpers that did. */
-__noinline __u64 parent_of(__u64 of)
+/* A slot in which nothing is to be sent. */
+static __noinline struct slot *slot_borrow(__u64 session)
 {
-	struct task_struct *parent = BPF_CORE_READ((struct task_struct *)of, real_parent);
-	__u64 name;
-
-#pragma unroll
-	for (int i = 0; i < HELPERS; i++) {
-		bpf_probe_read_kernel(&name, sizeof(name), &parent->comm);
-		if (FIRST(name, 4) != HELPER)
-			break;
-		parent = BPF_CORE_READ(parent, real_parent);
-	}
-	return (__u64)parent;
+	return record_claim(session, FAMILY_SESSION, 0, 0);
 }
 
 /* A name as a number (FNV-1a), so far: all of it, and up to its last dot. */
@@ -147,11 +133,18 @@ __noinline __u64 unit_name(__u32 index, __u64 at)
 	name = (struct unit_name *)slot->path;
 	name->whole = 0xcbf29ce484222325ULL;
 	name->stem = 0;
+#pragma nounroll
 	for (__u64 i = 0; i < UNIT_NAME_LENGTH; i += UNIT_NAME_AT_ONCE) {
 		if (!unit_name_part(index, at + i))
 			return name->stem;
 	}
 	return 0;
+}
+
+/* One of the words of a message, as pointer_at has it. */
+__noinline __u64 call_word(__u64 from, __u32 index)
+{
+	return pointer_at(from, index);
 }
 
 /* Appends a part of a request to the slot's record. */
@@ -175,12 +168,13 @@ __noinline int call_append(__u32 index, __u64 part, __u64 length)
 /* The same of a message: behind two words, struct msghdr has where its parts are, and how many. */
 __noinline int call_read(__u32 index, __u64 message)
 {
-	__u64 parts = pointer_at(message, 2), count = pointer_at(message, 3);
+	__u64 parts = call_word(message, 2), count = call_word(message, 3);
 
+#pragma nounroll
 	for (__u32 i = 0; i < CALL_PARTS; i++) {
 		if (i >= count)
 			break;
-		call_append(index, pointer_at(parts, 2 * i), pointer_at(parts, 2 * i + 1));
+		call_append(index, call_word(parts, 2 * i), call_word(parts, 2 * i + 1));
 	}
 	return 0;
 }
@@ -304,7 +298,7 @@ static __noinline int call_note(__u64 session, struct sock *sk, __u64 from, __u6
 
 	if (!manager)
 		return 0;
-	slot = record_claim(session, FAMILY_SESSION, 0, 0);
+	slot = slot_borrow(session);
 	if (!slot)
 		return 0;
 	if (length)
@@ -320,7 +314,7 @@ static __noinline int call_note(__u64 session, struct sock *sk, __u64 from, __u6
 __noinline __u64 unit_of_cgroup(__u64 of)
 {
 	struct task_struct *task = (void *)of;
-	struct slot *slot = record_claim(0, FAMILY_SESSION, 0, 0);
+	struct slot *slot = slot_borrow(0);
 	__u64 name;
 
 	if (!slot)
@@ -341,9 +335,9 @@ __noinline __u64 unit_of_cgroup(__u64 of)
 __noinline int unit_join(void)
 {
 	__u64 task = bpf_get_current_task(), key = LOGIN_KEY | bpf_ktime_get_boot_ns();
+	__u64 manager = manager_key((__u64)BPF_CORE_READ((struct task_struct *)task, real_parent));
 	__u32 pid = bpf_get_current_pid_tgid() >> 32;
 	struct control *control = shared();
-	__u64 manager = manager_key(parent_of(task));
 	struct unit unit = {.manager = manager};
 	struct unit_request *request;
 	__u32 login = LOGIN_SYSTEMD;
