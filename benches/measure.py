@@ -5,6 +5,7 @@ import csv
 import os
 import pathlib
 import re
+import statistics
 import subprocess
 import time
 
@@ -187,6 +188,48 @@ class Bench:
             finally:
                 recorder.close()
 
+    def overload(self):
+        """How soon a session's shell answers while another one makes as many opens as it can."""
+        sizes = "".join(f"{ring}_buffer_size: 8\n" for ring in ("command", "disk", "network"))
+        for turn in range(self.rounds):
+            for policy in "drop", "throttle":
+                recorder = self.recorder(f"overload: {policy}\n{sizes}")
+                try:
+                    self.answers(f"alone, {policy}")
+                    noise = self.host.session(" ".join(self.loop("opens", 1_000_000_000)))
+                    noises = [
+                        subprocess.Popen(noise, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
+                        for _ in range(2)
+                    ]
+                    time.sleep(2)
+                    self.answers(f"beside noise, {policy}")
+                    subprocess.run(["pkill", "-KILL", "-f", f"^{self.load} opens"], check=True)
+                    for process in noises:
+                        process.communicate()
+                    for end in recorder.wait_for_ends(4):
+                        lost = sum(end["losses"].values())
+                        self.results.add("overload", "all sessions", f"lost, {policy}", lost, "")
+                finally:
+                    recorder.close()
+
+    def answers(self, name):
+        """Times from a line that is typed to what its command prints."""
+        times = []
+        with subprocess.Popen(
+            self.host.session("bash"), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        ) as shell:
+            for turn in range(101):
+                start = time.monotonic_ns()
+                print("/bin/echo", file=shell.stdin, flush=True)
+                shell.stdout.readline()
+                # The first one waits for the login.
+                if turn:
+                    times.append(time.monotonic_ns() - start)
+                time.sleep(0.02)
+            shell.stdin.close()
+        self.results.add("overload", "answer", name, statistics.median(times), "ns")
+        self.results.add("overload", "slowest of 100 answers", name, max(times), "ns")
+
     def command_cost(self):
         """What a command costs the daemon: the program is static and opens nothing."""
         for turn in range(self.rounds):
@@ -295,7 +338,7 @@ def main():
     arguments = parser.parse_args()
     bench = Bench(arguments)
     try:
-        for name in arguments.only or ["lines", "start", "loops", "burst", "command_cost", "many"]:
+        for name in arguments.only or ["lines", "start", "loops", "burst", "overload", "command_cost", "many"]:
             getattr(bench, name)()
     finally:
         bench.close()

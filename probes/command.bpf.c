@@ -315,7 +315,7 @@ int command_exec(__u64 *context)
 	} else {
 		command->argv_missing = total;
 	}
-	record_send(slot, &command_ring, FAMILY_COMMAND, 0);
+	act_send(slot, &command_ring, FAMILY_COMMAND, 0);
 	return 0;
 }
 
@@ -392,6 +392,6 @@ SYSCALL_EXIT(command_failed)
 		if (!arguments_append(slot->index, argv, i))
 			break;
 	}
-	record_send(slot, &command_ring, FAMILY_COMMAND, 0);
+	act_send(slot, &command_ring, FAMILY_COMMAND, 0);
 	return 0;
 }

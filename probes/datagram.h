@@ -7,6 +7,7 @@
 #define DATAGRAM_H
 
 #include "attempt.h"
+#include "hold.h"
 #include "send.h"
 
 /* struct msghdr begins with these. */
@@ -53,7 +54,7 @@ int local_send_one(__u64 session, __u64 name, __u64 length, __u64 result, __u64 
 		send->record.via |= via;
 		__builtin_memset(&send->source, 0, sizeof(send->source));
 		send->key = key;
-		error = record_send(slot, &network_ring, FAMILY_NETWORK, 0);
+		error = act_send(slot, &network_ring, FAMILY_NETWORK, 0);
 	}
 	if (error)
 		send_untold(&key);

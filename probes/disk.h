@@ -6,6 +6,7 @@
 #ifndef DISK_H
 #define DISK_H
 
+#include "hold.h"
 #include "path.h"
 #include "session.h"
 #include "vma.h"
@@ -59,7 +60,7 @@ static __always_inline void disk_send(struct slot *slot, int urgent)
 		slot_release(slot);
 		return;
 	}
-	record_send(slot, &disk_ring, FAMILY_DISK, urgent);
+	act_send(slot, &disk_ring, FAMILY_DISK, urgent);
 }
 
 /* `text` is that of a path: DISK_PATH or DISK_TARGET. */

@@ -4,6 +4,7 @@
 #define LOCAL_H
 
 #include "attempt.h"
+#include "hold.h"
 #include "path.h"
 #include "session.h"
 
@@ -62,7 +63,7 @@ static __noinline int local_send(struct attempt *attempt)
 			append_local(slot, typed, attempt->length - 2, bpf_probe_read_user);
 	}
 	local->path_length = slot->length - sizeof(*local);
-	record_send(slot, &network_ring, FAMILY_NETWORK, 0);
+	act_send(slot, &network_ring, FAMILY_NETWORK, 0);
 	return 0;
 }
 

@@ -64,7 +64,7 @@ static __noinline int network_send(__u64 session, struct sock *sk, __u32 operati
 		else
 			network->connection = key;
 	}
-	record_send(slot, &network_ring, FAMILY_NETWORK, 0);
+	act_send(slot, &network_ring, FAMILY_NETWORK, 0);
 	return 0;
 }
 
@@ -115,7 +115,7 @@ static __noinline int failure_send(struct attempt *attempt)
 	network->protocol = BPF_CORE_READ(sk, sk_protocol);
 	network->return_code = attempt->result;
 	network->connection = 0;
-	record_send(slot, &network_ring, FAMILY_NETWORK, 0);
+	act_send(slot, &network_ring, FAMILY_NETWORK, 0);
 	return 0;
 }
 

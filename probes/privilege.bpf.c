@@ -357,6 +357,6 @@ SYSCALL_EXIT(privilege_act)
 			fill_path(slot, &BPF_CORE_READ(task, fs)->root);
 		break;
 	}
-	record_send(slot, &command_ring, FAMILY_PRIVILEGE, 0);
+	act_send(slot, &command_ring, FAMILY_PRIVILEGE, 0);
 	return 0;
 }

@@ -3,6 +3,7 @@
 #ifndef PRIVILEGE_H
 #define PRIVILEGE_H
 
+#include "hold.h"
 #include "session.h"
 
 /* A record that tells nothing but the ids that the process has now. */
@@ -55,7 +56,7 @@ __noinline int loginuid_compare(void)
 		privilege->old_loginuid = process->loginuid;
 		privilege->loginuid = loginuid;
 		privilege->old_audit_session_id = process->audit_session_id;
-		record_send(slot, &command_ring, FAMILY_PRIVILEGE, 0);
+		act_send(slot, &command_ring, FAMILY_PRIVILEGE, 0);
 	}
 	process->audit_session_id = audit_session_id;
 	process->loginuid = loginuid;

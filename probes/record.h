@@ -541,9 +541,15 @@ struct process {
 	__u16 shares_memory; /* its program has had threads, or processes in its memory */
 };
 
+/* A process that is stopped until what it did is taken. */
+struct held {
+	__u64 session;
+	__u64 time;
+};
+
 enum reader {
 	READER_ASLEEP, /* wake it for the next record */
-	READER_TIMED,  /* it looks by itself; wake it when a ring is half full */
+	READER_TIMED,  /* it looks by itself; wake it when a ring is a quarter full */
 	READER_WOKEN,  /* it is on its way */
 };
 
@@ -557,6 +563,8 @@ struct control {
 	__u64 round;		    /* how often the daemon has begun to read the rings */
 	__u64 active[FAMILY_COUNT]; /* sessions that have sent something since */
 	__u64 silence;		    /* for how long sends to one peer are one event, nanoseconds */
+	__u64 throttle;		    /* set if a process that fills a ring is to be stopped */
+	__u64 held;		    /* counts up with every process that was stopped */
 	__u64 found; /* processes that were put into the table because they were there already */
 };
 

@@ -219,8 +219,8 @@ static __always_inline void slot_release(struct slot *slot)
 
 /*
  * Whether this record has to wake the daemon: for the first after a quiet spell, then only when
- * its ring is half full, because a wake-up for each costs more than all the rest. What is urgent is
- * told at once: what sshd says of a login is soon gone.
+ * its ring is a quarter full, because a wake-up for each costs more than all the rest. What is
+ * urgent is told at once: what sshd says of a login is soon gone.
  */
 static __always_inline __u64 wakeup(__u64 used, __u64 size, int urgent)
 {
@@ -228,7 +228,7 @@ static __always_inline __u64 wakeup(__u64 used, __u64 size, int urgent)
 
 	if (!control || control->reader == READER_WOKEN)
 		return BPF_RB_NO_WAKEUP;
-	if (!urgent && control->reader == READER_TIMED && used < size / 2)
+	if (!urgent && control->reader == READER_TIMED && used < size / 4)
 		return BPF_RB_NO_WAKEUP;
 	control->reader = READER_WOKEN;
 	return BPF_RB_FORCE_WAKEUP;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 OR (MIT AND GPL-2.0-only) */
 /* The life of a session: its processes are born, and the last one exits. */
+#include "hold.h"
 #include "privilege.h"
 #include "session.h"
 #include "syscall.h"
@@ -70,8 +71,12 @@ int session_fork(__u64 *context)
 		process_serve(process ? process->session : 0, pid);
 	else if (process)
 		process_join(process->session, pid, ROLE_USER);
-	if (process)
+	if (process) {
 		memory_share(child, parent);
+		/* What its children do is not told of it. */
+		hold(process->session, FAMILY_COMMAND);
+		hold(process->session, FAMILY_DISK);
+	}
 	return 0;
 }
 

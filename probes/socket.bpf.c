@@ -21,7 +21,7 @@ static __noinline int packet_socket_send(__u64 session, long result)
 	packet->kind = syscall_argument(1) & SOCK_TYPE_MASK;
 	packet->protocol = bpf_ntohs(syscall_argument(2));
 	__builtin_memset(packet->unused, 0, sizeof(packet->unused));
-	record_send(slot, &network_ring, FAMILY_NETWORK, 0);
+	act_send(slot, &network_ring, FAMILY_NETWORK, 0);
 	return 0;
 }
 

@@ -4,6 +4,7 @@
 #define VSOCK_H
 
 #include "attempt.h"
+#include "hold.h"
 #include "session.h"
 
 /* As programs have it, too (struct sockaddr_vm). */
@@ -49,7 +50,7 @@ static __noinline int vsock_send(struct attempt *attempt, __u32 operation)
 	vsock->port = addresses.own.port;
 	vsock->peer_context = addresses.peer.context;
 	vsock->peer_port = addresses.peer.port;
-	record_send(slot, &network_ring, FAMILY_NETWORK, 0);
+	act_send(slot, &network_ring, FAMILY_NETWORK, 0);
 	return 0;
 }
 

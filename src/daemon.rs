@@ -130,7 +130,8 @@ pub fn run(mut recorder: Recorder, waiter: &Waiter, manager: &mut Manager, reloa
                 reload.again(&mut recorder);
                 manager.ready();
             }
-            Some(Signal::Child) | None => {}
+            Some(Signal::Child) => recorder.child_ended(),
+            None => {}
         }
         next = recorder.round(woken);
     }

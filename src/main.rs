@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use recorderd::check::{self, State};
-use recorderd::config::{Config, defaults};
+use recorderd::config::{Config, Overload, defaults};
 use recorderd::confine::confine;
 use recorderd::daemon::{self, Waiter};
 use recorderd::event::{Clock, Host, HostNames, Ids, Writer};
@@ -249,6 +249,11 @@ fn run_daemon(path: &Path) -> Result<u8, Failure> {
         })
         .ok();
     let (mut recorder, waiter) = recorder(&config, &btf, &id, Table::new(cgroups))?;
+    if config.overload == Overload::Throttle {
+        let throttled = recorder.throttle();
+        throttled
+            .map_err(|e| cannot(format!("overload: throttle: no guard can be started: {e}")))?;
+    }
     if let Err(error) = recorder.probes().notice_logins(config.logins) {
         recorderd::report!("recorderd: sessions that are open already are not recorded: {error}");
     }

@@ -1,5 +1,6 @@
 //! From the rings to the sink: one round at a time.
 
+use std::io;
 use std::os::fd::RawFd;
 use std::time::Duration;
 
@@ -10,7 +11,7 @@ use crate::event::Writer;
 use crate::metrics::{Control, Facts, Latency, MetricsFile};
 use crate::probe::{Order, Probes, Tables, boot_time};
 use crate::record::layout::{Head, SendsKey, SessionEntry, kind, read};
-use crate::session::{Kernel, Table, table_at, table_of};
+use crate::session::{Holds, Kernel, Table, table_at, table_of};
 use crate::sink::{Before, Heartbeat, Notice, Sink};
 use crate::state::{Parts, State};
 
@@ -31,6 +32,8 @@ pub struct Recorder {
     metrics_file: Option<MetricsFile>,
     /// What is told of the recorder itself; nothing where it records but one command.
     state: Option<State>,
+    /// Where a session that outruns the daemon is held.
+    holds: Option<Holds>,
     losses: u64,
     full: (u64, u64),
     malformed: u64,
@@ -111,12 +114,25 @@ impl Recorder {
             control: None,
             metrics_file: None,
             state: None,
+            holds: None,
             losses: 0,
             full: (0, 0),
             malformed: 0,
             reconciled: 0,
             reconciling: false,
         }
+    }
+
+    /// Holds sessions from now on that outrun the daemon, instead of losing their events.
+    ///
+    /// # Errors
+    /// What the operating system says.
+    pub fn throttle(&mut self) -> io::Result<()> {
+        let holds = Holds::new(&self.probes)?;
+        self.table.set_apart(holds.guard());
+        self.holds = Some(holds);
+        self.probes.shared.throttle(true);
+        Ok(())
     }
 
     /// The kernel's side.
@@ -188,24 +204,39 @@ impl Recorder {
             writer,
             sink,
             latency,
+            holds,
             ..
         } = self;
-        let kernel = &mut probes.tables;
-        let now = boot_time();
-        let count = order.drain(&mut probes.rings, &probes.shared, |bytes| {
-            if let Some(head) = read::<Head>(bytes) {
-                latency.note(now.saturating_sub(head.time));
-                if u32::from(head.kind) == kind::SESSION_END {
-                    let requests = &mut probes.requests;
-                    requests.take(head.session, head.time, |bytes| {
-                        table.take(bytes, kernel, writer);
-                    });
+        let settled = order.scan(&mut probes.rings, &probes.shared);
+        if let Some(holds) = holds {
+            for (key, since) in holds.stopped(probes) {
+                table.hold(key, since);
+            }
+            for key in order.noisy(&probes.rings) {
+                let cgroup = table.cgroup(key);
+                if let Some(since) = cgroup.and_then(|cgroup| holds.freeze(key, cgroup)) {
+                    table.hold(key, since);
                 }
             }
-            table.take(bytes, kernel, writer);
-            if writer.lines().len() > Writer::BATCH {
-                flush(writer, sink);
-            }
+        }
+        let kernel = &mut probes.tables;
+        let now = boot_time();
+        let count = settled.map_or(0, |settled| {
+            order.drain(&mut probes.rings, settled, |bytes| {
+                if let Some(head) = read::<Head>(bytes) {
+                    latency.note(now.saturating_sub(head.time));
+                    if u32::from(head.kind) == kind::SESSION_END {
+                        let requests = &mut probes.requests;
+                        requests.take(head.session, head.time, |bytes| {
+                            table.take(bytes, kernel, writer);
+                        });
+                    }
+                }
+                table.take(bytes, kernel, writer);
+                if writer.lines().len() > Writer::BATCH {
+                    flush(writer, sink);
+                }
+            })
         });
         let reconciling = self.reconcile();
         for key in self.table.over() {
@@ -216,8 +247,9 @@ impl Recorder {
             .settle(now, &mut self.probes.tables, &mut self.writer);
         let waiting = self.table.tick(now, &mut self.writer);
         let unwritten = self.take_down();
+        let holding = self.release();
         self.show_metrics(now, woken);
-        if (woken && !self.order.is_empty()) || self.table.has_newborn() {
+        if (woken && !self.order.is_empty()) || self.table.has_newborn() || holding {
             return Next::Now;
         }
         if count > 0 || !self.order.is_empty() || reconciling {
@@ -230,6 +262,48 @@ impl Recorder {
             (false, _) => Next::Soon,
             (true, true) => Next::Later,
             (true, false) => Next::Woken,
+        }
+    }
+
+    /// Lets go of the sessions that are held, once there is room again. Tells whether some still
+    /// are.
+    fn release(&mut self) -> bool {
+        let shared = &self.probes.shared;
+        if !self.holds.as_ref().is_some_and(|holds| holds.any(shared)) {
+            return false;
+        }
+        let is_full = |ring: &crate::probe::Ring| ring.used() > ring.size() / 8;
+        if self.probes.rings.iter().any(is_full) {
+            return true;
+        }
+        self.let_go();
+        false
+    }
+
+    fn let_go(&mut self) {
+        let Some(holds) = &mut self.holds else {
+            return;
+        };
+        let held = holds.release(&mut self.probes);
+        for (key, since) in &held {
+            self.table.hold(*key, *since);
+        }
+        for (key, _) in held {
+            self.table.go_on(key, boot_time());
+        }
+    }
+
+    /// Holds nobody any more, if the child that has ended is the guard: who is held must not hang
+    /// should the recorder end as well.
+    pub fn child_ended(&mut self) {
+        if self.holds.as_ref().is_some_and(|holds| !holds.is_guarded()) {
+            self.probes.shared.throttle(false);
+            self.let_go();
+            self.holds = None;
+            crate::report!(
+                "recorderd: overload: throttle: the guard was ended; until recorderd is started again, \
+                 a session that outruns it loses events instead"
+            );
         }
     }
 
@@ -321,6 +395,7 @@ impl Recorder {
     /// Stops the hooks, and takes what is left in the rings to the sink. An output whose reader is
     /// slow is waited for with `patience`.
     pub fn finish(&mut self, patience: Duration) {
+        self.probes.shared.throttle(false);
         self.probes.detach();
         while matches!(self.round(false), Next::Now | Next::Soon) {
             std::thread::sleep(Duration::from_millis(2));

@@ -151,7 +151,8 @@ fn forbidden() -> Outcome {
 fn lacks_nothing() -> Outcome {
     let mut host = Host::with(
         "ExposeAuthInfo yes",
-        "log_file_size: 16K\nlog_total_size: 64K\nfsync: per-event\nnetwork_silence_seconds: 1",
+        "log_file_size: 16K\nlog_total_size: 64K\nfsync: per-event\nnetwork_silence_seconds: 1\n\
+         overload: throttle\ndisk_buffer_size: 8",
     );
     let trace = host.folder.path().join("trace");
     let mut tracer = Process::spawn(
@@ -166,11 +167,12 @@ fn lacks_nothing() -> Outcome {
         host.daemon.signal(libc::SIGHUP);
         (!traced().is_empty()).then_some(())
     });
-    // Names, datagrams that are counted, and enough lines for several files.
+    // Names, datagrams that are counted, enough lines for several files, and more than the ring holds.
     let script = format!(
         "for i in 1 2 3 4 5 6 7 8; do /bin/cat /etc/hostname /etc/passwd >/dev/null; done; \
          {PYTHON} -c 'import socket; s = socket.socket(2, 2); \
-         [s.sendto(b\"x\", (\"127.0.0.1\", 9)) for _ in range(3)]'"
+         [s.sendto(b\"x\", (\"127.0.0.1\", 9)) for _ in range(3)]; \
+         [open(\"/etc/passwd\").close() for _ in range(1000)]'"
     );
     for user in [ONE, TWO] {
         host.ssh(user, &script);
@@ -196,6 +198,7 @@ fn lacks_nothing() -> Outcome {
     tracer.child.wait()?;
     let text = traced();
     assert!(text.contains("exit_group(0)"), "the end was not traced");
+    assert!(text.contains("SIGCONT"), "nobody was held");
     let refused: Vec<_> = text.lines().filter(|line| line.contains("EPERM")).collect();
     assert_eq!(refused, [""; 0]);
     Ok(())

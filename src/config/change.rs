@@ -72,6 +72,7 @@ impl Config {
                 &mut keys,
             ),
             logins: stays("login_types", &self.logins, &other.logins, &mut keys),
+            overload: stays("overload", &self.overload, &other.overload, &mut keys),
         };
         (config, keys)
     }

@@ -77,6 +77,11 @@ pub const KEYS: &[Key] = &[
         "a file for the node exporter, such as /var/lib/node_exporter/recorderd.prom",
     ),
     key(
+        "overload",
+        "drop",
+        "a session that outruns the daemon: drop, its events are lost and counted; throttle, it is held",
+    ),
+    key(
         "fsync",
         "interval",
         "lines are on the disk: interval, within a second; session-end; per-event",
@@ -180,6 +185,7 @@ pub const GUIDE: Level = Level {
         "syslog_socket",
         "journald_socket",
         "metrics_file",
+        "overload",
         "fsync",
         "log_file_size",
         "log_total_size",

@@ -95,6 +95,8 @@ pub struct Config {
     pub journald_socket: PathBuf,
     /// When a file of the log is full, and how long files are kept; default without limits.
     pub log: Limits,
+    /// What becomes of a session that makes more events than can be taken; default dropped.
+    pub overload: Overload,
     /// When lines are brought to the disk; default within a second.
     pub fsync: Sync,
     /// Environment variables that session.command shows, by name: at most [`VARIABLES`], of at
@@ -112,6 +114,15 @@ pub struct Config {
     pub btf_path: Option<PathBuf>,
     /// The one way to hook system calls; the best that works when `None`.
     pub plan: Option<plan::Kind>,
+}
+
+/// What becomes of a session that makes more events than can be taken.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Overload {
+    /// Its events are lost, and counted.
+    Drop,
+    /// It is held until what it has made is taken.
+    Throttle,
 }
 
 /// A config, and what its operator should know about it.
@@ -142,6 +153,7 @@ impl Default for Config {
             syslog_socket: PathBuf::from("/dev/log"),
             journald_socket: PathBuf::from("/run/systemd/journal/socket"),
             log: Limits::default(),
+            overload: Overload::Drop,
             fsync: Sync::Interval,
             environment: ["LD_PRELOAD", "LD_LIBRARY_PATH", "LD_AUDIT"]
                 .map(str::to_owned)

@@ -8,8 +8,8 @@ use super::keys::{
     Level, OWN, RECORD, SSH_SERVICE, TELEPORT,
 };
 use super::value::{
-    boolean, cgroup_root, days, environment, families, fsync, name, outputs, pages, path, plan,
-    silence, size, text,
+    boolean, cgroup_root, days, environment, families, fsync, name, outputs, overload, pages, path,
+    plan, silence, size, text,
 };
 use super::yaml::{self, Entry, Kind, Node, Problem};
 use super::{COMMAND_BUFFER_PAGES, Config, DISK_BUFFER_PAGES, Loaded, NETWORK_BUFFER_PAGES};
@@ -188,6 +188,7 @@ impl Reader {
             ),
             "syslog_socket" => self.set(entry, path, |reader| &mut reader.config.syslog_socket),
             "journald_socket" => self.set(entry, path, |reader| &mut reader.config.journald_socket),
+            "overload" => self.set(entry, overload, |reader| &mut reader.config.overload),
             "fsync" => self.set(entry, fsync, |reader| &mut reader.config.fsync),
             "log_file_size" => self.set(entry, size, |reader| &mut reader.config.log.file_size),
             "log_total_size" => self.set(entry, size, |reader| &mut reader.config.log.total_size),

@@ -324,6 +324,7 @@ syslog_socket: /run/log.socket
 journald_socket: /run/systemd/journal.audit/socket
 metrics_file: /srv/metrics/recorderd.prom
 fsync: session-end
+overload: throttle
 log_file_size: 500M
 log_total_size: 2T
 log_days: 90
@@ -345,6 +346,7 @@ log_days: 90
         syslog_socket: PathBuf::from("/run/log.socket"),
         journald_socket: PathBuf::from("/run/systemd/journal.audit/socket"),
         fsync: Sync::SessionEnd,
+        overload: Overload::Throttle,
         log: Limits {
             file_size: 500 << 20,
             total_size: 2 << 40,
@@ -394,6 +396,10 @@ fn the_log_has_limits_that_make_sense() {
     refused(
         "log_days: a week",
         "config.yaml:1: log_days: a week is not a number of days; write one, or 0 for no limit",
+    );
+    refused(
+        "overload: wait",
+        "config.yaml:1: overload: wait is not a policy; write drop or throttle",
     );
     refused(
         "fsync: always",

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::yaml::{Kind, Node};
 use super::{
-    BUFFER_PAGES_LIMIT, NETWORK_SILENCE_LIMIT, NETWORK_SILENCE_SECONDS, SMALLEST_SIZE,
+    BUFFER_PAGES_LIMIT, NETWORK_SILENCE_LIMIT, NETWORK_SILENCE_SECONDS, Overload, SMALLEST_SIZE,
     VARIABLE_LENGTH, VARIABLES,
 };
 use crate::probe::plan::{self, Family};
@@ -212,6 +212,17 @@ pub fn cgroup_root(node: &Node) -> Result<String, String> {
         ));
     }
     Ok(text)
+}
+
+pub fn overload(node: &Node) -> Result<Overload, String> {
+    match &node.kind {
+        Kind::Scalar { text, .. } if text == "drop" => Ok(Overload::Drop),
+        Kind::Scalar { text, .. } if text == "throttle" => Ok(Overload::Throttle),
+        _ => {
+            let shown = node.describe();
+            Err(format!("{shown} is not a policy; write drop or throttle"))
+        }
+    }
 }
 
 pub fn fsync(node: &Node) -> Result<Sync, String> {

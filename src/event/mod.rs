@@ -353,6 +353,17 @@ impl Writer {
         );
     }
 
+    /// session.held
+    pub fn held(&mut self, subject: &mut Subject, time: u64, held: &Held) {
+        let name = ("session.held", "R2003W");
+        self.line(subject, name, time, |object, clock| {
+            object.number("count", held.count);
+            object.number("held_us", held.time / 1000);
+            object.string("from", &clock.text(held.from));
+            object.string("to", &clock.text(held.to));
+        });
+    }
+
     /// session.lost
     pub fn lost(&mut self, subject: &mut Subject, lost: &Lost<'_>) {
         let name = ("session.lost", "R2001W");
@@ -367,6 +378,19 @@ impl Writer {
             }
         });
     }
+}
+
+/// How a session was held, in nanoseconds since boot, so that the daemon could keep up with it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Held {
+    /// When it was held first.
+    pub from: u64,
+    /// When it last went on.
+    pub to: u64,
+    /// How often.
+    pub count: u64,
+    /// For how long in all. Nanoseconds.
+    pub time: u64,
 }
 
 fn initial_command(object: &mut Object<'_>, command: &[Vec<u8>]) {

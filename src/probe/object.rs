@@ -20,10 +20,11 @@ use super::selftest::selftest;
 use super::shared::Shared;
 use super::syscall::{Dispatcher, Dispatchers};
 use super::types;
-use crate::config::{Config, Filter};
+use crate::config::{Config, Filter, Overload};
 use crate::packed::OBJECT;
 use crate::record::layout::{
-    AUDIT_UNSET, Job, JobFile, ProcessEntry, Rules, Sends, SendsKey, SessionEntry, Variables,
+    AUDIT_UNSET, HeldEntry, Job, JobFile, ProcessEntry, Rules, Sends, SendsKey, SessionEntry,
+    Variables,
 };
 use crate::session::Accounts;
 
@@ -33,6 +34,9 @@ const PROCESSES: u32 = 131_072;
 
 /// Accounts of which a reload can say what is recorded, if the start did of fewer.
 const USERS: usize = 1_024;
+
+/// Processes that can be stopped at once.
+const HELD: u32 = 4096;
 
 /// Room for the life of 16,384 sessions at once, without their environments. Bytes.
 const SESSION_RING: usize = 2 << 20;
@@ -77,6 +81,8 @@ pub struct Settings<'a> {
     pub plan: Option<Kind>,
     /// What is left out.
     pub filter: &'a Filter,
+    /// Whether processes may be stopped that fill a ring.
+    pub throttle: bool,
 }
 
 impl<'a> Settings<'a> {
@@ -93,6 +99,7 @@ impl<'a> Settings<'a> {
             btf,
             plan: config.plan,
             filter: &config.filter,
+            throttle: config.overload == Overload::Throttle,
         }
     }
 }
@@ -137,6 +144,7 @@ pub struct Probes {
     families_left_out: u64,
     /// The kernel's table of requests to io_uring.
     pub requests: Requests,
+    held_descriptor: RawFd,
     ring_maps: [MapData; 4],
     finders: Result<Vec<File>, ProbeError>,
     dispatchers: Option<Dispatchers>,
@@ -154,6 +162,8 @@ pub struct Tables {
     job_files: HashMap<MapData, JobFile, Job>,
     /// The session that has written the table of an account, by its uid.
     pub job_tables: HashMap<MapData, u32, u64>,
+    /// Processes that are stopped, by process id.
+    pub held: HashMap<MapData, u32, HeldEntry>,
 }
 
 impl Tables {
@@ -213,6 +223,7 @@ impl Probes {
             .btf(Some(&btf))
             .map_max_entries("sessions", SESSIONS)
             .map_max_entries("processes", PROCESSES)
+            .map_max_entries("held", if settings.throttle { HELD } else { 1 })
             .map_max_entries("slots", slots as u32)
             // At a reload those before are there until the others are.
             .map_max_entries("users", 2 * users_limit as u32);
@@ -244,12 +255,17 @@ impl Probes {
         )
         .map_err(|e| ProbeError::new("shared memory", e))?;
         shared.set_silence(settings.silence.as_nanos() as u64);
+        let held_descriptor = match object.map("held") {
+            Some(Map::HashMap(map)) => map.fd().as_fd().as_raw_fd(),
+            _ => return Err(ProbeError::new("held", "not in the object")),
+        };
         let tables = Tables {
             sessions: typed(&mut object, "sessions")?,
             processes: typed(&mut object, "processes")?,
             sends: typed(&mut object, "sends")?,
             job_files: typed(&mut object, "job_files")?,
             job_tables: typed(&mut object, "job_tables")?,
+            held: typed(&mut object, "held")?,
         };
         let users = typed(&mut object, "users")?;
         let requests = typed(&mut object, "requests")?;
@@ -266,6 +282,7 @@ impl Probes {
             variables,
             families_left_out: 0,
             requests: Requests(requests),
+            held_descriptor,
             ring_maps: ring_maps.try_into().map_err(|_| array(()))?,
             finders: Ok(Vec::new()),
             dispatchers: None,
@@ -397,6 +414,11 @@ impl Probes {
         self.ring_maps
             .each_ref()
             .map(|map| map.fd().as_fd().as_raw_fd())
+    }
+
+    /// The descriptor of the table of processes that are stopped.
+    pub fn held_descriptor(&self) -> RawFd {
+        self.held_descriptor
     }
 
     /// How often the kernel did not run a program, by its name.

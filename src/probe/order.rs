@@ -44,17 +44,13 @@ impl Order {
         self.waiting.is_empty()
     }
 
-    /// Hands on, oldest first, every record that no older one can follow any more; returns how
-    /// many. Bytes that are not a record count as of time 0.
+    /// Hands on, oldest first, every record up to the time `settled`; returns how many.
     pub fn drain(
         &mut self,
         rings: &mut [Ring],
-        shared: &Shared,
+        settled: u64,
         mut each: impl FnMut(&[u8]),
     ) -> usize {
-        let Some(settled) = self.scan(rings, shared) else {
-            return 0;
-        };
         self.waiting.sort_unstable();
         let ready = self.waiting.partition_point(|entry| entry.time <= settled);
         let mut left = ready;
@@ -83,8 +79,38 @@ impl Order {
         }
     }
 
-    /// Takes note of all new records; tells up to which time they are complete.
-    fn scan(&mut self, rings: &mut [Ring], shared: &Shared) -> Option<u64> {
+    /// The sessions that fill more than an eighth of a ring that is a quarter full.
+    pub fn noisy(&self, rings: &[Ring]) -> Vec<u64> {
+        let mut noisy = Vec::new();
+        for (index, ring) in rings.iter().enumerate() {
+            if ring.used() < ring.size() / 4 {
+                continue;
+            }
+            let mut bytes: Vec<(u64, usize)> = Vec::new();
+            for entry in self.waiting.iter().filter(|entry| entry.ring == index) {
+                let record = ring.record(entry.position);
+                let Some(Head { session, .. }) = read(record) else {
+                    continue;
+                };
+                let length = record.len() + HEADER;
+                match bytes.iter_mut().find(|(of, _)| *of == session) {
+                    Some((_, bytes)) => *bytes += length,
+                    None => bytes.push((session, length)),
+                }
+            }
+            noisy.extend(
+                bytes
+                    .into_iter()
+                    .filter(|(_, bytes)| *bytes > ring.size() / 8)
+                    .map(|(session, _)| session),
+            );
+        }
+        noisy
+    }
+
+    /// Takes note of all new records; tells up to which time they are complete, so that no older
+    /// one can follow any more. Bytes that are not a record count as of time 0.
+    pub fn scan(&mut self, rings: &mut [Ring], shared: &Shared) -> Option<u64> {
         for _ in 0..PATIENCE {
             let settled = shared.settled();
             let mut complete = true;

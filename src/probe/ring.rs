@@ -118,6 +118,12 @@ impl Ring {
         self.size
     }
 
+    /// How much is in it, in bytes.
+    pub fn used(&self) -> usize {
+        let read = self.consumer.word(0).load(Ordering::Relaxed);
+        (self.producer.word(0).load(Ordering::Acquire) - read) as usize
+    }
+
     /// Whether there is nothing that `scan` has not yet seen.
     pub fn is_empty(&self) -> bool {
         self.scanned == self.producer.word(0).load(Ordering::Acquire)
@@ -125,9 +131,7 @@ impl Ring {
 
     /// How full it is, in percent.
     pub fn fill(&self) -> u64 {
-        let end = self.producer.word(0).load(Ordering::Acquire);
-        let begin = self.consumer.word(0).load(Ordering::Relaxed);
-        end.saturating_sub(begin) * 100 / self.size as u64
+        self.used() as u64 * 100 / self.size as u64
     }
 
     fn offset(&self, position: u64) -> usize {

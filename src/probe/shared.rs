@@ -93,6 +93,18 @@ impl Shared {
             .store(silence, Ordering::SeqCst);
     }
 
+    /// Whether a process that fills a ring is to be stopped.
+    pub fn throttle(&self, throttle: bool) {
+        self.control(std::mem::offset_of!(Control, throttle))
+            .store(throttle.into(), Ordering::SeqCst);
+    }
+
+    /// How often a process was stopped for that, since the start.
+    pub fn held(&self) -> u64 {
+        self.control(std::mem::offset_of!(Control, held))
+            .load(Ordering::Acquire)
+    }
+
     /// Processes that were there before they were in a session, and now are, since the start.
     pub fn found(&self) -> u64 {
         self.control(std::mem::offset_of!(Control, found))

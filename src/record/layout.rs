@@ -367,7 +367,15 @@ layout! {
         round: u64,
         active: [u64; FAMILIES.len()],
         silence: u64,
+        throttle: u64,
+        held: u64,
         found: u64,
+    }
+
+    /// The value of the map `held`.
+    "held" HeldEntry {
+        session: u64,
+        time: u64,
     }
 
     /// The beginning of a slot, in which a probe builds its record.

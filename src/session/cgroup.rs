@@ -16,6 +16,7 @@ const MOST: usize = 64;
 
 /// The folder in which the cgroups of sessions are made.
 pub struct Cgroups {
+    mount: PathBuf,
     base: PathBuf,
     /// Those whose session has ended, but which could not be removed yet.
     ended: Vec<PathBuf>,
@@ -35,10 +36,20 @@ impl Cgroups {
         }
         let base = mount.join(root.trim_start_matches('/'));
         fs::create_dir_all(&base).map_err(|e| fault("can't make root_path in it", e))?;
-        Ok(Self {
+        let cgroups = Self {
+            mount: mount.to_owned(),
             base,
             ended: Vec::new(),
-        })
+        };
+        cgroups.thaw();
+        Ok(cgroups)
+    }
+
+    /// Lets go of sessions that were held by a recorder that is gone.
+    fn thaw(&self) {
+        for cgroup in fs::read_dir(&self.base).into_iter().flatten().flatten() {
+            let _ = fs::write(cgroup.path().join("cgroup.freeze"), "0");
+        }
     }
 
     /// Moves the processes `pids` and their descendants into the session's own cgroup, unless
@@ -47,7 +58,7 @@ impl Cgroups {
     /// # Errors
     /// What can't be made or written, and why. Processes that are gone are not an error.
     pub fn adopt(&self, sid: &str, pids: &[u32]) -> Result<(), String> {
-        if pids.iter().any(|pid| in_login_scope(*pid)) {
+        if pids.iter().any(|pid| login_scope(*pid).is_some()) {
             return Ok(());
         }
         let cgroup = self.base.join(sid);
@@ -71,6 +82,22 @@ impl Cgroups {
             }
         }
         Ok(())
+    }
+
+    /// The cgroup of a session, one of whose processes is `pid`: its own, or its scope of logind.
+    pub fn of(&self, sid: &str, pid: u32) -> Option<PathBuf> {
+        let own = self.base.join(sid);
+        if own.exists() {
+            return Some(own);
+        }
+        let scope = login_scope(pid)?;
+        Some(self.mount.join(scope.trim_start_matches('/')))
+    }
+
+    /// Moves a process into the folder itself, where it is none of a session's; if it can't be, it
+    /// stays where it is.
+    pub fn set_apart(&self, pid: u32) {
+        let _ = fs::write(self.base.join("cgroup.procs"), pid.to_string());
     }
 
     /// Removes the session's cgroup, now or as soon as it is empty.
@@ -118,15 +145,13 @@ fn mount_cgroup2(path: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// logind ends a user's manager whose session leaves its scope, so it has to stay there.
-fn in_login_scope(pid: u32) -> bool {
-    let cgroups = fs::read_to_string(format!("/proc/{pid}/cgroup")).unwrap_or_default();
-    cgroups.lines().any(|line| {
-        line.starts_with("0::")
-            && line
-                .split('/')
-                .any(|part| part.starts_with("session-") && part.ends_with(".scope"))
-    })
+/// The scope that logind has put a process into. It ends a user's manager whose session leaves that,
+/// so a session has to stay there.
+fn login_scope(pid: u32) -> Option<String> {
+    let cgroups = fs::read_to_string(format!("/proc/{pid}/cgroup")).ok()?;
+    let path = cgroups.lines().find_map(|line| line.strip_prefix("0::"))?;
+    let is_scope = |part: &str| part.starts_with("session-") && part.ends_with(".scope");
+    path.split('/').any(is_scope).then(|| path.to_owned())
 }
 
 fn children(pid: u32) -> Vec<u32> {

@@ -4,6 +4,8 @@ mod account;
 mod accounts;
 mod cgroup;
 mod delegate;
+mod guard;
+mod hold;
 mod identity;
 mod job;
 mod ledger;
@@ -14,6 +16,7 @@ mod unwritten;
 pub use account::login_name;
 pub use accounts::Accounts;
 pub use cgroup::Cgroups;
+pub use hold::Holds;
 pub use job::{table_at, table_of};
 pub use ledger::{ALL_CAUSES, Ledger};
 pub use sends::Sends;
@@ -24,7 +27,7 @@ use unwritten::Unwritten;
 
 use std::collections::HashMap;
 
-use crate::event::{Clock, End, Lost, Origin, Start, Subject, Uuid, Writer, address};
+use crate::event::{Clock, End, Held, Lost, Origin, Start, Subject, Uuid, Writer, address};
 use crate::record::layout::{CAUSES, Counts, Endpoint, FAMILIES, LOGINS, Losses, SendsKey, login};
 use crate::record::{Body, Command, Record, strings};
 
@@ -74,6 +77,10 @@ pub struct Session {
     initial_command: Vec<Vec<u8>>,
     ledger: Ledger,
     unwritten: Unwritten,
+    /// How it was held since that was told last.
+    held: Option<Box<Held>>,
+    /// Since when it is held now. Nanoseconds since boot.
+    holding: Option<u64>,
     /// Since session.start was written.
     subject: Option<Subject>,
     /// Records that came before that, each behind its length.
@@ -106,6 +113,8 @@ impl Session {
             initial_command: Vec::new(),
             ledger: Ledger::default(),
             unwritten: Unwritten::default(),
+            held: None,
+            holding: None,
             subject: None,
             backlog: Vec::new(),
             commands: HashMap::new(),
@@ -420,6 +429,37 @@ impl Session {
         self.ledger.set_lost(total);
     }
 
+    /// Takes note that the session is held, since a time in nanoseconds since boot.
+    pub fn hold(&mut self, since: u64) {
+        let first = self.holding.get_or_insert(since);
+        *first = since.min(*first);
+    }
+
+    /// Takes note that it goes on.
+    pub fn go_on(&mut self, now: u64) {
+        let Some(since) = self.holding.take() else {
+            return;
+        };
+        let held = self.held.get_or_insert_with(|| {
+            Box::new(Held {
+                from: since,
+                to: now,
+                count: 0,
+                time: 0,
+            })
+        });
+        held.to = now;
+        held.count += 1;
+        held.time += now.saturating_sub(since);
+    }
+
+    /// Writes session.held for how it was held since the last one.
+    pub fn tell_held(&mut self, writer: &mut Writer) {
+        if let (Some(subject), Some(held)) = (&mut self.subject, self.held.take()) {
+            writer.held(subject, held.to.max(self.latest), &held);
+        }
+    }
+
     /// Writes session.network_sends for what is complete at the time `until`, if it is `now`. In
     /// nanoseconds since boot.
     pub fn settle(
@@ -493,6 +533,8 @@ impl Session {
     pub fn end(mut self, time: u64, writer: &mut Writer) -> Ledger {
         self.open(writer);
         self.tell_unwritten(writer);
+        self.go_on(time);
+        self.tell_held(writer);
         let Some(mut subject) = self.subject.take() else {
             return self.ledger;
         };

@@ -1,6 +1,7 @@
 //! The sessions that are open, by the kernel's key.
 
 use std::collections::{HashMap, VecDeque};
+use std::path::PathBuf;
 
 use super::job::table_path;
 use super::{Birth, Cgroups, Ledger, Session, login_name};
@@ -309,6 +310,34 @@ impl Table {
         }
     }
 
+    /// The cgroup that all of a session is in, once it has one.
+    pub fn cgroup(&self, key: u64) -> Option<PathBuf> {
+        let session = self.sessions.get(&key)?;
+        let cgroups = self.cgroups.as_ref()?;
+        cgroups.of(text(&session.sid), session.birth.pid)
+    }
+
+    /// Moves a process of the recorder's own out of the cgroup that the service is ended by.
+    pub fn set_apart(&self, pid: u32) {
+        if let Some(cgroups) = &self.cgroups {
+            cgroups.set_apart(pid);
+        }
+    }
+
+    /// Takes note that a session is held, since a time in nanoseconds since boot.
+    pub fn hold(&mut self, key: u64, since: u64) {
+        if let Some(session) = self.sessions.get_mut(&key) {
+            session.hold(since);
+        }
+    }
+
+    /// Takes note that it goes on.
+    pub fn go_on(&mut self, key: u64, now: u64) {
+        if let Some(session) = self.sessions.get_mut(&key) {
+            session.go_on(now);
+        }
+    }
+
     /// Whether a session has just begun, with an identity to be read and a cgroup to be made.
     pub fn has_newborn(&self) -> bool {
         !self.newborn.is_empty()
@@ -342,7 +371,7 @@ impl Table {
         again
     }
 
-    /// Writes the counts that are complete.
+    /// Writes the counts that are complete, and how sessions were held.
     pub fn settle(&mut self, now: u64, kernel: &mut impl Kernel, writer: &mut Writer) {
         if now < self.settled.saturating_add(SETTLE) {
             return;
@@ -350,6 +379,7 @@ impl Table {
         self.settled = now;
         for session in self.sessions.values_mut() {
             session.settle((now, now), kernel, writer);
+            session.tell_held(writer);
         }
     }
 
@@ -410,6 +440,7 @@ impl Table {
     pub fn leave_all(&mut self, time: u64, kernel: &mut impl Kernel, writer: &mut Writer) {
         for (key, session) in &mut self.sessions {
             session.settle_all(*key, time, kernel, writer);
+            session.tell_held(writer);
         }
     }
 }
@@ -543,6 +574,28 @@ mod tests {
             .collect();
         assert_eq!(told(&mut table, &mut writer, 1), 2);
         assert_eq!(table.asked.len(), ASKED);
+    }
+
+    #[test]
+    fn a_session_that_ends_while_it_is_held_tells_so() {
+        let (mut table, mut writer) = begun();
+        for (since, until) in [(100_000_000, 100_007_000), (300_000_000, 300_000_500)] {
+            table.hold(7, since);
+            table.hold(7, since + 3);
+            table.go_on(7, until);
+        }
+        table.go_on(7, 400_000_000);
+        table.hold(7, 500_000_000);
+        table.end_all(
+            500_001_000,
+            &mut Known(SessionEntry::default()),
+            &mut writer,
+        );
+        let lines = text_of(&writer);
+        let held = r#""event":"session.held""#;
+        let held: Vec<_> = lines.lines().filter(|line| line.contains(held)).collect();
+        let tail = r#","count":3,"held_us":8,"from":"1970-01-01T00:00:00.100Z","to":"1970-01-01T00:00:00.500Z"}"#;
+        assert!(held.len() == 1 && held[0].ends_with(tail), "{lines}");
     }
 
     #[test]

@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: Apache-2.0 OR (MIT AND GPL-2.0-only) */
+/*
+ * Overload: a process that fills a ring faster than the daemon reads is stopped before it returns
+ * to its program, and goes on when the daemon lets it. Only for programs that trace: others can't
+ * send signals.
+ */
+#ifndef HOLD_H
+#define HOLD_H
+
+#include "ring.h"
+
+#define SIGCONT 18
+#define SIGSTOP 19
+
+/* Processes that are stopped, by process id. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct held);
+} held SEC(".maps");
+
+/* What a session has sent of one family since the daemon began to read. */
+static __noinline __u64 sent(__u64 session, __u32 family)
+{
+	__u64 key = session * FAMILY_MAX + family;
+	struct share *share = bpf_map_lookup_elem(&shares, &key);
+	struct control *control = shared();
+
+	return share && control && share->round == control->round ? share->bytes : 0;
+}
+
+/*
+ * Stops the current process, if the ring of the family is half full, and its session has sent more
+ * since the daemon began to read than its part of what is left for all. A global function, which
+ * the verifier looks at once.
+ */
+int hold(__u64 session, __u64 family)
+{
+	__u32 pid = bpf_get_current_pid_tgid() >> 32;
+	struct held entry = {.session = session};
+	struct control *control = shared();
+	__u64 size, used, own, sessions;
+
+	if (!control || !control->throttle)
+		return 0;
+	if (family == FAMILY_DISK) {
+		size = bpf_ringbuf_query(&disk_ring, BPF_RB_RING_SIZE);
+		used = bpf_ringbuf_query(&disk_ring, BPF_RB_AVAIL_DATA);
+	} else if (family == FAMILY_NETWORK) {
+		size = bpf_ringbuf_query(&network_ring, BPF_RB_RING_SIZE);
+		used = bpf_ringbuf_query(&network_ring, BPF_RB_AVAIL_DATA);
+	} else {
+		size = bpf_ringbuf_query(&command_ring, BPF_RB_RING_SIZE);
+		used = bpf_ringbuf_query(&command_ring, BPF_RB_AVAIL_DATA);
+	}
+	if (used < size / 2)
+		return 0;
+	if (family == FAMILY_DISK) {
+		own = sent(session, FAMILY_DISK);
+		sessions = control->active[FAMILY_DISK];
+	} else if (family == FAMILY_NETWORK) {
+		own = sent(session, FAMILY_NETWORK) + sent(session, FAMILY_NETWORK_RESULT);
+		sessions = control->active[FAMILY_NETWORK];
+	} else {
+		own = sent(session, FAMILY_COMMAND) + sent(session, FAMILY_PROCESS_EXIT) +
+		      sent(session, FAMILY_PRIVILEGE);
+		sessions = control->active[FAMILY_COMMAND];
+	}
+	/* The last eighth is kept by `has_room`. */
+	if (own * (sessions + 1) < size / 2 - size / 8)
+		return 0;
+	/* It may have been killed. */
+	if (bpf_send_signal(SIGSTOP))
+		return 0;
+	/* Behind the signal, so that the daemon does not let it go before it is stopped. */
+	entry.time = bpf_ktime_get_boot_ns();
+	if (bpf_map_update_elem(&held, &pid, &entry, BPF_ANY))
+		bpf_send_signal(SIGCONT);
+	else
+		__sync_fetch_and_add(&control->held, 1);
+	return 0;
+}
+
+/* Sends what the current process has done; whoever else it is told of is not stopped for it. */
+static __always_inline long act_send(struct slot *slot, void *ring, __u32 family, int urgent)
+{
+	struct record *record = (struct record *)slot->record;
+	__u64 session = record->session;
+	__u32 pid = record->pid;
+	long error;
+
+	error = record_send(slot, ring, family, urgent);
+	if (pid == bpf_get_current_pid_tgid() >> 32)
+		hold(session, family);
+	return error;
+}
+
+#endif

@@ -1,0 +1,110 @@
+//! Sessions that outrun the daemon are held until what they did is taken: first frozen in their
+//! cgroup, which nobody but them notices; whoever fills half a ring is stopped by the kernel's side.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::guard::Guard;
+use crate::probe::{Probes, Shared, boot_time};
+
+/// The sessions that are held, and the guard that lets go of them should the daemon not.
+pub struct Holds {
+    frozen: Vec<Frozen>,
+    guard: Guard,
+    /// How often a process was stopped by the time of the last look at those that are.
+    seen: u64,
+}
+
+/// A session that is frozen.
+struct Frozen {
+    key: u64,
+    /// Since when, in nanoseconds since boot.
+    since: u64,
+    cgroup: PathBuf,
+}
+
+impl Holds {
+    /// Starts the guard.
+    ///
+    /// # Errors
+    /// What pipe(2) or fork(2) say.
+    pub fn new(probes: &Probes) -> io::Result<Self> {
+        Ok(Self {
+            frozen: Vec::new(),
+            guard: Guard::start(probes)?,
+            seen: 0,
+        })
+    }
+
+    /// The guard's process.
+    pub fn guard(&self) -> u32 {
+        self.guard.pid
+    }
+
+    /// Whether a session is held.
+    pub fn any(&self, shared: &Shared) -> bool {
+        !self.frozen.is_empty() || shared.held() != self.seen
+    }
+
+    /// Whether the guard still is there. To be asked when a child has ended.
+    pub fn is_guarded(&self) -> bool {
+        // SAFETY: waits for nothing; the status is not asked for.
+        unsafe { libc::waitpid(self.guard.pid as i32, std::ptr::null_mut(), libc::WNOHANG) == 0 }
+    }
+
+    /// Freezes the session `key`, all of whose processes are in `cgroup`; tells since when it is
+    /// frozen, in nanoseconds since boot. Where that can't be, they are stopped one by one.
+    pub fn freeze(&mut self, key: u64, cgroup: PathBuf) -> Option<u64> {
+        if self.frozen.iter().any(|frozen| frozen.key == key) {
+            return None;
+        }
+        let since = boot_time();
+        self.guard.tell(b'+', &cgroup).ok()?;
+        freeze(&cgroup, true).ok()?;
+        self.frozen.push(Frozen { key, since, cgroup });
+        Some(since)
+    }
+
+    /// The sessions of processes that are stopped, and since when, in nanoseconds since boot.
+    pub fn stopped(&self, probes: &Probes) -> Vec<(u64, u64)> {
+        if probes.shared.held() == self.seen {
+            return Vec::new();
+        }
+        let entries = probes.tables.held.iter().flatten();
+        entries.map(|(_, held)| (held.session, held.time)).collect()
+    }
+
+    /// Lets go of all that are held; tells each session, and since when it was held, in nanoseconds
+    /// since boot.
+    pub fn release(&mut self, probes: &mut Probes) -> Vec<(u64, u64)> {
+        let mut held = Vec::new();
+        for frozen in self.frozen.drain(..) {
+            // A cgroup that is gone holds nobody; the guard being gone changes nothing.
+            let _ = freeze(&frozen.cgroup, false);
+            let _ = self.guard.tell(b'-', &frozen.cgroup);
+            held.push((frozen.key, frozen.since));
+        }
+        self.seen = probes.shared.held();
+        let table = &mut probes.tables.held;
+        let stopped: Vec<_> = table.iter().flatten().collect();
+        for (pid, stop) in stopped {
+            // Before it goes on: it may be stopped again at once.
+            let _ = table.remove(&pid);
+            go_on(pid);
+            held.push((stop.session, stop.time));
+        }
+        held
+    }
+}
+
+/// Freezes all processes of a cgroup, or lets them go on.
+pub fn freeze(cgroup: &Path, frozen: bool) -> io::Result<()> {
+    fs::write(cgroup.join("cgroup.freeze"), if frozen { "1" } else { "0" })
+}
+
+/// Lets a process go on that was stopped.
+pub fn go_on(pid: u32) {
+    // SAFETY: takes numbers. A process that is gone needs nothing.
+    unsafe { libc::kill(pid as i32, libc::SIGCONT) };
+}
