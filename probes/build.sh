@@ -5,7 +5,7 @@ set -euo pipefail
 cd "$(dirname "$0")"
 
 readonly clang=clang-14 objcopy=llvm-objcopy-14 format=clang-format-14
-readonly packages=(clang-14 llvm-14 clang-format-14 libbpf-dev linux-libc-dev)
+readonly packages=(clang-14 llvm-14 clang-format-14 libbpf-dev linux-libc-dev python3)
 
 missing=()
 for package in "${packages[@]}"; do
@@ -27,6 +27,21 @@ compile() {
 	# No loader reads these relocations, which are for linking objects, or the names of blocks.
 	$objcopy --strip-debug --remove-section .rel.BTF --remove-section .rel.BTF.ext \
 		--wildcard --strip-symbol 'LBB*' "$1"
+	# Nor has anybody use for the numbers of lines that stood nowhere but in the pipe.
+	$objcopy --dump-section .BTF.ext="$1.ext" "$1"
+	python3 - "$1.ext" <<-'END'
+		import struct, sys
+		with open(sys.argv[1], "r+b") as file:
+		    section = bytearray(file.read())
+		    header, line, length, relocation = struct.unpack_from("<I8xIII", section, 4)
+		    struct.pack_into("<II", section, 20, 0, relocation - length)
+		    del section[header + line : header + line + length]
+		    file.seek(0)
+		    file.truncate()
+		    file.write(section)
+	END
+	$objcopy --update-section .BTF.ext="$1.ext" "$1"
+	rm "$1.ext"
 }
 
 if [ "${1:-}" = --check ]; then
