@@ -57,8 +57,8 @@ impl<'a> Object<'a> {
 
     /// The same, and where that loses bytes the key's twin `KEY_base64` with all of them.
     pub fn bytes(&mut self, key: &str, twin: &str, value: &[u8]) {
-        self.string(key, value);
-        if std::str::from_utf8(value).is_err() {
+        self.key(key);
+        if !string(self.out, value) {
             self.key(twin);
             base64(self.out, value);
         }
@@ -71,11 +71,11 @@ impl<'a> Object<'a> {
         twin: &str,
         values: impl Iterator<Item = &'b [u8]> + Clone,
     ) {
-        self.items(key, values.clone(), string);
-        if values
-            .clone()
-            .any(|value| std::str::from_utf8(value).is_err())
-        {
+        let mut is_whole = true;
+        self.items(key, values.clone(), |out, value| {
+            is_whole &= string(out, value);
+        });
+        if !is_whole {
             self.items(twin, values, base64);
         }
     }
@@ -98,7 +98,7 @@ impl<'a> Object<'a> {
         &mut self,
         key: &str,
         values: impl Iterator<Item = &'b [u8]>,
-        write: fn(&mut Vec<u8>, &[u8]),
+        mut write: impl FnMut(&mut Vec<u8>, &[u8]),
     ) {
         self.key(key);
         self.out.push(b'[');
@@ -155,15 +155,35 @@ const ESCAPES: [u8; 256] = {
     escapes
 };
 
-fn string(out: &mut Vec<u8>, value: &[u8]) {
+/// Whether a byte is ASCII, and stands for itself.
+const PLAIN: [bool; 256] = {
+    let mut plain = [false; 256];
+    let mut byte = 0;
+    while byte < 0x80 {
+        plain[byte] = ESCAPES[byte] == 0;
+        byte += 1;
+    }
+    plain
+};
+
+/// Tells whether it is all there: whether it is UTF-8.
+fn string(out: &mut Vec<u8>, value: &[u8]) -> bool {
+    let mut is_whole = true;
     out.push(b'"');
-    for chunk in value.utf8_chunks() {
-        escaped(out, chunk.valid().as_bytes());
-        if !chunk.invalid().is_empty() {
-            out.extend_from_slice("\u{fffd}".as_bytes());
+    // Nearly every string: it takes one look at each byte.
+    if value.iter().all(|byte| PLAIN[*byte as usize]) {
+        out.extend_from_slice(value);
+    } else {
+        for chunk in value.utf8_chunks() {
+            escaped(out, chunk.valid().as_bytes());
+            if !chunk.invalid().is_empty() {
+                is_whole = false;
+                out.extend_from_slice("\u{fffd}".as_bytes());
+            }
         }
     }
     out.push(b'"');
+    is_whole
 }
 
 fn escaped(out: &mut Vec<u8>, mut text: &[u8]) {

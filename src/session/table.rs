@@ -220,12 +220,12 @@ impl Table {
         kernel: &mut impl Kernel,
         writer: &mut Writer,
     ) -> Option<&mut Session> {
-        let unknown = SessionEntry {
+        let unknown = || SessionEntry {
             time: head.time,
             uid: u32::MAX,
             ..SessionEntry::default()
         };
-        let entry = || kernel.session(head.session).unwrap_or(unknown);
+        let entry = || kernel.session(head.session).unwrap_or_else(unknown);
         self.born(head.session, entry, writer);
         self.sessions.get_mut(&head.session).map(Box::as_mut)
     }
