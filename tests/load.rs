@@ -155,7 +155,7 @@ impl Counts {
 struct Tally {
     log: Option<BufReader<File>>,
     line: String,
-    /// Lines of each event and lost events of each family, by the session's id.
+    /// Lines of each event and lost events of each family, by the id of the session with this server.
     sessions: HashMap<String, HashMap<String, u64>>,
     /// By the Unix account.
     ended: HashMap<String, Counts>,
@@ -182,7 +182,13 @@ impl Tally {
             let (Some(sid), Some(event)) = (text("sid"), text("event")) else {
                 continue;
             };
-            let seen = self.sessions.entry(sid).or_default();
+            // Others may log in to this machine as well.
+            if text("addr.local") == Some(format!("127.0.0.1:{}", host.port)) {
+                self.sessions.insert(sid.clone(), HashMap::new());
+            }
+            let Some(seen) = self.sessions.get_mut(&sid) else {
+                continue;
+            };
             *seen.entry(event.clone()).or_default() += 1;
             if event == "session.lost" {
                 let line: Value = serde_json::from_str(&line).unwrap();
