@@ -5,6 +5,7 @@ mod common;
 use std::fs;
 use std::io::Write;
 use std::net::TcpListener;
+use std::os::unix::ffi::OsStringExt;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -120,14 +121,15 @@ impl Noise {
 
     /// The processes that make the noise.
     fn processes(&self) -> Vec<i32> {
-        let script = self.folder.join("work").display().to_string();
+        let script = self.folder.join("work").into_os_string().into_vec();
         let processes = fs::read_dir("/proc").unwrap().flatten();
         processes
             .filter_map(|process| {
                 let arguments = fs::read(process.path().join("cmdline")).ok()?;
                 let pid = process.file_name().to_str()?.parse().ok()?;
-                let is_meant = arguments.starts_with(PYTHON.as_bytes())
-                    && String::from_utf8_lossy(&arguments).contains(&script);
+                let is_meant = arguments
+                    .split(|byte| *byte == 0)
+                    .any(|word| word == script);
                 is_meant.then_some(pid)
             })
             .collect()
@@ -288,15 +290,29 @@ fn others_go_on() -> Outcome {
     Ok(())
 }
 
-/// More processes at once than the ring has room for, each of them a command with files of its own.
+/// More processes at once than the ring has room for, each of them a command with files of its own,
+/// while nobody reads.
 fn many_processes() -> Outcome {
     const COUNT: u64 = 200;
-    let host = Host::with("", SMALL);
-    let script = format!("for ((i = 0; i < {COUNT}; i++)); do /bin/true & done; wait");
-    host.ssh(ONE, &script);
-    let lines = host.sessions(1).remove(0);
+    let noise = Noise::new(SMALL);
+    // By its arguments it is found among the processes.
+    let program = format!("/bin/true {}/work", noise.folder.display());
+    let script = format!("read; for ((i = 0; i < {COUNT}; i++)); do {program} & done; wait");
+    let mut login = noise.host.login(ONE, &script);
+    patiently("a session", || {
+        (!noise.host.text().is_empty()).then_some(())
+    });
+    noise.pause();
+    login.child.stdin.take().unwrap().write_all(b"\n")?;
+    patiently("a process that is stopped", || {
+        noise.is_stopped().then_some(())
+    });
+    noise.host.daemon.signal(libc::SIGCONT);
+    assert!(login.child.wait()?.success());
+    let lines = noise.host.sessions(1).remove(0);
     has_lost_nothing(&lines);
     assert_eq!(totals(&lines, "command"), (COUNT + 1, 0));
+    assert!(held(&lines) > 0, "never held");
     Ok(())
 }
 
