@@ -8,6 +8,7 @@ use std::net::TcpListener;
 use std::os::unix::ffi::OsStringExt;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use common::log::{commands, totals};
 use common::{
@@ -45,6 +46,9 @@ const LARGE: &str = "overload: throttle\ndisk_buffer_size: 2048";
 /// Bursts of opens, each of which fills a small ring, or more than a quarter of a large one.
 const SMALL_BURSTS: &str = "1000 0 0 endless";
 const LARGE_BURSTS: &str = "8000 0 0 endless";
+
+/// As long as `WORK` sleeps.
+const BETWEEN_BURSTS: Duration = Duration::from_millis(200);
 
 /// Does so many opens, connects and commands in each of two processes; begins once it has a line to
 /// read, and with `endless` does it again and again until there is a file `enough`.
@@ -173,7 +177,10 @@ impl Noise {
             events.is_ok_and(|events| events.contains("frozen 1"))
         };
         patiently("a session that is frozen", || {
-            // It is so for moments only.
+            // It is frozen as soon as the daemon sees what it has done meanwhile: a burst or two.
+            self.pause();
+            std::thread::sleep(BETWEEN_BURSTS);
+            self.host.daemon.signal(libc::SIGCONT);
             (0..10_000).any(|_| is_frozen()).then_some(())?;
             self.pause();
             if !is_frozen() || self.is_stopped() {
