@@ -152,25 +152,22 @@ impl Report {
 
     /// For a machine: one object in one line.
     pub fn json(&self) -> String {
-        let mut out = Vec::new();
-        let mut object = Object::open(&mut out);
+        let mut line = Object::text(|object| self.members(object));
+        line.push('\n');
+        line
+    }
+
+    fn members(&self, object: &mut Object<'_>) {
         object.string("state", self.state.name().as_bytes());
         for (name, value) in &self.facts {
             object.string(name, value.as_bytes());
         }
-        strings(
-            &mut object,
-            "faults",
-            self.faults.iter().map(String::as_str),
-        );
+        strings(object, "faults", self.faults.iter().map(String::as_str));
         object.object("families", |families| {
             for coverage in &self.coverage {
                 families.object(coverage.family.name(), |object| describe(object, coverage));
             }
         });
-        object.close();
-        out.push(b'\n');
-        String::from_utf8_lossy(&out).into_owned()
     }
 }
 

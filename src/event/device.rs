@@ -2,8 +2,8 @@
 
 use std::fmt::Write;
 
-/// The longest: two numbers and a colon.
-const LENGTH: usize = 16;
+/// The longest: two numbers of 32 bits and a colon.
+const LENGTH: usize = 21;
 
 /// Bits of the minor number in the kernel's own form (MINORBITS).
 const MINOR_BITS: u32 = 20;
@@ -15,18 +15,28 @@ fn parts(device: u32) -> (u32, u32) {
 /// `major:minor`
 pub fn number(device: u32) -> heapless::Vec<u8, LENGTH> {
     let (major, minor) = parts(device);
-    text(format_args!("{major}:{minor}"))
+    pair(major, minor)
 }
 
 /// The same of a device as mknod(2) takes it.
 pub fn of_call(device: u64) -> heapless::Vec<u8, LENGTH> {
     // The kernel looks at 32 bits.
     let device = device & u64::from(u32::MAX);
-    text(format_args!(
-        "{}:{}",
-        libc::major(device),
-        libc::minor(device)
-    ))
+    pair(libc::major(device), libc::minor(device))
+}
+
+/// Two numbers with a colon between them.
+pub fn pair(one: u32, other: u32) -> heapless::Vec<u8, LENGTH> {
+    let mut text = heapless::Vec::new();
+    for part in [
+        itoa::Buffer::new().format(one).as_bytes(),
+        b":",
+        itoa::Buffer::new().format(other).as_bytes(),
+    ] {
+        // Two numbers of ten digits fit.
+        let _ = text.extend_from_slice(part);
+    }
+    text
 }
 
 /// The name of a terminal below /dev, by the numbers that Documentation/admin-guide/devices.txt

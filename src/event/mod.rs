@@ -7,7 +7,6 @@ mod device;
 mod disk;
 mod dns;
 mod id;
-mod json;
 mod path;
 mod privilege;
 mod socket;
@@ -16,7 +15,7 @@ mod time;
 
 pub use address::{Address, address};
 pub use id::{Ids, Uuid};
-pub use json::Object;
+pub use json::{Buffer, Object};
 pub use status::Status;
 pub use time::{Clock, Moment, date};
 
@@ -56,8 +55,8 @@ impl Host {
             }
         };
         Self {
-            before: members(|object| optional(object, "cluster_name", names.cluster)),
-            after: members(|object| {
+            before: Object::bare(|object| optional(object, "cluster_name", names.cluster)),
+            after: Object::bare(|object| {
                 object.string("namespace", b"default");
                 object.string("server_id", names.id.as_bytes());
                 optional(object, "server_hostname", names.hostname);
@@ -72,15 +71,6 @@ impl Host {
             }),
         }
     }
-}
-
-/// JSON members without the braces around them.
-fn members(fill: impl FnOnce(&mut Object<'_>)) -> Vec<u8> {
-    let mut out = Vec::new();
-    let mut object = Object::open(&mut out);
-    fill(&mut object);
-    out.remove(0);
-    out
 }
 
 /// The session that has asked for what this one is: a job.
@@ -103,7 +93,7 @@ impl Subject {
     /// `user` is the identity that logged in, `login` the Unix account, `sid` the session.
     pub fn new(user: &str, login: &str, sid: &Uuid, origin: Option<Origin<'_>>) -> Self {
         Self {
-            members: members(|object| {
+            members: Object::bare(|object| {
                 object.string("user", user.as_bytes());
                 object.string("login", login.as_bytes());
                 object.string("sid", sid);
@@ -183,7 +173,7 @@ pub struct Writer {
     pub is_full: bool,
     /// The outputs of which that is true; all others get the acts as well.
     pub full: Outputs,
-    out: Vec<u8>,
+    out: Buffer,
     /// Where the two paths of a file operation are built.
     rooms: [Vec<u8>; 2],
     /// Index of the next event of the recorder itself.
@@ -205,7 +195,7 @@ impl Writer {
             full: Outputs::default(),
             next: 0,
             ended: false,
-            out: Vec::with_capacity(Self::BATCH + LINE_MAX),
+            out: Buffer::with_room(Self::BATCH + LINE_MAX),
             rooms: [(); 2].map(|()| Vec::with_capacity(RECORD_MAX)),
         }
     }
@@ -217,13 +207,12 @@ impl Writer {
 
     /// The lines written since the last [`Self::clear`].
     pub fn lines(&self) -> &[u8] {
-        &self.out
+        self.out.bytes()
     }
 
     /// Forgets the lines.
     pub fn clear(&mut self) {
-        self.out.clear();
-        self.out.shrink_to(Self::BATCH + LINE_MAX);
+        self.out.truncate(0, Self::BATCH + LINE_MAX);
     }
 
     /// Whether a session has ended since the last call.
@@ -233,12 +222,12 @@ impl Writer {
 
     /// How much is written, to [go back](Self::go_back) to.
     pub fn mark(&self, subject: &Subject) -> Mark {
-        Mark(self.out.len(), subject.next)
+        Mark(self.out.length(), subject.next)
     }
 
     /// Takes back what was written of a session since the mark.
     pub fn go_back(&mut self, Mark(length, next): Mark, subject: &mut Subject) {
-        self.out.truncate(length);
+        self.out.truncate(length, usize::MAX);
         subject.next = next;
     }
 
@@ -300,7 +289,7 @@ impl Writer {
                     object.string("addr.remote", remote.with_port().as_bytes());
                 }
                 if let Some((columns, rows)) = start.terminal {
-                    object.string("size", &size(columns, rows));
+                    object.string("size", &device::pair(columns.into(), rows.into()));
                 }
                 initial_command(object, start.initial_command);
                 object.string("session_recording", b"node");
@@ -401,17 +390,4 @@ fn initial_command(object: &mut Object<'_>, command: &[Vec<u8>]) {
             command.iter().map(Vec::as_slice),
         );
     }
-}
-
-fn size(columns: u16, rows: u16) -> heapless::Vec<u8, 11> {
-    let mut text = heapless::Vec::new();
-    for part in [
-        itoa::Buffer::new().format(columns).as_bytes(),
-        b":",
-        itoa::Buffer::new().format(rows).as_bytes(),
-    ] {
-        // Two numbers of at most five digits fit.
-        let _ = text.extend_from_slice(part);
-    }
-    text
 }

@@ -291,17 +291,6 @@ fn as_json(tree: &Tree, output: &mut Output) -> ControlFlow<()> {
 }
 
 fn process_json(process: &Process, place: usize, depth: usize) -> String {
-    let mut out = Vec::new();
-    let mut object = Object::open(&mut out);
-    object.number("process", place as u64);
-    if place > 0 {
-        object.number("parent", process.parent as u64);
-        object.number("depth", depth as u64);
-        object.number("pid", process.pid);
-        object.string("program", process.program.as_bytes());
-        object.number("files_opened", process.opened);
-        object.number("files_refused", process.refused);
-    }
     let mut events = String::from("\"events\":[");
     for entry in &process.entries {
         let comma = if events.ends_with('[') { "" } else { "," };
@@ -319,7 +308,16 @@ fn process_json(process: &Process, place: usize, depth: usize) -> String {
         };
     }
     events.push(']');
-    object.members(events.as_bytes());
-    object.close();
-    String::from_utf8_lossy(&out).into_owned()
+    Object::text(|object| {
+        object.number("process", place as u64);
+        if place > 0 {
+            object.number("parent", process.parent as u64);
+            object.number("depth", depth as u64);
+            object.number("pid", process.pid);
+            object.string("program", process.program.as_bytes());
+            object.number("files_opened", process.opened);
+            object.number("files_refused", process.refused);
+        }
+        object.members(events.as_bytes());
+    })
 }

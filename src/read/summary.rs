@@ -105,8 +105,10 @@ impl Summary {
 
     /// A line of JSON.
     pub fn json(&self) -> String {
-        let mut out = Vec::new();
-        let mut object = Object::open(&mut out);
+        Object::text(|object| self.members(object))
+    }
+
+    fn members(&self, object: &mut Object<'_>) {
         let mut optional = |key, value: Option<&str>| {
             if let Some(value) = value {
                 object.string(key, value.as_bytes());
@@ -138,7 +140,5 @@ impl Summary {
         object.number("files", self.files);
         object.number("connections", self.connections);
         object.number("lost", self.lost);
-        object.close();
-        String::from_utf8_lossy(&out).into_owned()
     }
 }

@@ -25,7 +25,7 @@ pub use table::{Kernel, Table};
 use identity::Identity;
 use unwritten::Unwritten;
 
-use std::collections::HashMap;
+use rustc_hash::FxHashMap;
 
 use crate::event::{Clock, End, Held, Lost, Origin, Start, Subject, Uuid, Writer, address};
 use crate::record::layout::{CAUSES, Counts, Endpoint, FAMILIES, LOGINS, Losses, SendsKey, login};
@@ -86,15 +86,15 @@ pub struct Session {
     /// Records that came before that, each behind its length.
     backlog: Vec<u8>,
     /// The event of the last command of each process.
-    commands: HashMap<u32, Uuid>,
+    commands: FxHashMap<u32, Uuid>,
     /// The event of each connect whose result is to come, by the kernel's name for it.
-    connects: HashMap<u64, Uuid>,
+    connects: FxHashMap<u64, Uuid>,
     /// Datagrams of which the kernel counts more.
     sends: Vec<Sends>,
     /// Of the last record that was written. Nanoseconds since boot.
     latest: u64,
     /// Later parts of the arguments of a command that is to come, by process.
-    arguments: HashMap<u32, Vec<u8>>,
+    arguments: FxHashMap<u32, Vec<u8>>,
     /// Since when the kernel has no process of it any more. Nanoseconds since boot.
     gone: Option<u64>,
 }
@@ -117,11 +117,11 @@ impl Session {
             holding: None,
             subject: None,
             backlog: Vec::new(),
-            commands: HashMap::new(),
-            connects: HashMap::new(),
+            commands: FxHashMap::default(),
+            connects: FxHashMap::default(),
             sends: Vec::new(),
             latest: 0,
-            arguments: HashMap::new(),
+            arguments: FxHashMap::default(),
             gone: None,
         }
     }

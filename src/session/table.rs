@@ -1,7 +1,9 @@
 //! The sessions that are open, by the kernel's key.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::path::PathBuf;
+
+use rustc_hash::FxHashMap;
 
 use super::job::table_path;
 use super::{Birth, Cgroups, Ledger, Session, login_name};
@@ -36,7 +38,7 @@ const ASKED: usize = 4096;
 #[derive(Default)]
 pub struct Table {
     /// Boxed, so that the room for more costs little.
-    sessions: HashMap<u64, Box<Session>>,
+    sessions: FxHashMap<u64, Box<Session>>,
     cgroups: Option<Cgroups>,
     newborn: Vec<Newborn>,
     /// Sessions that have yet to write their start.
