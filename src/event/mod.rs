@@ -6,7 +6,6 @@ mod datagram;
 mod device;
 mod disk;
 mod dns;
-mod id;
 mod path;
 mod privilege;
 mod socket;
@@ -14,8 +13,7 @@ mod status;
 mod time;
 
 pub use address::{Address, address};
-pub use id::{Ids, Uuid};
-pub use json::{Buffer, Object};
+pub use line::{Buffer, Ids, Object, Uuid};
 pub use status::Status;
 pub use time::{Clock, Moment, date};
 

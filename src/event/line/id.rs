@@ -53,12 +53,11 @@ impl Default for Ids {
     }
 }
 
-/// Fills `bytes` from getrandom(2), which can't fail for small requests once the host has booted.
+/// Fills `bytes` from getrandom(2), which can't fail once the host has booted.
 fn fill(bytes: &mut [u8]) {
-    for part in bytes.chunks_mut(256) {
-        // SAFETY: the kernel writes at most the length of the part.
-        while unsafe { libc::getrandom(part.as_mut_ptr().cast(), part.len(), 0) }
-            < part.len() as isize
-        {}
-    }
+    // A signal can make it less.
+    // SAFETY: the kernel writes at most the length of the slice.
+    while unsafe { libc::getrandom(bytes.as_mut_ptr().cast(), bytes.len(), 0) }
+        < bytes.len() as isize
+    {}
 }
