@@ -66,7 +66,12 @@ const ACTS: &[Act] = &[
     },
     Act {
         program: "disk_name",
-        perform: || denied(std::fs::set_permissions(KEPT, Permissions::from_mode(0))),
+        perform: || {
+            denied(std::fs::set_permissions(
+                KEPT,
+                Permissions::from_mode(0o444),
+            ))
+        },
         shows: |record| {
             matches!(&record.body, Body::Disk(it) if it.fixed.operation == disk_operation::CHMOD
                 && it.path.notes & path_note::TYPED == 0)
