@@ -47,14 +47,11 @@ impl Coverage {
         let taken = taken
             .iter()
             .filter(move |it| !sees_compat || **it != COMPAT);
-        let hooks = self
-            .plan
-            .hooks
-            .iter()
-            .filter(|hook| !self.is_at_work(hook.program));
-        let hooks = hooks.filter_map(|hook| hook.unseen);
+        let hooks = self.plan.hooks.iter();
+        let missing = hooks.filter(|hook| !self.is_at_work(hook.program));
+        let of_missing = missing.filter_map(|hook| hook.unseen);
         let unseen = self.plan.unseen.iter().chain(taken).copied();
-        unseen.chain(hooks)
+        unseen.chain(of_missing)
     }
 
     fn is_at_work(&self, program: &str) -> bool {
