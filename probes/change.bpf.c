@@ -203,8 +203,9 @@ SYSCALL_EXIT(disk_change)
 {
 	struct process *process = recorded_user();
 
-	if (process)
-		change_send(process->session, context->number, context->result);
+	if (!process)
+		return 0;
+	change_send(process->session, context->number, context->result);
 	names_forget();
 	return 0;
 }
