@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 OR (MIT AND GPL-2.0-only) */
 /* session.disk: what is done to files beside opening them, and each attempt to. */
-#include "disk.h"
+#include "name.h"
 #include "syscall.h"
 
 #define AT_SYMLINK_NOFOLLOW 0x100
@@ -122,7 +122,9 @@ static __always_inline __u64 argument(__u8 place)
 	return place ? syscall_argument(place - 1) : 0;
 }
 
-/* A path of the call: of a descriptor where nothing was typed and that may be, else as asked for.
+/*
+ * A path of the call: as the kernel has taken it, if that is known; of a descriptor where nothing
+ * was typed and that may be; else as asked for.
  */
 __noinline int path_append(__u32 index, __u64 text, __u8 directory, __u8 path, __u32 notes)
 {
@@ -130,10 +132,19 @@ __noinline int path_append(__u32 index, __u64 text, __u8 directory, __u8 path, _
 	__u64 typed = argument(path);
 	char first = 0;
 
+	if (name_append(index, text, typed))
+		return 0;
 	bpf_probe_read_user(&first, sizeof(first), (void *)typed);
 	if (!path || (!first && notes & MAY_BE_EMPTY))
 		return disk_descriptor(index, text, from);
 	return disk_asked(index, text, from, typed, notes & PATH_FOLLOWED);
+}
+
+static __always_inline __u32 operation_of(const struct call *call)
+{
+	if (call->operation == DISK_UNLINK && argument(call->flags) & AT_REMOVEDIR)
+		return DISK_RMDIR;
+	return call->operation;
 }
 
 /* A global function, so that the verifier looks at it once. */
@@ -150,10 +161,8 @@ __noinline int change_send(__u64 session, __u64 number, long result)
 	if (number >= sizeof(calls) / sizeof(*calls))
 		return 0;
 	call = &calls[number];
-	operation = call->operation;
+	operation = operation_of(call);
 	flags = argument(call->flags);
-	if (operation == DISK_UNLINK && flags & AT_REMOVEDIR)
-		operation = DISK_RMDIR;
 	slot = disk_begin(session, operation, result, flags);
 	if (!slot)
 		return 0;
@@ -181,7 +190,7 @@ __noinline int change_send(__u64 session, __u64 number, long result)
 		if (flags & call->target_may_be_empty)
 			notes |= MAY_BE_EMPTY;
 		path_append(slot->index, DISK_TARGET, call->target_directory, call->target, notes);
-	} else if (call->content) {
+	} else if (call->content && !name_append(slot->index, DISK_TARGET, 0)) {
 		disk_string(slot->index, DISK_TARGET, argument(call->content));
 	}
 	if (call->name)
@@ -194,7 +203,34 @@ SYSCALL_EXIT(disk_change)
 {
 	struct process *process = recorded_user();
 
-	if (process)
-		change_send(process->session, context->number, context->result);
+	if (!process)
+		return 0;
+	change_send(process->session, context->number, context->result);
+	names_forget();
+	return 0;
+}
+
+/*
+ * At the functions that ask the security modules: in them, the kernel has looked up the names. Of
+ * a call of 32 bits the end may not be seen, which would leave what is noted behind.
+ */
+SEC("fexit/security_path")
+int disk_name(__u64 *context)
+{
+	__u32 pid = bpf_get_current_pid_tgid() >> 32;
+	struct process *process = bpf_map_lookup_elem(&processes, &pid);
+	__u64 arguments[4];
+	__u64 number;
+
+	if (!process || !process->session || process->role != ROLE_USER || is_32_bit())
+		return 0;
+	number = syscall_number();
+	/* A file that is opened or a socket that is bound may be made here as well. */
+	if (number >= sizeof(calls) / sizeof(*calls) || !calls[number].operation)
+		return 0;
+	/* By reading: as members of the context there are only those that the function has. */
+	bpf_probe_read_kernel(arguments, sizeof(arguments), context);
+	names_note(operation_of(&calls[number]), arguments[0], arguments[1], arguments[2],
+		   arguments[3]);
 	return 0;
 }

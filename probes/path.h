@@ -61,13 +61,12 @@ int walk_step(__u32 index)
 	return parent != dentry;
 }
 
-/* Leaves the path of a struct path at slot->path[slot->walk.position], up to WALK_MAX. */
-int walk_path(__u32 index, __u64 address)
+/* Leaves the path of a dentry in a mount at slot->path[slot->walk.position], up to WALK_MAX. */
+int walk_from(__u32 index, __u64 mount, __u64 entry)
 {
-	struct path *from = (struct path *)address;
+	struct vfsmount *vfsmount = (struct vfsmount *)mount;
+	struct dentry *dentry = (struct dentry *)entry;
 	struct slot *slot = slot_at(index);
-	struct vfsmount *vfsmount;
-	struct dentry *dentry;
 	struct walk *walk;
 	int step;
 
@@ -76,8 +75,6 @@ int walk_path(__u32 index, __u64 address)
 	walk = &slot->walk;
 	walk->position = WALK_MAX;
 	walk->notes = 0;
-	vfsmount = BPF_CORE_READ(from, mnt);
-	dentry = BPF_CORE_READ(from, dentry);
 	if (!dentry || !vfsmount) {
 		walk->notes = PATH_RELATIVE;
 		return 0;
@@ -98,6 +95,14 @@ int walk_path(__u32 index, __u64 address)
 		slot->path[WALK_MAX - 1] = '/';
 	}
 	return 0;
+}
+
+/* The same of a struct path. */
+static __always_inline void walk_path(__u32 index, __u64 address)
+{
+	struct path *from = (struct path *)address;
+
+	walk_from(index, (__u64)BPF_CORE_READ(from, mnt), (__u64)BPF_CORE_READ(from, dentry));
 }
 
 /* Appends the walked path to the record; returns its length. */

@@ -171,11 +171,10 @@ static __always_inline void record_actor(struct record *record, int helpers)
 }
 
 /*
- * Claims a slot and starts a record in it. The claim is a plain atomic add, which 5.10 has too: a
- * slot is ours if ours is its only claim.
+ * Claims a slot, or tells that all of this CPU are claimed. The claim is a plain atomic add, which
+ * 5.10 has too: a slot is ours if ours is its only claim.
  */
-static __always_inline struct slot *slot_begin(__u64 session, __u32 family, __u32 kind,
-					       __u32 length, int helpers)
+static __always_inline struct slot *slot_claim(void)
 {
 	__u32 first = bpf_get_smp_processor_id() * SLOTS_PER_CPU;
 
@@ -187,22 +186,34 @@ static __always_inline struct slot *slot_begin(__u64 session, __u32 family, __u3
 			break;
 		__sync_fetch_and_add(&slot->claim.claims, 1);
 		if (*(volatile __u64 *)&slot->claim.claims == 1) {
-			struct record *record = (struct record *)slot->record;
-
-			record->time = bpf_ktime_get_boot_ns();
-			*(volatile __u64 *)&slot->claim.time = record->time;
+			*(volatile __u64 *)&slot->claim.time = bpf_ktime_get_boot_ns();
 			slot->index = index;
-			slot->length = length;
 			slot->names = NAMES_OF_PROGRAM;
-			record->session = session;
-			record->kind = kind;
-			record_actor(record, helpers);
 			return slot;
 		}
 		__sync_fetch_and_add(&slot->claim.claims, -1);
 	}
-	lose(session, family, LOSS_SLOTS_BUSY);
 	return NULL;
+}
+
+/* Starts a record in a slot of its own. */
+static __always_inline struct slot *slot_begin(__u64 session, __u32 family, __u32 kind,
+					       __u32 length, int helpers)
+{
+	struct slot *slot = slot_claim();
+	struct record *record;
+
+	if (!slot) {
+		lose(session, family, LOSS_SLOTS_BUSY);
+		return NULL;
+	}
+	record = (struct record *)slot->record;
+	record->time = slot->claim.time;
+	slot->length = length;
+	record->session = session;
+	record->kind = kind;
+	record_actor(record, helpers);
+	return slot;
 }
 
 static __always_inline struct slot *record_claim(__u64 session, __u32 family, __u32 kind,

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 OR (MIT AND GPL-2.0-only) */
 /* The life of a session: its processes are born, and the last one exits. */
 #include "hold.h"
+#include "name.h"
 #include "privilege.h"
 #include "session.h"
 #include "syscall.h"
@@ -117,6 +118,8 @@ int session_exit(__u64 *context)
 
 	if (!process)
 		return 0;
+	/* Of a call whose end was not seen. */
+	names_forget();
 	if (process->role == ROLE_USER)
 		loginuid_compare();
 	if (BPF_CORE_READ(task, signal, live.counter) > 0)

@@ -12,7 +12,7 @@ use std::process::{Command, ExitCode, Output, Stdio};
 use common::{Folder, Host, ONE, Outcome, Process, binary, write_config};
 use miniz_oxide::deflate::compress_to_vec;
 use object::{Object, ObjectSection, ObjectSymbol};
-use recorderd::probe::plan::{Family, PLANS};
+use recorderd::probe::plan::{Family, Hook, Kind, PLANS};
 use serde_json::Value;
 
 const OBJECT: &[u8] = include_bytes!("../probes/recorderd.bpf.o");
@@ -80,9 +80,21 @@ fn ready() -> Outcome {
         assert_eq!(report["not_tried"], serde_json::json!({}), "{family}");
         let programs: BTreeSet<_> = report["programs"].as_object().unwrap().keys().collect();
         let plan = PLANS.iter().find(|plan| plan.family == family).unwrap();
-        let hooks = plan.hooks.iter();
-        let planned: BTreeSet<_> = hooks.map(|hook| hook.program.to_owned()).collect();
+        let mut kinds = Kind::ALL.into_iter();
+        let kind = kinds.find(|kind| report["plan"] == kind.name()).unwrap();
+        let (planned, others): (Vec<&Hook>, Vec<&Hook>) =
+            plan.hooks.iter().partition(|hook| hook.is_of(kind));
+        let planned: BTreeSet<_> = planned.iter().map(|it| it.program.to_owned()).collect();
         assert_eq!(programs, planned.iter().collect(), "{family}");
+        let unseen = report["not_seen"].as_array().unwrap();
+        for what in plan.hooks.iter().filter_map(|hook| hook.unseen) {
+            let is_missing = others.iter().any(|hook| hook.unseen == Some(what));
+            assert_eq!(
+                unseen.contains(&Value::from(what)),
+                is_missing,
+                "{family}: {what}"
+            );
+        }
     }
     // It leaves nothing behind but the config.
     assert_eq!(fs::read_dir(folder.path())?.count(), 1);

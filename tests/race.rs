@@ -277,8 +277,8 @@ race(*(struct.pack("=H", 1) + name for name in abstract), named)
     Ok(())
 }
 
-/// A limit that docs/limitations.md tells of: of what is changed by a path, the caller's memory at the
-/// end of the call tells it; but that it can be another one is told
+/// A limit that docs/limitations.md tells of: of what is changed by a path, where the kernel's own is not
+/// known, the caller's memory at the end of the call tells it; but that it can be another one is told
 fn name_rewritten() -> Outcome {
     let script = r#"
 import fcntl, signal

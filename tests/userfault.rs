@@ -189,8 +189,8 @@ libc.execve(path, arguments, None)
     Ok(())
 }
 
-/// Of what is changed by a path, the caller's memory tells what is left there, and the mark that it can be
-/// another name
+/// Of what is changed by a path, where the kernel's own is not known, the caller's memory tells what is left
+/// there, and the mark that it can be another name
 fn names() -> Outcome {
     let script = r#"
 open("taken", "w").close()

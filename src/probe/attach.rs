@@ -43,6 +43,7 @@ pub fn places() -> impl Iterator<Item = String> {
                 .map(|name| format!("btf_trace_{name}"))
                 .collect(),
             Place::Exits(calls) => calls.iter().map(|call| call.function()).collect(),
+            Place::Functions(names) => names.iter().map(|name| (*name).to_owned()).collect(),
             Place::Egress => Vec::new(),
         }
     };
@@ -149,6 +150,9 @@ impl<'a> Attacher<'a> {
             let mut of_plan = Vec::new();
             for hooks in plan.hooks.chunk_by(|one, next| one.program == next.program) {
                 let name = hooks[0].program;
+                if !hooks[0].is_of(*kind) {
+                    continue;
+                }
                 let (program, compat) = match (hooks[0].place, kind) {
                     (Place::Exits(_), Kind::Fentry) => (
                         take(format!("{name}_fexit"))?,
@@ -233,7 +237,15 @@ impl<'a> Part<'a> {
                     unless_loaded(program.load()).map_err(|e| refused(hook, EGRESS, &e))?;
                 }
                 (Program::FExit(program), Place::Exits(calls)) => {
-                    self.attached.functions(hook, program, calls, btf)?;
+                    self.attached.calls(hook, program, calls, btf)?;
+                }
+                (Program::FExit(program), Place::Functions(names)) => {
+                    for name in names {
+                        // Without it, no more is missing than where there is no such function.
+                        if self.attached.function(hook, program, name, btf).is_err() {
+                            self.attached.lack(hook, name)?;
+                        }
+                    }
                 }
                 _ => {
                     let reason = "of another type in the object";
@@ -441,7 +453,7 @@ impl Attached {
         Ok(())
     }
 
-    fn functions(
+    fn calls(
         &mut self,
         hook: &Hook,
         program: &mut FExit,
@@ -450,23 +462,32 @@ impl Attached {
     ) -> Result<(), ProbeError> {
         for call in calls {
             let function = call.function();
-            let error = |e: ProgramError| refused(hook, &function, &e);
-            // Each function has its own instance of the program.
-            let _ = program.unload();
-            match program.load(&function, btf) {
+            match self.function(hook, program, &function, btf) {
                 // That the kernel has the call, and tells nothing of it, must not make us blind to it.
                 Err(ProgramError::Btf(BtfError::UnknownBtfTypeName { .. })) if !call.exists() => {
                     self.lack(hook, call.name)?;
-                    continue;
                 }
-                loaded => loaded.map_err(error)?,
+                hooked => hooked.map_err(|e| refused(hook, &function, &e))?,
             }
-            let id = program.attach().map_err(error)?;
-            self.functions.push(program.take_link(id).map_err(error)?);
-            self.keep(hook.program, program.fd());
-            self.count(hook.program, program.info());
-            self.places.push((hook.program, function));
         }
+        Ok(())
+    }
+
+    /// Each function has its own instance of the program.
+    fn function(
+        &mut self,
+        hook: &Hook,
+        program: &mut FExit,
+        function: &str,
+        btf: &Btf,
+    ) -> Result<(), ProgramError> {
+        let _ = program.unload();
+        program.load(function, btf)?;
+        let id = program.attach()?;
+        self.functions.push(program.take_link(id)?);
+        self.keep(hook.program, program.fd());
+        self.count(hook.program, program.info());
+        self.places.push((hook.program, function.to_owned()));
         Ok(())
     }
 

@@ -47,7 +47,16 @@ impl Coverage {
         let taken = taken
             .iter()
             .filter(move |it| !sees_compat || **it != COMPAT);
-        self.plan.unseen.iter().chain(taken).copied()
+        let hooks = self.plan.hooks.iter();
+        let missing = hooks.filter(|hook| !self.is_at_work(hook.program));
+        let of_missing = missing.filter_map(|hook| hook.unseen);
+        let unseen = self.plan.unseen.iter().chain(taken).copied();
+        unseen.chain(of_missing)
+    }
+
+    fn is_at_work(&self, program: &str) -> bool {
+        let mut taken = self.taken.iter();
+        taken.any(|(_, attached)| attached.places_at(program).next().is_some())
     }
 
     /// What is to be tried next, if none works yet.

@@ -58,6 +58,8 @@ pub enum Place {
     Tracepoint(&'static [&'static str]),
     /// The end of each of these system calls.
     Exits(&'static [Call]),
+    /// The end of each of these functions of the kernel, where single functions can be hooked.
+    Functions(&'static [&'static str]),
     /// What leaves the sockets of all processes, below the root of the hierarchy of cgroups.
     Egress,
 }
@@ -71,29 +73,40 @@ pub struct Hook {
     pub place: Place,
     /// Whether a kernel without this place lacks what would have to be seen there, too.
     pub optional: bool,
+    /// What is not seen where the program is not at work, though the kernel does it.
+    pub unseen: Option<&'static str>,
+}
+
+const fn needed(program: &'static str, place: Place) -> Hook {
+    Hook {
+        program,
+        place,
+        optional: false,
+        unseen: None,
+    }
 }
 
 const fn tracepoint(program: &'static str, names: &'static [&'static str]) -> Hook {
-    Hook {
-        program,
-        place: Place::Tracepoint(names),
-        optional: false,
-    }
+    needed(program, Place::Tracepoint(names))
 }
 
 const fn egress(program: &'static str) -> Hook {
-    Hook {
-        program,
-        place: Place::Egress,
-        optional: false,
-    }
+    needed(program, Place::Egress)
 }
 
 const fn exits(program: &'static str, calls: &'static [Call]) -> Hook {
+    needed(program, Place::Exits(calls))
+}
+
+/// What is told without it all the same, but for what is `unseen`.
+const fn functions(
+    program: &'static str,
+    names: &'static [&'static str],
+    unseen: &'static str,
+) -> Hook {
     Hook {
-        program,
-        place: Place::Exits(calls),
-        optional: false,
+        unseen: Some(unseen),
+        ..optional(needed(program, Place::Functions(names)))
     }
 }
 
@@ -173,6 +186,13 @@ pub struct Plan {
     pub hooks: &'static [Hook],
     /// What happens on the host, belongs to the family, and is not seen.
     pub unseen: &'static [&'static str],
+}
+
+impl Hook {
+    /// Whether hooks of this kind can be there.
+    pub fn is_of(&self, kind: Kind) -> bool {
+        kind == Kind::Fentry || !matches!(self.place, Place::Functions(_))
+    }
 }
 
 impl Plan {
@@ -266,6 +286,25 @@ pub const PLANS: &[Plan] = &[
                 "disk_change",
                 calls![SYS_fchmodat2, SYS_setxattrat, SYS_removexattrat],
             )),
+            functions(
+                "disk_name",
+                &[
+                    "security_path_unlink",
+                    "security_path_rmdir",
+                    "security_path_rename",
+                    "security_path_link",
+                    "security_path_symlink",
+                    "security_path_mkdir",
+                    "security_path_mknod",
+                    "security_path_chmod",
+                    "chown_common",
+                    "security_path_truncate",
+                    "security_sb_mount",
+                    "security_sb_umount",
+                    "security_move_mount",
+                ],
+                "names as the kernel takes them, but for opens",
+            ),
             exits("disk_map", calls![SYS_mmap, SYS_mprotect]),
             optional(exits("disk_map", calls![SYS_pkey_mprotect, SYS_shmat])),
             optional(tracepoint(

@@ -2,11 +2,11 @@
 //! is attached and yet sees nothing is found by it.
 
 use std::ffi::CStr;
-use std::fs::File;
+use std::fs::{File, Permissions};
 use std::io::{self, Read};
 use std::net::{Ipv4Addr, TcpListener, TcpStream, UdpSocket};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
-use std::os::unix::fs::chroot;
+use std::os::unix::fs::{PermissionsExt, chroot};
 use std::os::unix::net::{UnixDatagram, UnixStream};
 use std::process::{Command, Stdio};
 use std::thread;
@@ -15,7 +15,9 @@ use std::time::{Duration, Instant};
 use super::object::{ProbeError, Probes, Tables};
 use super::shared::boot_time;
 use super::uring;
-use crate::record::layout::{ProcessEntry, SessionEntry, disk_operation, operation, via};
+use crate::record::layout::{
+    ProcessEntry, SessionEntry, disk_operation, operation, path_note, via,
+};
 use crate::record::{Body, Record, decode};
 
 /// The key of the session: above all audit session ids.
@@ -27,6 +29,9 @@ const PATIENCE: Duration = Duration::from_secs(1);
 /// There is no such file, and none can be made there.
 const NOTHING: &str = "/proc/self/recorderd-nothing";
 const NOTHING_TO_RING: &CStr = c"/proc/self/recorderd-nothing";
+
+/// A file whose mode nobody can change.
+const KEPT: &str = "/proc/self/status";
 
 /// What a program has to see.
 struct Act {
@@ -58,6 +63,19 @@ const ACTS: &[Act] = &[
         program: "disk_change",
         perform: || refused(std::fs::remove_file(NOTHING)),
         shows: |record| matches!(&record.body, Body::Disk(it) if it.fixed.operation == disk_operation::UNLINK),
+    },
+    Act {
+        program: "disk_name",
+        perform: || {
+            denied(std::fs::set_permissions(
+                KEPT,
+                Permissions::from_mode(0o444),
+            ))
+        },
+        shows: |record| {
+            matches!(&record.body, Body::Disk(it) if it.fixed.operation == disk_operation::CHMOD
+                && it.path.notes & path_note::TYPED == 0)
+        },
     },
     Act {
         program: "disk_map",
@@ -241,6 +259,15 @@ fn refused<T>(result: io::Result<T>) -> io::Result<()> {
     match result {
         Ok(_) => Err(io::Error::other(format!("{NOTHING} is there"))),
         Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(e) => Err(e),
+    }
+}
+
+/// What nobody may do.
+fn denied(result: io::Result<()>) -> io::Result<()> {
+    match result {
+        Ok(()) => Err(io::Error::other(format!("{KEPT} was changed"))),
+        Err(e) if e.kind() == io::ErrorKind::PermissionDenied => Ok(()),
         Err(e) => Err(e),
     }
 }
