@@ -61,7 +61,7 @@ int network_state(__u64 *context)
 	__u64 key = (__u64)sk;
 	__u64 inode;
 
-	if (BPF_CORE_READ(sk, sk_protocol) != IPPROTO_TCP)
+	if (sk->sk_protocol != IPPROTO_TCP)
 		return 0;
 	/* Two ends that connect to each other at once meet in between. */
 	if (before == TCP_SYN_RECV || (before == TCP_SYN_SENT && state != TCP_SYN_RECV))
@@ -69,11 +69,12 @@ int network_state(__u64 *context)
 	if (state != TCP_SYN_SENT && state != TCP_LISTEN)
 		return 0;
 	process = recorded_process();
-	if (!process && is_forwarding(sk))
+	if (!process && is_known() && is_forwarding(sk))
 		process = broker_process();
 	if (!process || (process->role == ROLE_BROKER && !is_forwarding(sk))) {
 		/* The socket may have been of a session before, and its result have been missed. */
-		bpf_map_delete_elem(&connects, &key);
+		if (bpf_map_lookup_elem(&connects, &key))
+			bpf_map_delete_elem(&connects, &key);
 		return 0;
 	}
 	if (state == TCP_SYN_SENT) {

@@ -512,6 +512,14 @@ __noinline int login_join(__u64 child)
 	return process_join(key, BPF_CORE_READ(task, tgid), ROLE_USER);
 }
 
+/* Whether the current process is in a session, or may begin one. */
+static __always_inline int is_known(void)
+{
+	__u32 pid = bpf_get_current_pid_tgid() >> 32;
+
+	return bpf_map_lookup_elem(&processes, &pid) != NULL;
+}
+
 /* The session entry of the current process, or nothing if it is not recorded. */
 static __always_inline struct process *recorded_process(void)
 {

@@ -71,25 +71,27 @@ struct syscall_exit {
 /*
  * A program at the end of system calls, in three forms: for the tracepoint that all of them pass,
  * by way of `dispatch`; for the functions of the single calls (fexit), where those can be hooked;
- * and beside these for the function that those of 32 bits pass, by way of `dispatch_compat`. What
- * follows is its body.
+ * and beside these for the function that those of 32 bits pass, by way of `dispatch_compat`. Before
+ * anything else they ask whether the process is known at all. What follows is the body.
  */
 #define SYSCALL_EXIT(program)                                                                      \
 	static int program##_body(struct syscall_exit *context);                                   \
+	static __always_inline int program##_at(long result)                                       \
+	{                                                                                          \
+		struct syscall_exit exit = {syscall_number(), result};                             \
+		return exit.number ? program##_body(&exit) : 0;                                    \
+	}                                                                                          \
 	SEC("tp_btf/sys_exit") int program(__u64 *context)                                         \
 	{                                                                                          \
-		struct syscall_exit exit = {syscall_number(), context[1]};                         \
-		return exit.number ? program##_body(&exit) : 0;                                    \
+		return is_known() ? program##_at(context[1]) : 0;                                  \
 	}                                                                                          \
 	SEC("fexit/syscall") int program##_fexit(__u64 *context)                                   \
 	{                                                                                          \
-		struct syscall_exit exit = {syscall_number(), context[1]};                         \
-		return exit.number ? program##_body(&exit) : 0;                                    \
+		return is_known() ? program##_at(context[1]) : 0;                                  \
 	}                                                                                          \
 	SEC("fexit/ia32_sys_call") int program##_compat(__u64 *context)                            \
 	{                                                                                          \
-		struct syscall_exit exit = {syscall_number(), context[2]};                         \
-		return exit.number ? program##_body(&exit) : 0;                                    \
+		return is_known() ? program##_at(context[2]) : 0;                                  \
 	}                                                                                          \
 	static __noinline int program##_body(struct syscall_exit *context)
 
