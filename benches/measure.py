@@ -274,6 +274,15 @@ class Bench:
             if name.suffix == "":
                 self.results.add("size", name.name, "recorderd", name.stat().st_size, "bytes")
 
+    def guest(self):
+        """Both plans, counted in instructions of a virtual machine."""
+        done = subprocess.run(
+            ["benches/guest", self.binary, self.load], check=True, stdout=subprocess.PIPE, text=True
+        )
+        for line in done.stdout.splitlines():
+            plan, where, work, count = line.split()
+            self.results.add(f"guest, {where}", work, plan, float(count), "instructions")
+
     def many(self):
         """Sessions that are there and do nothing, beside one that works."""
         uid = subprocess.check_output(["id", "-u", ACCOUNT], text=True).strip()
@@ -303,26 +312,29 @@ class Bench:
                 recorder.close()
 
     def lines(self):
-        """What a line of JSON costs, in time and in instructions."""
-        done = subprocess.run(
-            [self.json, "--bench", "--warm-up-time", "1", "--measurement-time", "3"],
-            check=True, capture_output=True, text=True,
-        )
+        """What a line of JSON costs, in time and in instructions: as built, and built for speed."""
         units = {"ns": 1, "µs": 1000, "ms": 1e6}
-        found = re.findall(r"(\w+)/(\w+)\s+time:\s+\[\S+ \S+ (\S+) (\S+)", done.stdout)
-        for event, who, value, unit in found:
-            self.results.add("json", event, who, float(value) * units[unit], "ns")
-        for event in "command", "network":
-            for who in "own", "serde":
-                few, many = (self.instructions(event, who, count) for count in (1000, 3000))
-                name = {"own": "own", "serde": "serde_json"}[who]
-                self.results.add("instructions", event, name, (many - few) / 2000, "")
+        for program, made in zip(self.json, ("", ", all for speed")):
+            done = subprocess.run(
+                [program, "--bench", "--warm-up-time", "1", "--measurement-time", "3"],
+                check=True, capture_output=True, text=True,
+            )
+            found = re.findall(r"(\w+)/(\w+)\s+time:\s+\[\S+ \S+ (\S+) (\S+)", done.stdout)
+            for event, who, value, unit in found:
+                self.results.add("json", event + made, who, float(value) * units[unit], "ns")
+            for event in "command", "network":
+                for who in "own", "serde":
+                    few, many = (
+                        self.instructions(program, event, who, count) for count in (1000, 3000)
+                    )
+                    name = {"own": "own", "serde": "serde_json"}[who]
+                    self.results.add("instructions", event + made, name, (many - few) / 2000, "")
 
-    def instructions(self, event, who, count):
+    def instructions(self, program, event, who, count):
         with open(self.host.folder / "callgrind", "w+") as out:
             subprocess.run(
                 ["valgrind", "--tool=callgrind", f"--callgrind-out-file={out.name}",
-                 self.json, "count", event, who, str(count)],
+                 program, "count", event, who, str(count)],
                 check=True, capture_output=True, text=True,
             )
             return int(re.search(r"^summary: (\d+)", out.read(), re.M).group(1))
@@ -330,15 +342,16 @@ class Bench:
 
 def main():
     parser = argparse.ArgumentParser()
-    for name in "recorderd", "load", "json":
+    for name in "recorderd", "load":
         parser.add_argument(f"--{name}", required=True)
+    parser.add_argument("--json", required=True, nargs=2, help="as built, and built for speed")
     parser.add_argument("--results", required=True, type=pathlib.Path)
     parser.add_argument("--rounds", type=int, default=ROUNDS)
     parser.add_argument("--only", nargs="*", help="measurements to make, instead of all")
     arguments = parser.parse_args()
     bench = Bench(arguments)
     try:
-        for name in arguments.only or ["lines", "start", "loops", "burst", "overload", "command_cost", "many"]:
+        for name in arguments.only or ["lines", "start", "loops", "burst", "overload", "command_cost", "many", "guest"]:
             getattr(bench, name)()
     finally:
         bench.close()

@@ -26,6 +26,12 @@ def write(folder, rows):
                   "| work | recorderd | auditd | bpftrace |", "|---|---|---|---|"]
         lines += [row for _, row in ratios] + [""]
         (folder / "plot.svg").write_text(plot(values))
+    guest = guest_table(values)
+    if guest:
+        lines += ["## Both plans: instructions with a recorder / without", "",
+                  "Counted in a virtual machine with one CPU (`benches/guest`), so that what the daemon "
+                  "does is in it, too. Outside, `portable` has its hook attached.", "",
+                  "| work | fentry | portable |", "|---|---|---|", *guest, ""]
     verdicts = targets(values)
     if verdicts:
         lines += ["## Targets", "", "| what | measured | at most (goal) | |", "|---|---|---|---|"]
@@ -92,6 +98,19 @@ def ratio_table(values):
     return table
 
 
+def guest_table(values):
+    table = []
+    for section, work, mode in values:
+        if not section.startswith("guest, ") or mode != "portable":
+            continue
+        base = values_of(values, "guest, outside", work, "bare")
+        cells = [
+            f"{values_of(values, section, work, plan) / base:.2f}" for plan in ("fentry", "portable")
+        ]
+        table.append(f"| {work}, {section.removeprefix('guest, ')} | {' | '.join(cells)} |")
+    return table
+
+
 def targets(values):
     def median(*key):
         some = values.get(key)
@@ -106,8 +125,8 @@ def targets(values):
         if section == "outside" and (found := of_ratio(section, work))
     ]
     json = [
-        (values_of(values, "json", event, "serde_json") / values_of(values, "json", event, "own"))
-        for event in ("command", "network") if ("json", event, "own") in values
+        values_of(values, "json", event, "serde_json") / values_of(values, "json", event, "own")
+        for section, event, who in values if section == "json" and who == "own"
     ]
     command = median("cost", "argv of 1 bytes", "daemon")
     sizes = [median(*key) for key in values if key[0] == "size"]
