@@ -1,6 +1,7 @@
 //! The probes: loaded into the kernel, attached to their hooks, and read from their rings.
 
 mod attach;
+mod bpf;
 mod coverage;
 mod filesystem;
 mod filter;
@@ -8,6 +9,7 @@ mod object;
 mod order;
 pub mod plan;
 pub mod preflight;
+mod presence;
 mod requests;
 mod ring;
 mod selftest;

@@ -49,6 +49,8 @@ pub struct Table {
     asked: VecDeque<(u64, Uuid)>,
     /// Before this, nothing was lost that is not written yet. Nanoseconds since boot.
     checked: u64,
+    /// Since when the ends of calls are seen, if not from the start. Nanoseconds since boot.
+    pub seen_since: Option<u64>,
     /// When complete counts were last looked for. Nanoseconds since boot.
     settled: u64,
     /// Bytes that no probe of this build sends.
@@ -243,12 +245,12 @@ impl Table {
             pid: entry.pid,
             connection: (entry.local, entry.remote),
             parent: self.sid_of(entry.parent),
-            recorded_since: found.then_some(entry.time),
+            recorded_since: found.then(|| self.seen_since.unwrap_or(entry.time)),
             login: entry.login,
         };
         let mut session = Session::new(writer.id(), birth, login_name(entry.uid));
-        // What it was begun with is not to be seen any more.
-        if found {
+        // What it was begun with is not to be seen any more, if it was there at the start.
+        if found && self.seen_since.is_none() {
             session.open(writer);
         } else {
             self.unopened.push(key);
