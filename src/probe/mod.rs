@@ -21,5 +21,6 @@ mod uring;
 pub use coverage::Coverage;
 pub use object::{ProbeError, Probes, RingSizes, Settings, Tables};
 pub use order::Order;
+pub use presence::can_wait;
 pub use ring::{Ring, page_size};
 pub use shared::{Shared, boot_time, real_time};

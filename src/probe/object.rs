@@ -15,7 +15,7 @@ use super::bpf;
 use super::coverage::Coverage;
 use super::filter;
 use super::plan::{Family, Kind, PLANS};
-use super::presence::Presence;
+use super::presence::{Presence, can_wait};
 use super::requests::Requests;
 use super::ring::{Ring, page_size};
 use super::selftest::selftest;
@@ -26,7 +26,7 @@ use crate::config::{Config, Filter, Overload};
 use crate::packed::OBJECT;
 use crate::record::layout::{
     AUDIT_UNSET, HeldEntry, Job, JobFile, ProcessEntry, Rules, Sends, SendsKey, SessionEntry,
-    Variables, login,
+    Variables,
 };
 use crate::session::Accounts;
 
@@ -346,8 +346,7 @@ impl Probes {
                 break;
             }
         }
-        // Other logins act within a millisecond of their first sign.
-        if types & !(1 << login::SSH) == 0 && self.is_hooked().is_some() {
+        if can_wait(types) && self.is_hooked().is_some() {
             self.presence = Some(Presence::new(boot_time()));
         }
         Ok(())

@@ -1,7 +1,15 @@
 //! Whether somebody is logged in or may be about to: for so long the ends of all calls are hooked.
 
+use crate::record::layout::login;
+
 /// How long after the last one they stay so. Nanoseconds.
 const AFTER: u64 = 10_000_000_000;
+
+/// Whether these types of logins, bits of `enum login`, leave time to hook them when somebody comes. All
+/// but those by SSH act within a millisecond of their first sign.
+pub fn can_wait(logins: u64) -> bool {
+    logins & !(1 << login::SSH) == 0
+}
 
 /// When somebody was last there.
 pub struct Presence {

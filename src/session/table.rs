@@ -564,6 +564,43 @@ mod tests {
         text_of(writer).matches(&origin).count()
     }
 
+    /// Begins a session that was there at 10, and seen at 20; its start if that is written at once.
+    fn found(seen_since: Option<u64>) -> (Table, Option<String>) {
+        let (mut table, mut writer) = begun();
+        table.seen_since = seen_since;
+        let head = Head {
+            session: 8,
+            time: 20_000_000,
+            ..Head::default()
+        };
+        let start = SessionStart {
+            began: 10_000_000,
+            login: login::SSH,
+            ..SessionStart::default()
+        };
+        let mut kernel = Known(SessionEntry::default());
+        table.begin(&head, &start, &mut kernel, &mut writer);
+        let lines = text_of(&writer);
+        (table, lines.lines().last().map(str::to_owned))
+    }
+
+    #[test]
+    fn a_session_that_was_there_tells_since_when_it_is_recorded() {
+        let (_, start) = found(None);
+        let times = r#""recorded_since":"1970-01-01T00:00:00.020Z""#;
+        assert!(start.unwrap().contains(times));
+        // Its first program is still to be seen.
+        let (mut table, start) = found(Some(30_000_000));
+        assert_eq!(start, None);
+        let session = &table.sessions[&8];
+        assert_eq!(session.deadline(), Some(3_030_000_000));
+        assert_eq!(table.first_unopened(), Some(1));
+        let (_, mut writer) = begun();
+        table.end_all(40_000_000, &mut Known(SessionEntry::default()), &mut writer);
+        let times = r#""recorded_since":"1970-01-01T00:00:00.030Z""#;
+        assert!(text_of(&writer).contains(times));
+    }
+
     #[test]
     fn who_has_asked_for_jobs_is_remembered() {
         let (mut table, mut writer) = begun();
