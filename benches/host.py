@@ -68,6 +68,9 @@ class Nobody:
     def __init__(self, host):
         self.host = host
 
+    def be_quiet(self):
+        pass
+
     def close(self):
         pass
 
@@ -88,6 +91,12 @@ class Recorderd:
                 break
         self.start_seconds = time.monotonic() - start
         self.port = f"127.0.0.1:{host.port}"
+
+    def be_quiet(self):
+        """Waits until it has seen nobody for a while, and has let go of what makes calls slower."""
+        files = pathlib.Path(f"/proc/{self.process.pid}/fdinfo")
+        hooked = lambda: any("tp_name:\tsys_exit\n" in file.read_text() for file in files.iterdir())
+        patiently("nobody", lambda: not hooked())
 
     def status(self, key):
         """A line of /proc/PID/status, as a number."""

@@ -1,6 +1,7 @@
 """Runs the measurements of benches/run, and writes what came out."""
 
 import argparse
+import contextlib
 import csv
 import os
 import pathlib
@@ -124,13 +125,28 @@ class Bench:
                 try:
                     self.recorded(name)
                     if name in ("bare", "recorderd"):
-                        for work, count in LOOPS.items():
-                            self.results.add(
-                                "outside", work, name, self.outside(work, count), "ns"
-                            )
-                        self.redis(name)
+                        recorder.be_quiet()
+                        self.beside("outside", name)
+                        with self.somebody():
+                            self.beside("beside", name)
                 finally:
                     recorder.close()
+
+    @contextlib.contextmanager
+    def somebody(self):
+        """A login that does nothing."""
+        with subprocess.Popen(
+            self.host.session("echo; cat"), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        ) as login:
+            login.stdout.readline()
+            yield
+            login.stdin.close()
+
+    def beside(self, section, name):
+        """Loops and a server that are in no session."""
+        for work, count in LOOPS.items():
+            self.results.add(section, work, name, self.outside(work, count), "ns")
+        self.redis(section, name)
 
     def recorded(self, name):
         loops = LOOPS if name in ("bare", "recorderd") else PEER_LOOPS
@@ -141,7 +157,7 @@ class Bench:
             self.host.ssh(command)
             self.results.add("real", work, name, time.monotonic() - start, "s")
 
-    def redis(self, name):
+    def redis(self, section, name):
         with subprocess.Popen(
             ["redis-server", "--port", "0", "--unixsocket", f"{self.host.folder}/redis",
              "--save", "", "--appendonly", "no"],
@@ -157,7 +173,7 @@ class Bench:
             server.terminate()
         for line in done.stdout.splitlines()[1:]:
             test, rate = line.replace('"', "").split(",")[:2]
-            self.results.add("outside", f"redis {test}", name, 1e9 / float(rate), "ns")
+            self.results.add(section, f"redis {test}", name, 1e9 / float(rate), "ns")
 
     def burst(self):
         """As many opens as so many producers can make; what of them is in the log."""

@@ -32,6 +32,16 @@ struct {
 	__type(value, __u64);
 } job_tables SEC(".maps");
 
+/* What the session has asked for can begin at any time, also when it is over. */
+static __always_inline void jobs_expect(struct session *session)
+{
+	struct control *control = shared();
+
+	session->jobs = 1;
+	if (control)
+		control->jobs = 1;
+}
+
 static __always_inline struct job_file job_file_of(struct inode *inode)
 {
 	struct job_file file = {
@@ -73,7 +83,7 @@ static __noinline int job_note(__u64 session, struct file *file)
 	job.session = session;
 	job.generation = BPF_CORE_READ(inode, i_generation);
 	bpf_map_update_elem(&job_files, &key, &job, BPF_ANY);
-	writer->jobs = 1;
+	jobs_expect(writer);
 	return 0;
 }
 

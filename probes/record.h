@@ -565,7 +565,9 @@ struct control {
 	__u64 silence;		    /* for how long sends to one peer are one event, nanoseconds */
 	__u64 throttle;		    /* set if a process that fills a ring is to be stopped */
 	__u64 held;		    /* counts up with every process that was stopped */
-	__u64 found; /* processes that were put into the table because they were there already */
+	__u64 found;	/* processes that were put into the table because they were there already */
+	__u64 jobs;	/* set once a session has asked for some, or may have */
+	__u64 unhooked; /* set while the ends of calls may not be seen: nobody is logged in */
 };
 
 #endif

@@ -172,7 +172,10 @@ static __noinline __u64 session_of(struct task_struct *task, struct task_struct 
 	return 0;
 }
 
-/* Each process that is there when the daemon starts, again and again until no more are found. */
+/*
+ * Each process that is there when the daemon starts, again and again until no more are found; and
+ * when the ends of calls are hooked again, those that may have acted as the user's side by then.
+ */
 SEC("iter/task")
 int session_found(__u64 *context)
 {
@@ -189,6 +192,9 @@ int session_found(__u64 *context)
 	parent = BPF_CORE_READ(task, real_parent);
 	process = bpf_map_lookup_elem(&processes, &pid);
 	if (!process) {
+		/* Its birth was seen. */
+		if (control->unhooked)
+			return 0;
 		key = session_of(task, parent);
 		if (login_server(parent))
 			process_serve(key, pid);
@@ -205,7 +211,8 @@ int session_found(__u64 *context)
 	}
 	/* Which is the task itself, as a number. */
 	leader = (__u64)BPF_CORE_READ(task, group_leader);
-	if (process->login && process->role != ROLE_BROKER && login_join(leader)) {
+	if (process->login && process->role != ROLE_BROKER &&
+	    (login_join(leader) || (control->unhooked && broker_join(leader)))) {
 		process->audit_session_id = 0;
 		__sync_fetch_and_add(&control->found, 1);
 	}

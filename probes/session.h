@@ -19,7 +19,7 @@
 #define ATD 0x647461ULL
 #define SU 0x7573ULL
 
-/* Of these, a job that a session has asked for is noticed whatever the config says. */
+/* By these begin the jobs that sessions have asked for, whatever logins the config names. */
 #define LOGINS_OF_JOBS (1ULL << LOGIN_CRON | 1ULL << LOGIN_AT)
 
 /* The key of a session without audit id is a time behind this: above all audit ids. */
@@ -74,7 +74,7 @@ static __noinline __u32 login_server(struct task_struct *task)
 	struct control *control = shared();
 
 	if (!login || !control || !control->logins ||
-	    !((control->logins | LOGINS_OF_JOBS) >> login & 1))
+	    !((control->logins | (control->jobs ? LOGINS_OF_JOBS : 0)) >> login & 1))
 		return LOGIN_NONE;
 	if (BPF_CORE_READ(task, cred, uid.val) &&
 	    (login != LOGIN_SU || BPF_CORE_READ(task, cred, euid.val)))
@@ -313,6 +313,16 @@ __noinline int process_join(__u64 key, __u32 pid, __u32 role)
 	return 1;
 }
 
+/* Has the daemon hook the ends of calls: its reader finds nothing, and is woken all the same. */
+static __noinline int hook_ask(void)
+{
+	void *nothing = bpf_ringbuf_reserve(&session_ring, sizeof(__u64), 0);
+
+	if (nothing)
+		bpf_ringbuf_discard(nothing, BPF_RB_FORCE_WAKEUP);
+	return 0;
+}
+
 /* A child of a login server: it may become the user's side of a login. */
 static __noinline void process_serve(__u64 session, __u32 pid)
 {
@@ -330,6 +340,8 @@ static __noinline void process_serve(__u64 session, __u32 pid)
 		__sync_fetch_and_add(&counts->processes, 1);
 	else if (error && error != -17 /* EEXIST */)
 		__sync_fetch_and_add(&control->processes_full, 1);
+	if (control->unhooked)
+		hook_ask();
 }
 
 /*
@@ -378,11 +390,12 @@ __noinline int session_open(__u64 key, __u32 login, __u64 of, __u64 connected, _
 	known = bpf_map_lookup_elem(&processes, &session->pid);
 	if (known && known->session)
 		session->parent = known->session;
-	/* If it is its own doing that is seen, nothing was missed. */
-	if ((__u64)task != bpf_get_current_task()) {
+	/* If it is its own doing that is seen, and all is seen, nothing was missed. */
+	if ((__u64)task != bpf_get_current_task() || control->unhooked) {
 		session->began = BPF_CORE_READ(task, start_boottime);
-		/* That of the next program is not what sshd has set. */
-		session->environment_sent = 1;
+		/* That of the next program is not what sshd has set, if the recorder was not there.
+		 */
+		session->environment_sent = !control->unhooked;
 	}
 	error = bpf_map_update_elem(&sessions, &key, session, BPF_NOEXIST);
 	if (error) {
@@ -534,11 +547,11 @@ static __always_inline struct process *recorded_process(void)
 }
 
 /* The login server's process of a root login, when it acts for the user. */
-__noinline int broker_join(void)
+__noinline int broker_join(__u64 server)
 {
-	struct task_struct *task = (void *)bpf_get_current_task();
+	struct task_struct *task = (void *)server;
 	struct task_struct *parent = BPF_CORE_READ(task, real_parent);
-	__u32 pid = bpf_get_current_pid_tgid() >> 32;
+	__u32 pid = BPF_CORE_READ(task, tgid);
 	struct process *process = bpf_map_lookup_elem(&processes, &pid);
 	__u32 audit = audit_session(task);
 	__u64 key = audit;
@@ -546,8 +559,12 @@ __noinline int broker_join(void)
 	if (login_server(task) != LOGIN_SSH)
 		return 0;
 	if (audit == AUDIT_UNSET || audit_session(parent) == audit) {
-		/* Until the login is complete, it has a child that talks with the client. */
-		if (!process || process->session || !process->login ||
+		/*
+		 * Until the login is complete, it has a child that talks with the client; but not
+		 * at once, when it does nothing yet.
+		 */
+		if (server != bpf_get_current_task() || !process || process->session ||
+		    !process->login ||
 		    (__u64)BPF_CORE_READ(task, children.next) != (__u64)&task->children ||
 		    !serves_connection((__u64)task))
 			return 0;
@@ -564,7 +581,7 @@ static __always_inline struct process *broker_process(void)
 {
 	__u32 pid = bpf_get_current_pid_tgid() >> 32;
 
-	return broker_join() ? bpf_map_lookup_elem(&processes, &pid) : NULL;
+	return broker_join(bpf_get_current_task()) ? bpf_map_lookup_elem(&processes, &pid) : NULL;
 }
 
 /* The same for what only the user's own processes do. */

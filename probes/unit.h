@@ -241,7 +241,7 @@ __noinline __u64 manager_note(__u64 key, __u64 of)
 		return 0;
 	if (manager & OF_ACCOUNT) {
 		bpf_map_update_elem(&managers, &manager, &key, BPF_ANY);
-		session->jobs = 1;
+		jobs_expect(session);
 	}
 	return manager;
 }
@@ -275,7 +275,7 @@ __noinline int unit_note(__u32 index, __u64 key, __u64 manager)
 		bpf_map_update_elem(&user_units, &unit, &request, BPF_ANY);
 	else
 		bpf_map_update_elem(&system_units, &unit, &request, BPF_ANY);
-	session->jobs = 1;
+	jobs_expect(session);
 	return 0;
 }
 

@@ -6,7 +6,7 @@ use std::path::Path;
 use crate::config::Config;
 use crate::event::Object;
 use crate::probe::plan::Family;
-use crate::probe::{Coverage, Probes, Settings, preflight};
+use crate::probe::{self, Coverage, Probes, Settings, preflight};
 
 /// How far this host can be recorded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,6 +73,9 @@ pub fn check(config: &Config, validity: Result<String, Vec<String>>) -> Report {
             Err(error) => faults.push(error.to_string()),
         }
     }
+    if coverage.iter().any(Coverage::hooks_all_calls) {
+        facts.push(("calls", when_hooked(config.logins).to_owned()));
+    }
     faults.extend(missing(&coverage, &config.required));
     facts.push(match validity {
         Ok(text) => ("config", text),
@@ -94,6 +97,16 @@ pub fn check(config: &Config, validity: Result<String, Vec<String>>) -> Report {
         facts,
         faults,
         coverage,
+    }
+}
+
+/// When the ends of all calls are hooked, which makes each of them slower.
+fn when_hooked(logins: u64) -> &'static str {
+    match probe::can_wait(logins) {
+        true => {
+            "all are hooked, and slower, while somebody is logged in, and once a session has asked for a job"
+        }
+        false => "all are hooked, and slower, at all times: login_types names others than ssh",
     }
 }
 

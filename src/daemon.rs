@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crate::descriptor::owned;
 use crate::manager::Manager;
+use crate::probe::ProbeError;
 use crate::recorder::{Next, Recorder};
 use crate::reload::Reload;
 
@@ -115,13 +116,22 @@ impl Waiter {
 }
 
 /// Records until SIGTERM or SIGINT, then takes what is left to the log.
-pub fn run(mut recorder: Recorder, waiter: &Waiter, manager: &mut Manager, reload: &mut Reload) {
+///
+/// # Errors
+/// What keeps us from recording on: the next start may do better.
+pub fn run(
+    mut recorder: Recorder,
+    waiter: &Waiter,
+    manager: &mut Manager,
+    reload: &mut Reload,
+) -> Result<(), ProbeError> {
     let mut next = recorder.round(false);
-    loop {
+    let done = loop {
         manager.alive();
         let (signal, woken) = waiter.wait(next, manager.patience());
         match signal {
-            Some(Signal::Stop(_)) => break,
+            // Who has come in the meantime is told of as that.
+            Some(Signal::Stop(_)) => break recorder.attend(),
             Some(Signal::Reload) => {
                 manager.reloading();
                 if let Err(error) = recorder.sink.reopen() {
@@ -133,10 +143,14 @@ pub fn run(mut recorder: Recorder, waiter: &Waiter, manager: &mut Manager, reloa
             Some(Signal::Child) => recorder.child_ended(),
             None => {}
         }
+        if let Err(error) = recorder.attend() {
+            break Err(error);
+        }
         next = recorder.round(woken);
-    }
+    };
     manager.stopping();
     recorder.finish(LAST);
+    done
 }
 
 fn add(epoll: &OwnedFd, descriptor: RawFd, events: u32) -> io::Result<()> {

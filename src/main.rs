@@ -279,7 +279,7 @@ fn run_daemon(path: &Path) -> Result<u8, Failure> {
     }
     manager.ready();
     let mut reload = Reload::new(path.into(), config);
-    daemon::run(recorder, &waiter, &mut manager, &mut reload);
+    daemon::run(recorder, &waiter, &mut manager, &mut reload).map_err(cannot)?;
     Ok(0)
 }
 

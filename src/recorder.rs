@@ -9,7 +9,7 @@ use aya::maps::{HashMap, MapData};
 use crate::config::Config;
 use crate::event::Writer;
 use crate::metrics::{Control, Facts, Latency, MetricsFile};
-use crate::probe::{Order, Probes, Tables, boot_time};
+use crate::probe::{Order, ProbeError, Probes, Tables, boot_time};
 use crate::record::layout::{Head, SendsKey, SessionEntry, kind, read};
 use crate::session::{Holds, Kernel, Table, table_at, table_of};
 use crate::sink::{Before, Heartbeat, Notice, Sink};
@@ -189,6 +189,16 @@ impl Recorder {
         (parts, &mut self.state)
     }
 
+    /// Hooks the ends of all calls, or lets go of them, as it takes to record who is there.
+    ///
+    /// # Errors
+    /// What keeps us from hooking them again.
+    pub fn attend(&mut self) -> Result<(), ProbeError> {
+        let is_idle = self.table.is_empty() && self.order.is_empty();
+        self.table.seen_since = self.probes.attend(is_idle)?;
+        Ok(())
+    }
+
     /// Takes all that is complete from the rings to the sink. `woken` if a probe asked for it.
     pub fn round(&mut self, woken: bool) -> Next {
         self.probes.shared.timed();
@@ -339,6 +349,7 @@ impl Recorder {
                 ledgers: &ledgers,
                 refused: self.probes.shared.full(),
                 missed: &missed,
+                hooked: self.probes.is_hooked(),
                 malformed: self.table.malformed,
                 accounts: self.sink.accounts(),
                 fill: self.state.as_ref().map(State::fill).unwrap_or_default(),

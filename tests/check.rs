@@ -21,6 +21,7 @@ fn main() -> ExitCode {
     common::main(&[
         ("a host that is ready", ready),
         ("what it says to a person", text),
+        ("when all calls are hooked", calls),
         ("a kernel without a hook", lacking),
         ("a hook that sees nothing", silent),
         ("a hook that may see nothing", spared),
@@ -116,6 +117,22 @@ fn text() -> Outcome {
     );
     assert!(text.contains("\ndisk          recorded; plan: "), "{text}");
     assert!(text.ends_with("\nready\n"), "{text}");
+    Ok(())
+}
+
+/// By the portable plan: while somebody may be logged in, or at all times.
+fn calls() -> Outcome {
+    for (types, when) in [
+        ("ssh", "while somebody is logged in"),
+        ("su", "at all times"),
+    ] {
+        let folder = Folder::new();
+        let more = format!("plan: portable\nlogin_types: [{types}]");
+        let (code, report) = check(&binary(), &write_config(folder.path(), &more));
+        assert_eq!(code, Some(0), "{report}");
+        let calls = report["calls"].as_str().unwrap();
+        assert!(calls.contains(when), "{calls}");
+    }
     Ok(())
 }
 

@@ -70,7 +70,9 @@ const FORBIDDEN: &[Call] = &[
         memory(libc::PROT_READ | libc::PROT_EXEC)
     }),
     ("bpf: BPF_PROG_LOAD", || bpf(5)),
+    ("bpf: BPF_PROG_GET_FD_BY_ID", || bpf(13)),
     ("bpf: BPF_MAP_GET_FD_BY_ID", || bpf(14)),
+    ("bpf: BPF_LINK_CREATE", || bpf(28)),
     ("personality", || unsafe {
         libc::syscall(libc::SYS_personality, 0xffff_ffffu32)
     }),

@@ -14,14 +14,17 @@ pub enum Rule {
 /// the lower half of that has to be.
 pub type Checked = (c_long, u32, Rule);
 
-// Commands of bpf(2), from linux/bpf.h: what is done to a map that is open, and questions about what
-// is open. None makes, loads, attaches, or gets hold of what is of others.
+// Commands of bpf(2), from linux/bpf.h: what is done to a map that is open, questions about what is
+// open, and what attaches a program to the tracepoint that it is loaded for, or has it run for each
+// process. None makes or loads anything, or gets hold of what is of others.
 const MAP_LOOKUP_ELEM: u32 = 1;
 const MAP_UPDATE_ELEM: u32 = 2;
 const MAP_DELETE_ELEM: u32 = 3;
 const MAP_GET_NEXT_KEY: u32 = 4;
 const OBJ_GET_INFO_BY_FD: u32 = 15;
+const RAW_TRACEPOINT_OPEN: u32 = 17;
 const MAP_LOOKUP_AND_DELETE_ELEM: u32 = 21;
+const ITER_CREATE: u32 = 33;
 
 /// From linux/perf_event.h.
 const PERF_EVENT_IOC_DISABLE: u32 = 0x2401;
@@ -37,7 +40,9 @@ pub const CHECKED: &[Checked] = &[
             MAP_DELETE_ELEM,
             MAP_GET_NEXT_KEY,
             OBJ_GET_INFO_BY_FD,
+            RAW_TRACEPOINT_OPEN,
             MAP_LOOKUP_AND_DELETE_ELEM,
+            ITER_CREATE,
         ]),
     ),
     // syslog, journald, and nscd where the C library asks it.

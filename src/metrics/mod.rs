@@ -27,6 +27,8 @@ pub struct Facts<'a, Accounts> {
     pub refused: (u64, u64),
     /// How often a program was not run: its name, and how often.
     pub missed: &'a [(&'static str, u64)],
+    /// Whether the hook of all calls is attached, where there is one.
+    pub hooked: Option<bool>,
     /// Records that could not be read.
     pub malformed: u64,
     /// What became of the lines, by output.
@@ -83,6 +85,11 @@ impl<Accounts: Iterator<Item = Account> + Clone> Facts<'_, Accounts> {
             self.missed
                 .iter()
                 .map(|(program, count)| ([("program", *program)], *count)),
+        );
+        out.gauge(
+            "calls_hooked",
+            "Whether the ends of all calls of the host are hooked, by the portable plan.",
+            self.hooked.map(|hooked| ([], u8::from(hooked))),
         );
         out.counter(
             "malformed_records",

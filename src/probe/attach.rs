@@ -1,9 +1,8 @@
 //! Puts the programs of a plan at their hooks, as far as this kernel has them.
 
 use std::collections::HashMap;
-use std::fs::File;
 use std::io;
-use std::os::fd::{AsFd, AsRawFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::thread::{self, ScopedJoinHandle};
 
 use aya::programs::cgroup_skb::CgroupSkbLink;
@@ -15,6 +14,7 @@ use aya::programs::{
 };
 use aya::{Btf, BtfError, Ebpf};
 
+use super::bpf;
 use super::filesystem::Filesystem;
 use super::object::{ProbeError, chain};
 use super::plan::{Hook, Kind, PLANS, Place, Plan};
@@ -27,9 +27,6 @@ const FINDER: &str = "session_found";
 
 /// What it iterates over.
 const PROCESSES: &str = "task";
-
-/// How often it looks at most. Each time finds the children of what the time before has found.
-const LOOKS: usize = 16;
 
 /// Where the packets of all processes pass.
 const EGRESS: &str = "cgroup2 egress";
@@ -104,23 +101,18 @@ impl<'a> Attacher<'a> {
         }
     }
 
-    /// Readers of the program that looks at each process there is: each looks once.
+    /// The program that looks at each process there is.
     ///
     /// # Errors
     /// The kernel that refuses it.
-    pub fn finders(&mut self) -> Result<Vec<File>, ProbeError> {
+    pub fn finder(&mut self) -> Result<OwnedFd, ProbeError> {
         let error = |e: &dyn std::error::Error| ProbeError::new(FINDER, chain(e));
         let program = self.object.program_mut(FINDER);
         let program = program.ok_or_else(|| ProbeError::new(FINDER, "not in the object"))?;
         let program: &mut Iter = program.try_into().map_err(|e: ProgramError| error(&e))?;
         unless_loaded(program.load(PROCESSES, self.btf)).map_err(|e| error(&e))?;
-        (0..LOOKS)
-            .map(|_| {
-                let id = program.attach().map_err(|e| error(&e))?;
-                let link = program.take_link(id).map_err(|e| error(&e))?;
-                link.into_file().map_err(|e| error(&e))
-            })
-            .collect()
+        let program = program.fd().map_err(|e| error(&e))?;
+        bpf::link(program).map_err(|e| error(&e))
     }
 
     /// Attaches every hook of each plan that this kernel has, in the way of its kind. The verifier takes

@@ -59,6 +59,12 @@ impl Coverage {
         taken.any(|(_, attached)| attached.places_at(program).next().is_some())
     }
 
+    /// Whether it is seen by the hook of all calls.
+    pub fn hooks_all_calls(&self) -> bool {
+        let is_portable = |(kind, _): &(Kind, Attached)| *kind == Kind::Portable;
+        self.plan.kinds().len() > 1 && self.taken.as_ref().is_some_and(is_portable)
+    }
+
     /// What is to be tried next, if none works yet.
     pub fn try_next(&mut self) -> Option<(&'static Plan, Kind)> {
         match self.taken {

@@ -1,6 +1,7 @@
 //! The probes: loaded into the kernel, attached to their hooks, and read from their rings.
 
 mod attach;
+mod bpf;
 mod coverage;
 mod filesystem;
 mod filter;
@@ -8,6 +9,7 @@ mod object;
 mod order;
 pub mod plan;
 pub mod preflight;
+mod presence;
 mod requests;
 mod ring;
 mod selftest;
@@ -19,5 +21,6 @@ mod uring;
 pub use coverage::Coverage;
 pub use object::{ProbeError, Probes, RingSizes, Settings, Tables};
 pub use order::Order;
+pub use presence::can_wait;
 pub use ring::{Ring, page_size};
 pub use shared::{Shared, boot_time, real_time};

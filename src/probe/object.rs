@@ -1,8 +1,8 @@
 //! The compiled object: loaded with the config's sizes, and attached.
 
 use std::fmt;
-use std::fs::File;
-use std::os::fd::{AsFd, AsRawFd, RawFd};
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::path::Path;
 use std::thread::{self, ScopedJoinHandle};
 use std::time::Duration;
@@ -11,14 +11,16 @@ use aya::maps::{Array, HashMap, Map, MapData, MapError};
 use aya::{Btf, Ebpf, EbpfLoader, Endianness};
 
 use super::attach::{self, Attacher, missed};
+use super::bpf;
 use super::coverage::Coverage;
 use super::filter;
 use super::plan::{Family, Kind, PLANS};
+use super::presence::{Presence, can_wait};
 use super::requests::Requests;
 use super::ring::{Ring, page_size};
 use super::selftest::selftest;
-use super::shared::Shared;
-use super::syscall::{Dispatcher, Dispatchers};
+use super::shared::{Shared, boot_time};
+use super::syscall::{Dispatcher, Dispatchers, TRACEPOINT};
 use super::types;
 use crate::config::{Config, Filter, Overload};
 use crate::packed::OBJECT;
@@ -37,6 +39,10 @@ const USERS: usize = 1_024;
 
 /// Processes that can be stopped at once.
 const HELD: u32 = 4096;
+
+/// How often all processes are looked at at the start. Each time finds the children of what the time
+/// before has found.
+const LOOKS: usize = 16;
 
 /// Room for the life of 16,384 sessions at once, without their environments. Bytes.
 const SESSION_RING: usize = 2 << 20;
@@ -146,7 +152,11 @@ pub struct Probes {
     pub requests: Requests,
     held_descriptor: RawFd,
     ring_maps: [MapData; 4],
-    finders: Result<Vec<File>, ProbeError>,
+    finder: Result<OwnedFd, ProbeError>,
+    /// None where the ends of calls are hooked at all times.
+    presence: Option<Presence>,
+    /// Since when they are seen, if not from the start. Nanoseconds since boot.
+    seen_since: Option<u64>,
     dispatchers: Option<Dispatchers>,
 }
 
@@ -284,7 +294,9 @@ impl Probes {
             requests: Requests(requests),
             held_descriptor,
             ring_maps: ring_maps.try_into().map_err(|_| array(()))?,
-            finders: Ok(Vec::new()),
+            finder: Err(ProbeError::new("processes", "not looked at")),
+            presence: None,
+            seen_since: None,
             dispatchers: None,
         };
         probes.show(environment)?;
@@ -294,7 +306,7 @@ impl Probes {
         };
         let mut attacher = Attacher::new(&mut object, &btf, &mut dispatchers);
         probes.cover(settings.plan, &mut attacher)?;
-        probes.finders = attacher.finders();
+        probes.finder = attacher.finder();
         probes.dispatchers = Some(dispatchers);
         // The self-test is over, of which nothing is left out.
         probes.leave_out(settings.filter)?;
@@ -327,15 +339,80 @@ impl Probes {
     /// What keeps us from finding them.
     pub fn notice_logins(&mut self, types: u64) -> Result<(), ProbeError> {
         self.shared.notice_logins(types);
-        let finders = std::mem::replace(&mut self.finders, Ok(Vec::new()))?;
-        let error = |e| ProbeError::new("processes", e);
-        for mut finder in finders {
+        for _ in 0..LOOKS {
             let before = self.shared.found();
-            std::io::copy(&mut finder, &mut std::io::sink()).map_err(error)?;
+            self.find()?;
             if self.shared.found() == before {
                 break;
             }
         }
+        if can_wait(types) && self.is_hooked().is_some() {
+            self.presence = Some(Presence::new(boot_time()));
+        }
+        Ok(())
+    }
+
+    /// Looks once at each process that there is.
+    fn find(&self) -> Result<(), ProbeError> {
+        let finder = self.finder.as_ref();
+        let finder = finder.map_err(|e| ProbeError::new(&*e.what, &e.why))?;
+        let looked = bpf::iterator(finder)
+            .and_then(|mut processes| io::copy(&mut processes, &mut io::sink()));
+        looked.map_err(|e| ProbeError::new("processes", e))?;
+        Ok(())
+    }
+
+    /// Whether the one hook of all calls is attached, which makes each of them slower; none where there
+    /// is no need of it.
+    pub fn is_hooked(&self) -> Option<bool> {
+        self.dispatchers.as_ref()?.all.is_hooked()
+    }
+
+    /// Whether a session has a process, or a process may begin one; or a job may at any time.
+    fn is_somebody(&self) -> bool {
+        self.shared.jobs() || self.tables.processes.keys().next().is_some()
+    }
+
+    /// Hooks the ends of all calls if somebody may be about to log in, and lets go of them when nobody
+    /// has been there for a while; `is_idle` if no session is open. Tells since when they are seen, if
+    /// not from the start: nanoseconds since boot.
+    ///
+    /// # Errors
+    /// What keeps us from hooking them again.
+    pub fn attend(&mut self, is_idle: bool) -> Result<Option<u64>, ProbeError> {
+        let is_there = !is_idle || (self.presence.is_some() && self.is_somebody());
+        let (Some(presence), Some(dispatchers)) = (&mut self.presence, &mut self.dispatchers)
+        else {
+            return Ok(self.seen_since);
+        };
+        let now = boot_time();
+        let hook = &mut dispatchers.all;
+        if hook.is_hooked() == Some(true) {
+            if presence.lasts(is_there, now) {
+                return Ok(self.seen_since);
+            }
+            // Who comes from here on wakes the daemon, and who has come before is seen below.
+            self.shared.set_unhooked(true);
+            hook.unhook();
+        }
+        self.seen_since = Some(now);
+        if self.is_somebody() {
+            self.hook_again()?;
+        }
+        Ok(self.seen_since)
+    }
+
+    fn hook_again(&mut self) -> Result<(), ProbeError> {
+        if let Some(dispatchers) = &mut self.dispatchers {
+            let hooked = dispatchers.all.hook();
+            hooked.map_err(|e| ProbeError::new(format!("hook {TRACEPOINT}"), e))?;
+        }
+        let now = boot_time();
+        // Who acts for a user by now may have done so before.
+        self.find()?;
+        self.shared.set_unhooked(false);
+        self.presence = Some(Presence::new(now));
+        self.seen_since = Some(now);
         Ok(())
     }
 

@@ -111,6 +111,19 @@ impl Shared {
             .load(Ordering::Relaxed)
     }
 
+    /// Whether a session has asked for jobs, or may have, since the start.
+    pub fn jobs(&self) -> bool {
+        let jobs = self.control(std::mem::offset_of!(Control, jobs));
+        jobs.load(Ordering::SeqCst) != 0
+    }
+
+    /// Tells the probes whether the ends of calls may not be seen. Nothing is read ahead of that.
+    pub fn set_unhooked(&self, unhooked: bool) {
+        self.control(std::mem::offset_of!(Control, unhooked))
+            .store(unhooked.into(), Ordering::SeqCst);
+        fence(Ordering::SeqCst);
+    }
+
     /// Has logins of these types noticed from now on: bits of `enum login`.
     pub(super) fn notice_logins(&self, types: u64) {
         self.control(std::mem::offset_of!(Control, logins))

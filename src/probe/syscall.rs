@@ -2,13 +2,15 @@
 //! table of the kernel leads to the program that looks at a call, if there is one.
 
 use std::fs::File;
-use std::io::{BufRead, BufReader};
+use std::io::{self, BufRead, BufReader};
+use std::os::fd::OwnedFd;
 
 use aya::Btf;
 use aya::maps::{MapData, MapError, ProgramArray};
 use aya::programs::fexit::FExitLink;
-use aya::programs::tp_btf::BtfTracePointLink;
 use aya::programs::{BtfTracePoint, FExit, ProgramError, ProgramFd};
+
+use super::bpf;
 
 /// The program at the hook of all calls.
 pub const DISPATCHER: &str = "syscall_exit";
@@ -66,13 +68,14 @@ impl Call {
 pub struct Dispatcher<Link> {
     /// The kernel empties it when this is closed.
     table: ProgramArray<MapData>,
-    hook: Option<(Link, ProgramFd)>,
+    program: Option<ProgramFd>,
+    hook: Option<Link>,
 }
 
 /// Both: of all calls, and of those of 32 bits.
 pub struct Dispatchers {
     /// By the tracepoint.
-    pub all: Dispatcher<BtfTracePointLink>,
+    pub all: Dispatcher<OwnedFd>,
     /// By the function.
     pub compat: Dispatcher<FExitLink>,
 }
@@ -84,27 +87,52 @@ impl Dispatchers {
         self.compat.remove(call);
     }
 
-    /// The programs that are at their hooks.
+    /// The programs that lead to others.
     pub fn programs(&self) -> impl Iterator<Item = (&'static str, &ProgramFd)> {
-        let all = self.all.program().map(|program| (DISPATCHER, program));
-        let compat = self.compat.program();
+        let all = self
+            .all
+            .program
+            .as_ref()
+            .map(|program| (DISPATCHER, program));
+        let compat = self.compat.program.as_ref();
         let compat = compat.map(|program| (COMPAT_DISPATCHER, program));
         all.into_iter().chain(compat)
     }
 }
 
-impl Dispatcher<BtfTracePointLink> {
+impl Dispatcher<OwnedFd> {
     /// Attaches it by `program`, if it is not.
     ///
     /// # Errors
     /// The kernel that refuses the program.
     pub fn attach(&mut self, program: &mut BtfTracePoint, btf: &Btf) -> Result<(), ProgramError> {
-        if self.hook.is_none() {
+        if self.program.is_none() {
             program.load(TRACEPOINT, btf)?;
-            let id = program.attach()?;
-            self.hook = Some((program.take_link(id)?, program.fd()?.try_clone()?));
+            self.program = Some(program.fd()?.try_clone()?);
+        }
+        self.hook()?;
+        Ok(())
+    }
+
+    /// Attaches its program, if there is one that is not.
+    ///
+    /// # Errors
+    /// What the kernel says.
+    pub fn hook(&mut self) -> io::Result<()> {
+        if let (Some(program), None) = (&self.program, &self.hook) {
+            self.hook = Some(bpf::attach(program)?);
         }
         Ok(())
+    }
+
+    /// Detaches it.
+    pub fn unhook(&mut self) {
+        self.hook = None;
+    }
+
+    /// Whether it has been attached, and whether it is now.
+    pub fn is_hooked(&self) -> Option<bool> {
+        self.program.as_ref().map(|_| self.hook.is_some())
     }
 }
 
@@ -117,7 +145,8 @@ impl Dispatcher<FExitLink> {
         if self.hook.is_none() {
             program.load(COMPAT_FUNCTION, btf)?;
             let id = program.attach()?;
-            self.hook = Some((program.take_link(id)?, program.fd()?.try_clone()?));
+            self.hook = Some(program.take_link(id)?);
+            self.program = Some(program.fd()?.try_clone()?);
         }
         Ok(())
     }
@@ -126,12 +155,11 @@ impl Dispatcher<FExitLink> {
 impl<Link> Dispatcher<Link> {
     /// Of nobody yet.
     pub fn new(table: ProgramArray<MapData>) -> Self {
-        Self { table, hook: None }
-    }
-
-    /// The program that is at the hook, if it is.
-    fn program(&self) -> Option<&ProgramFd> {
-        self.hook.as_ref().map(|(_, program)| program)
+        Self {
+            table,
+            program: None,
+            hook: None,
+        }
     }
 
     /// Has `program` look at the end of a call.

@@ -370,6 +370,8 @@ layout! {
         throttle: u64,
         held: u64,
         found: u64,
+        jobs: u64,
+        unhooked: u64,
     }
 
     /// The value of the map `held`.

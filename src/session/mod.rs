@@ -56,7 +56,7 @@ pub struct Birth {
     pub connection: (Endpoint, Endpoint),
     /// The session from which the login came.
     pub parent: Option<Uuid>,
-    /// Since when it is recorded, if it was open already: nanoseconds since boot.
+    /// Since when all of it is recorded, if it began before: nanoseconds since boot.
     pub recorded_since: Option<u64>,
     /// How somebody logged in: of [`login`].
     pub login: u32,
@@ -128,8 +128,9 @@ impl Session {
 
     /// When to stop waiting for what session.start still lacks; `None` once it is written.
     pub fn deadline(&self) -> Option<u64> {
-        self.waits_since()
-            .map(|since| since.saturating_add(PATIENCE))
+        let since = self.waits_since()?;
+        let since = since.max(self.birth.recorded_since.unwrap_or_default());
+        Some(since.saturating_add(PATIENCE))
     }
 
     /// Since when it waits to be begun; `None` once it is written.

@@ -51,6 +51,8 @@ pub struct Table {
     asked: VecDeque<(u64, Uuid)>,
     /// Before this, nothing was lost that is not written yet. Nanoseconds since boot.
     checked: u64,
+    /// Since when the ends of calls are seen, if not from the start. Nanoseconds since boot.
+    pub seen_since: Option<u64>,
     /// When complete counts were last looked for. Nanoseconds since boot.
     settled: u64,
     /// Bytes that no probe of this build sends.
@@ -245,12 +247,12 @@ impl Table {
             pid: entry.pid,
             connection: (entry.local, entry.remote),
             parent: self.sid_of(entry.parent),
-            recorded_since: found.then_some(entry.time),
+            recorded_since: found.then(|| self.seen_since.unwrap_or(entry.time)),
             login: entry.login,
         };
         let mut session = Session::new(writer.id(), birth, login_name(entry.uid));
-        // What it was begun with is not to be seen any more.
-        if found {
+        // What it was begun with is not to be seen any more, if it was there at the start.
+        if found && self.seen_since.is_none() {
             session.open(writer);
         } else {
             self.unopened.push(key);
@@ -562,6 +564,43 @@ mod tests {
         table.begin(&head, &start, &mut kernel, writer);
         table.end_all(30, &mut kernel, writer);
         text_of(writer).matches(&origin).count()
+    }
+
+    /// Begins a session that was there at 10, and seen at 20; its start if that is written at once.
+    fn found(seen_since: Option<u64>) -> (Table, Option<String>) {
+        let (mut table, mut writer) = begun();
+        table.seen_since = seen_since;
+        let head = Head {
+            session: 8,
+            time: 20_000_000,
+            ..Head::default()
+        };
+        let start = SessionStart {
+            began: 10_000_000,
+            login: login::SSH,
+            ..SessionStart::default()
+        };
+        let mut kernel = Known(SessionEntry::default());
+        table.begin(&head, &start, &mut kernel, &mut writer);
+        let lines = text_of(&writer);
+        (table, lines.lines().last().map(str::to_owned))
+    }
+
+    #[test]
+    fn a_session_that_was_there_tells_since_when_it_is_recorded() {
+        let (_, start) = found(None);
+        let times = r#""recorded_since":"1970-01-01T00:00:00.020Z""#;
+        assert!(start.unwrap().contains(times));
+        // Its first program is still to be seen.
+        let (mut table, start) = found(Some(30_000_000));
+        assert_eq!(start, None);
+        let session = &table.sessions[&8];
+        assert_eq!(session.deadline(), Some(3_030_000_000));
+        assert_eq!(table.first_unopened(), Some(1));
+        let (_, mut writer) = begun();
+        table.end_all(40_000_000, &mut Known(SessionEntry::default()), &mut writer);
+        let times = r#""recorded_since":"1970-01-01T00:00:00.030Z""#;
+        assert!(text_of(&writer).contains(times));
     }
 
     #[test]

@@ -1,0 +1,50 @@
+//! bpf(2), for what is attached again and again, when the loader is gone.
+
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+
+use aya::programs::ProgramFd;
+
+use crate::descriptor::owned;
+
+// From linux/bpf.h.
+const RAW_TRACEPOINT_OPEN: u32 = 17;
+const LINK_CREATE: u32 = 28;
+const ITER_CREATE: u32 = 33;
+const TRACE_ITER: u32 = 28;
+
+/// Attaches a program to its tracepoint, for as long as the descriptor is open.
+///
+/// # Errors
+/// What the kernel says.
+pub fn attach(program: &ProgramFd) -> io::Result<OwnedFd> {
+    // Without a name, which takes two words, it is the tracepoint that the program is loaded for.
+    bpf(RAW_TRACEPOINT_OPEN, [0, 0, number(program), 0])
+}
+
+/// What makes an iterator run a program.
+///
+/// # Errors
+/// What the kernel says.
+pub fn link(program: &ProgramFd) -> io::Result<OwnedFd> {
+    bpf(LINK_CREATE, [number(program), 0, TRACE_ITER, 0])
+}
+
+/// An iterator that goes once through all there is, as it is read.
+///
+/// # Errors
+/// What the kernel says.
+pub fn iterator(link: &OwnedFd) -> io::Result<File> {
+    bpf(ITER_CREATE, [number(link), 0, 0, 0]).map(File::from)
+}
+
+fn number(fd: &impl AsFd) -> u32 {
+    fd.as_fd().as_raw_fd() as u32
+}
+
+fn bpf(command: u32, attributes: [u32; 4]) -> io::Result<OwnedFd> {
+    let size = size_of_val(&attributes);
+    // SAFETY: the kernel reads the attributes, and each of these commands makes a descriptor.
+    owned(unsafe { libc::syscall(libc::SYS_bpf, command, attributes.as_ptr(), size) })
+}

@@ -1,0 +1,317 @@
+//! Nobody logged in, nothing slowed: the ends of all calls are hooked for as long as it takes, and who
+//! comes after a quiet spell is recorded from the first act on.
+
+mod common;
+
+use std::fs;
+use std::io::{BufRead, BufReader, Write};
+use std::path::Path;
+use std::process::{Command, ExitCode, Stdio};
+use std::time::{Duration, Instant};
+
+use common::{
+    Folder, Host, ONE, Outcome, Process, binary, of_kind, opened_in, patiently, plain, plains,
+    printed, start_daemon,
+};
+use serde_json::{Value, json};
+
+fn main() -> ExitCode {
+    common::main(&[
+        ("hooked while somebody is there", while_somebody_is_there),
+        ("what keeps it hooked", what_keeps_it),
+        ("logins after a quiet spell", after_a_spell),
+        (
+            "logins after a quiet spell of busy CPUs",
+            after_a_busy_spell,
+        ),
+        ("late for all of a login", late_for_all),
+        ("late for the beginning of a login", late_for_the_beginning),
+        ("late for internal-sftp", late_for_sftp),
+    ])
+}
+
+const PORTABLE: &str = "plan: portable";
+
+/// How long others may be logged in to this host, by servers of other tests.
+const PATIENCE: Duration = Duration::from_secs(600);
+
+/// Whether the daemon has the ends of all calls hooked.
+fn is_hooked(daemon: &Process) -> bool {
+    let folder = format!("/proc/{}/fdinfo", daemon.child.id());
+    let files = fs::read_dir(folder).unwrap().flatten();
+    let mut texts = files.filter_map(|file| fs::read_to_string(file.path()).ok());
+    texts.any(|text| text.lines().any(|line| line == "tp_name:\tsys_exit"))
+}
+
+/// Waits until nobody has been logged in for a while.
+fn be_quiet(daemons: &[&Process]) {
+    let start = Instant::now();
+    while daemons.iter().any(|daemon| is_hooked(daemon)) {
+        assert!(start.elapsed() < PATIENCE, "it stays hooked");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+fn wait_for_hook(daemon: &Process) {
+    patiently("the hook", || is_hooked(daemon).then_some(()));
+}
+
+fn while_somebody_is_there() -> Outcome {
+    let host = Host::with("", PORTABLE);
+    let metric = || {
+        let mut ask = Command::new(binary());
+        let text = printed(
+            ask.args(["metrics", "--config"])
+                .arg(host.folder.path().join("config.yaml")),
+        );
+        let mut lines = text.lines().map(str::to_owned);
+        lines.find_map(|line| {
+            line.strip_prefix("recorderd_calls_hooked ")
+                .map(str::to_owned)
+        })
+    };
+    assert!(is_hooked(&host.daemon));
+    assert_eq!(metric().as_deref(), Some("1"));
+    be_quiet(&[&host.daemon]);
+    host.daemon.signal(libc::SIGHUP);
+    assert!(metric().is_some());
+    // Longer than it would stay hooked for nobody.
+    let script = "/bin/sleep 20; /bin/cat /etc/hostname";
+    let lines = host.did(ONE, script);
+    assert!(is_hooked(&host.daemon));
+    assert!(lines[0].get("recorded_since").is_none());
+    let opened = of_kind(&lines, "session.disk");
+    let is_last = |line: &&&Value| line["path"] == "/etc/hostname" && line["program"] == "cat";
+    assert_eq!(opened.iter().filter(is_last).count(), 1);
+    be_quiet(&[&host.daemon]);
+    Ok(())
+}
+
+/// A session that has asked for jobs, which begin at any time, and types of logins that begin at once
+fn what_keeps_it() -> Outcome {
+    let host = Host::with("", PORTABLE);
+    let spool = host.folder.shared().join("atjobs");
+    fs::create_dir(&spool)?;
+    host.did("root", &format!("echo : >{}/job", spool.display()));
+    let folders = [Folder::new(), Folder::new()];
+    let types = format!("{PORTABLE}\nlogin_types: [ssh, su]");
+    let others = start_daemon(folders[0].path(), &types);
+    let quiet = start_daemon(folders[1].path(), PORTABLE);
+    be_quiet(&[&quiet]);
+    assert!(is_hooked(&host.daemon));
+    assert!(is_hooked(&others));
+    Ok(())
+}
+
+/// The lines of a session as they are to be in each, whoever of its processes was first, with `text`
+/// in place of what only this one has.
+fn whole(lines: &[Value], text: &str) -> Vec<String> {
+    let lines = lines
+        .iter()
+        .filter(|line| line["event"] != "session.process_exit");
+    let mut lines: Vec<_> = lines
+        .map(|line| plain(line).replace(text, "<text>"))
+        .collect();
+    lines.sort();
+    lines
+}
+
+/// Ways to log in, with a word that no other login has.
+const WAYS: [fn(&Host, &str); 3] = [
+    |host, word| drop(host.ssh(ONE, &format!("exec /bin/cat /etc/hostname {word}"))),
+    |host, word| sftp(host, ONE, word),
+    |host, word| sftp(host, "root", word),
+];
+
+/// Fetches a file of that name, by sshd itself.
+fn sftp(host: &Host, login: &str, word: &str) {
+    let mut client = host.client("sftp");
+    client.arg(format!("{login}@127.0.0.1:{word}"));
+    printed(client.arg(host.folder.path().join("fetched")));
+}
+
+/// Several daemons record each login, as many as RECORDERD_TURNS says, each after a quiet spell of its
+/// own; and before that one of each kind, when all is hooked.
+fn spells(busy: bool) {
+    let turns = std::env::var("RECORDERD_TURNS").map_or(3, |turns| turns.parse().unwrap());
+    let host = Host::with("Subsystem sftp internal-sftp", PORTABLE);
+    let more: Vec<_> = (0..2)
+        .map(|_| {
+            let folder = Folder::new();
+            let daemon = start_daemon(folder.path(), PORTABLE);
+            host.recorded_by(folder, daemon)
+        })
+        .collect();
+    let hosts: Vec<_> = [&host].into_iter().chain(&more).collect();
+    let shared = host.folder.shared();
+    let log_in = |way: usize, turn: &str| -> Vec<Vec<String>> {
+        let word = format!("{}/{turn}", shared.display());
+        fs::write(&word, "").unwrap();
+        WAYS[way](&host, &word);
+        let local = format!(r#""addr.local":"127.0.0.1:{}","#, host.port);
+        let lines = hosts.iter().map(|host| host.session_with(&local, &word));
+        lines.map(|lines| whole(&lines, &word)).collect()
+    };
+    let hooked: Vec<_> = (0..WAYS.len())
+        .map(|way| log_in(way, &format!("hooked-{way}")))
+        .collect();
+    for turn in 0..turns {
+        let daemons: Vec<_> = hosts.iter().map(|host| &host.daemon).collect();
+        be_quiet(&daemons);
+        let spin = || {
+            let mut shell = Command::new("/bin/sh");
+            Process::spawn(
+                shell
+                    .args(["-c", "while :; do :; done"])
+                    .stdin(Stdio::null()),
+            )
+        };
+        let count = if busy {
+            2 * std::thread::available_parallelism().unwrap().get()
+        } else {
+            0
+        };
+        let _spinning: Vec<_> = (0..count).map(|_| spin()).collect();
+        let way = turn % WAYS.len();
+        let lines = log_in(way, &format!("turn-{turn}"));
+        for (host, lines) in lines.iter().enumerate() {
+            assert!(lines.len() > 2);
+            assert_eq!(lines, &hooked[way][host], "turn {turn}, daemon {host}");
+        }
+    }
+}
+
+fn after_a_spell() -> Outcome {
+    spells(false);
+    Ok(())
+}
+
+fn after_a_busy_spell() -> Outcome {
+    spells(true);
+    Ok(())
+}
+
+/// It is told as not recorded until it was over; but for its commands, which are seen all the same
+fn late_for_all() -> Outcome {
+    let host = Host::with("", PORTABLE);
+    let script = "/bin/cat /etc/hostname";
+    let hooked = host.did(ONE, script);
+    be_quiet(&[&host.daemon]);
+    host.daemon.signal(libc::SIGSTOP);
+    host.ssh(ONE, &format!("{script} "));
+    host.daemon.signal(libc::SIGCONT);
+    let lines = host.session(&format!("{script} "));
+    let since = since(&lines);
+    let exits = of_kind(&lines, "session.process_exit");
+    assert!(since.as_str() > time(exits[0]), "{lines:#?}");
+    assert_eq!(lines[0]["initial_command"], json!([format!("{script} ")]));
+    let commands = |lines: &[Value]| {
+        let lines = plains(lines, "session.command").into_iter();
+        lines
+            .map(|line| line.replace("hostname \"", "hostname\""))
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(commands(&lines), commands(&hooked));
+    assert_eq!(of_kind(&lines, "session.disk"), [&Value::Null; 0]);
+    Ok(())
+}
+
+/// What is done from then on is recorded
+fn late_for_the_beginning() -> Outcome {
+    // Without a home, so that no startup file of root's adds to it.
+    let host = Host::with("SetEnv HOME=/nonexistent", PORTABLE);
+    let script = "/bin/cat /etc/hostname; read word; /bin/cat /etc/passwd";
+    for login in [ONE, "root"] {
+        be_quiet(&[&host.daemon]);
+        host.daemon.signal(libc::SIGSTOP);
+        let script = format!("{script} # {login}");
+        let mut client = host.login(login, &script);
+        let mut output = BufReader::new(client.child.stdout.take().unwrap()).lines();
+        output.next().unwrap()?;
+        host.daemon.signal(libc::SIGCONT);
+        wait_for_hook(&host.daemon);
+        writeln!(client.child.stdin.take().unwrap(), "on")?;
+        client.child.wait()?;
+        let lines = host.session(&script);
+        let since = since(&lines);
+        let opened: Vec<_> = of_kind(&lines, "session.disk")
+            .into_iter()
+            .filter(|line| line["program"] == "cat")
+            .collect();
+        let first = opened.first().expect("what the second one opens");
+        assert!(time(first) >= since.as_str(), "{lines:#?}");
+        assert!(opened.iter().any(|line| line["path"] == "/etc/passwd"));
+        assert!(opened.iter().all(|line| line["path"] != "/etc/hostname"));
+        let ran: Vec<_> = of_kind(&lines, "session.command")
+            .into_iter()
+            .map(|line| line["argv"].clone())
+            .collect();
+        let cat = |file: &str| json!([file]);
+        assert_eq!(
+            ran,
+            [
+                json!(["-c", script]),
+                cat("/etc/hostname"),
+                cat("/etc/passwd")
+            ]
+        );
+    }
+    Ok(())
+}
+
+/// A session that runs no program: sshd itself acts for the user, and nothing but calls tells of it
+fn late_for_sftp() -> Outcome {
+    let host = Host::with("Subsystem sftp internal-sftp", PORTABLE);
+    let folder = host.folder.shared();
+    for login in [ONE, "root"] {
+        let names = ["before", "after"].map(|name| folder.join(format!("{login}-{name}")));
+        for name in &names {
+            fs::write(name, "text")?;
+        }
+        be_quiet(&[&host.daemon]);
+        host.daemon.signal(libc::SIGSTOP);
+        let mut sftp = host.client("sftp");
+        let mut client = Process::spawn(
+            sftp.arg(format!("{login}@127.0.0.1"))
+                .current_dir(host.folder.path())
+                .stdin(Stdio::piped())
+                .stdout(Stdio::null()),
+        );
+        let mut typed = client.child.stdin.take().unwrap();
+        let mut fetch = |from: &Path| {
+            let to = host.folder.path().join(from.file_name().unwrap());
+            writeln!(typed, "get {}", from.display()).unwrap();
+            patiently("the file", || {
+                (fs::read_to_string(&to).ok()? == "text").then_some(())
+            });
+        };
+        fetch(&names[0]);
+        host.daemon.signal(libc::SIGCONT);
+        wait_for_hook(&host.daemon);
+        fetch(&names[1]);
+        drop(typed);
+        client.child.wait()?;
+        let local = format!(r#""addr.local":"127.0.0.1:{}","#, host.port);
+        let after = names[1].display().to_string();
+        let lines = host.session_with(&local, &after);
+        let since = since(&lines);
+        let opened = opened_in(&folder, &lines);
+        assert_eq!(opened.len(), 1, "{opened:#?}");
+        assert!(opened[0].contains(&after));
+        assert!(time(&lines[0]) < since.as_str(), "{lines:#?}");
+    }
+    Ok(())
+}
+
+fn time(line: &Value) -> &str {
+    line["time"].as_str().unwrap()
+}
+
+/// Since when all of the session is recorded, which did not begin with that.
+fn since(lines: &[Value]) -> String {
+    let since = &lines[0]["recorded_since"];
+    since
+        .as_str()
+        .unwrap_or_else(|| panic!("{lines:#?}"))
+        .to_owned()
+}
