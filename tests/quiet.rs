@@ -76,7 +76,7 @@ fn while_somebody_is_there() -> Outcome {
     host.daemon.signal(libc::SIGHUP);
     assert!(metric().is_some());
     // Longer than it would stay hooked for nobody.
-    let script = "/bin/sleep 20; /bin/cat /etc/hostname";
+    let script = "/bin/sleep 12; /bin/cat /etc/hostname";
     let lines = host.did(ONE, script);
     assert!(is_hooked(&host.daemon));
     assert!(lines[0].get("recorded_since").is_none());

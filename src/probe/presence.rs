@@ -3,7 +3,7 @@
 use crate::record::layout::login;
 
 /// How long after the last one they stay so. Nanoseconds.
-const AFTER: u64 = 10_000_000_000;
+const AFTER: u64 = 4_000_000_000;
 
 /// Whether these types of logins, bits of `enum login`, leave time to hook them when somebody comes. All
 /// but those by SSH act within a millisecond of their first sign.
