@@ -5,8 +5,6 @@
 #include "session.h"
 #include "syscall.h"
 
-#define CLONE_VFORK 0x4000
-
 /* The numbers of vfork and clone3; clone is any other. */
 #define X86_VFORK 58
 #define CLONE3 435
