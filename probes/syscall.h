@@ -73,7 +73,7 @@ __noinline long number_unless_compat(void)
  */
 static __always_inline long compat_result(long result)
 {
-	return (__u32)result >= (__u32)-MAX_ERRNO ? (__s32)result : (__u32)result;
+	return (__u32)result >= (__u32)-MAX_ERRNO ? (long)(__s32)result : (long)(__u32)result;
 }
 
 /* As the tracepoint tells it. */
