@@ -26,6 +26,7 @@ enum { EXIT = 1, OPEN = 5, CLOSE, CREAT = 8, LINK, UNLINK, EXECVE, CHDIR, MKNOD 
 #define ANONYMOUS 0x22
 #define SHARED 1
 #define PAGE 4096
+#define ASYNC 16
 #define NEW_UTS 0x4000000
 #define MISSING "/nowhere/old"
 
@@ -103,6 +104,7 @@ struct local {
 static const struct local receiver = {1, "/tmp/receiver"};
 static const struct local nobody = {1, "/nowhere/old"};
 static const struct local nothing = {1, "/nowhere/ring"};
+static const struct local nothing_yet = {1, "/nowhere/work"};
 
 struct message {
 	const void *name;
@@ -119,7 +121,8 @@ static const struct {
 } part = {"value", 5};
 static struct message messages[] = {{&receiver, sizeof(receiver), &part, 1, 0, 0, 0, 0},
 				    {&nobody, sizeof(nobody), &part, 1, 0, 0, 0, 0},
-				    {&nothing, sizeof(nothing), &part, 1, 0, 0, 0, 0}};
+				    {&nothing, sizeof(nothing), &part, 1, 0, 0, 0, 0},
+				    {&nothing_yet, sizeof(nothing_yet), &part, 1, 0, 0, 0, 0}};
 
 static void sockets(void)
 {
@@ -158,13 +161,16 @@ struct entry {
 	unsigned long long rest[4];
 };
 
-static void ask(unsigned char opcode, int file, const void *place, unsigned length, unsigned offset)
+/* One request through a ring of its own; with ASYNC, one of the kernel's workers does it. */
+static void ask(unsigned char opcode, unsigned char flags, int file, const void *place, unsigned length,
+		unsigned offset)
 {
 	long ring = CALL(URING_SETUP, 1, &parameters);
 	char *queue = (char *)CALL(MMAP2, 0, PAGE, 3, SHARED, ring, 0);
 	struct entry *entry = (struct entry *)CALL(MMAP2, 0, PAGE, 3, SHARED, ring, 0x10000);
 
 	entry->opcode = opcode;
+	entry->flags = flags;
 	entry->file = file;
 	entry->offset = offset;
 	entry->place = (unsigned long)place;
@@ -175,10 +181,11 @@ static void ask(unsigned char opcode, int file, const void *place, unsigned leng
 
 static void requests(void)
 {
-	ask(18 /* openat */, AT_FDCWD, MISSING, 0, 0);
-	ask(16 /* connect */, CALL(SOCKET, 2, 1, 0), &closed, 0, sizeof(closed));
-	ask(16, CALL(SOCKET, 1, 1, 0), &nobody, 0, sizeof(nobody));
-	ask(9 /* sendmsg */, CALL(SOCKET, 1, 2, 0), &messages[2], 1, 0);
+	ask(18 /* openat */, 0, AT_FDCWD, MISSING, 0, 0);
+	ask(16 /* connect */, 0, CALL(SOCKET, 2, 1, 0), &closed, 0, sizeof(closed));
+	ask(16, 0, CALL(SOCKET, 1, 1, 0), &nobody, 0, sizeof(nobody));
+	ask(9 /* sendmsg */, 0, CALL(SOCKET, 1, 2, 0), &messages[2], 1, 0);
+	ask(9, ASYNC, CALL(SOCKET, 1, 2, 0), &messages[3], 1, 0);
 }
 
 #ifdef __i386__
