@@ -61,6 +61,7 @@
 #define CLONE_VM 0x100
 #define CLONE_VFORK 0x4000
 #define SIGCHLD 17
+#define SIGNAL_GROUP_EXIT 4
 #define MAX_ERRNO 4095
 #define ERESTARTSYS 512
 #define ERESTART_RESTARTBLOCK 516
@@ -275,6 +276,7 @@ struct signal_struct {
 	atomic_t live;
 	struct pid *pids[4];
 	struct tty_struct *tty;
+	unsigned int flags;
 	int group_exit_code;
 	unsigned long maxrss;
 	unsigned long long sum_sched_runtime;

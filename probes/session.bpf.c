@@ -135,11 +135,10 @@ int session_exit(__u64 *context)
 			exit->cpu_time = BPF_CORE_READ(task, se.sum_exec_runtime) +
 					 BPF_CORE_READ(signal, sum_sched_runtime);
 			exit->max_memory = BPF_CORE_READ(signal, maxrss);
-			/* Of a group that was ended as a whole, this thread's code tells nothing.
-			 */
-			exit->exit_code = BPF_CORE_READ(signal, group_exit_code);
-			if (!exit->exit_code)
-				exit->exit_code = BPF_CORE_READ(task, exit_code);
+			/* As the parent is told. */
+			exit->exit_code = BPF_CORE_READ(signal, flags) & SIGNAL_GROUP_EXIT
+					      ? BPF_CORE_READ(signal, group_exit_code)
+					      : BPF_CORE_READ(task, group_leader, exit_code);
 			record_send(slot, &command_ring, FAMILY_PROCESS_EXIT, 0);
 		}
 	}
