@@ -135,6 +135,10 @@ int session_exit(__u64 *context)
 			exit->cpu_time = BPF_CORE_READ(task, se.sum_exec_runtime) +
 					 BPF_CORE_READ(signal, sum_sched_runtime);
 			exit->max_memory = BPF_CORE_READ(signal, maxrss);
+			/* The last thread may be a worker of io_uring, which has a name of its own.
+			 */
+			bpf_probe_read_kernel(exit->record.program, PROGRAM_LENGTH,
+					      &BPF_CORE_READ(task, group_leader)->comm);
 			/* As the parent is told. */
 			exit->exit_code = BPF_CORE_READ(signal, flags) & SIGNAL_GROUP_EXIT
 					      ? BPF_CORE_READ(signal, group_exit_code)
