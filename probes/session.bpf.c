@@ -135,8 +135,8 @@ int session_exit(__u64 *context)
 			exit->cpu_time = BPF_CORE_READ(task, se.sum_exec_runtime) +
 					 BPF_CORE_READ(signal, sum_sched_runtime);
 			exit->max_memory = BPF_CORE_READ(signal, maxrss);
-			/* The last thread may be a worker of io_uring, which has a name of its own.
-			 */
+			/* The last thread may be a worker of io_uring, with a name of its own. */
+			exit->record.via = 0;
 			bpf_probe_read_kernel(exit->record.program, PROGRAM_LENGTH,
 					      &BPF_CORE_READ(task, group_leader)->comm);
 			/* As the parent is told. */
