@@ -3,8 +3,6 @@
 #include "name.h"
 #include "syscall.h"
 
-#define AT_SYMLINK_NOFOLLOW 0x100
-#define AT_REMOVEDIR 0x200
 #define AT_SYMLINK_FOLLOW 0x400
 #define AT_EMPTY_PATH 0x1000
 #define UMOUNT_NOFOLLOW 8

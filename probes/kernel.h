@@ -25,6 +25,8 @@
 #define FMODE_BACKING 0x3000000	   /* since 6.5 the upper bit, since 6.14 the lower one; */
 #define FMODE_NOACCOUNT 0x20000000 /* files with the other bit don't have this one */
 #define AT_FDCWD -100
+#define AT_SYMLINK_NOFOLLOW 0x100
+#define AT_REMOVEDIR 0x200
 #define AF_INET 2
 #define AF_INET6 10
 #define AF_UNIX 1
@@ -56,6 +58,11 @@
 #define BPF_PROGRAM_NAME 16
 #define PTRACE_ATTACH 16
 #define PTRACE_SEIZE 0x4206
+#define CLONE_VM 0x100
+#define CLONE_VFORK 0x4000
+#define SIGCHLD 17
+#define SIGNAL_GROUP_EXIT 4
+#define MAX_ERRNO 4095
 #define ERESTARTSYS 512
 #define ERESTART_RESTARTBLOCK 516
 #define PF_IO_WORKER 0x10
@@ -269,6 +276,7 @@ struct signal_struct {
 	atomic_t live;
 	struct pid *pids[4];
 	struct tty_struct *tty;
+	unsigned int flags;
 	int group_exit_code;
 	unsigned long maxrss;
 	unsigned long long sum_sched_runtime;

@@ -6,8 +6,6 @@
 #include "session.h"
 #include "syscall.h"
 
-#define CLONE_VFORK 0x4000
-
 /* The numbers of vfork and clone3; clone is any other. */
 #define X86_VFORK 58
 #define CLONE3 435
@@ -140,11 +138,14 @@ int session_exit(__u64 *context)
 			exit->cpu_time = BPF_CORE_READ(task, se.sum_exec_runtime) +
 					 BPF_CORE_READ(signal, sum_sched_runtime);
 			exit->max_memory = BPF_CORE_READ(signal, maxrss);
-			/* Of a group that was ended as a whole, this thread's code tells nothing.
-			 */
-			exit->exit_code = BPF_CORE_READ(signal, group_exit_code);
-			if (!exit->exit_code)
-				exit->exit_code = BPF_CORE_READ(task, exit_code);
+			/* The last thread may be a worker of io_uring, with a name of its own. */
+			exit->record.via = 0;
+			bpf_probe_read_kernel(exit->record.program, PROGRAM_LENGTH,
+					      &BPF_CORE_READ(task, group_leader)->comm);
+			/* As the parent is told. */
+			exit->exit_code = BPF_CORE_READ(signal, flags) & SIGNAL_GROUP_EXIT
+					      ? BPF_CORE_READ(signal, group_exit_code)
+					      : BPF_CORE_READ(task, group_leader, exit_code);
 			record_send(slot, &command_ring, FAMILY_PROCESS_EXIT, 0);
 		}
 	}

@@ -39,27 +39,73 @@ static __always_inline int is_32_bit(void)
 
 /*
  * `number` as the thread has given it, or of a call of 32 bits that of the same call of 64 bits; 0,
- * which no hooked call has, of one that is not looked at. Those of arm64 are not.
+ * which no hooked call has, of one that is not looked at.
  */
 static __always_inline long native_number(long number)
 {
-	struct pt_regs___arm64 *arm64 = NULL;
+	return is_32_bit() ? compat_call(user_registers(), (__u32)number).number : number;
+}
 
-	if (!is_32_bit())
-		return number;
-	return bpf_core_field_exists(arm64->syscallno) ? 0
-						       : compat_number((void *)user_registers());
+/* The number that the thread has given, from its saved registers. */
+static __always_inline long number_given(struct pt_regs *registers)
+{
+	struct pt_regs___arm64 *arm64 = (void *)registers;
+	struct pt_regs___x86 *x86 = (void *)registers;
+
+	return bpf_core_field_exists(arm64->syscallno) ? BPF_CORE_READ(arm64, syscallno)
+						       : (long)BPF_CORE_READ(x86, orig_ax);
 }
 
 __noinline long syscall_number(void)
 {
-	struct pt_regs *registers = user_registers();
-	struct pt_regs___arm64 *arm64 = (void *)registers;
-	struct pt_regs___x86 *x86 = (void *)registers;
+	return native_number(number_given(user_registers()));
+}
 
-	if (bpf_core_field_exists(arm64->syscallno))
-		return native_number(BPF_CORE_READ(arm64, syscallno));
-	return native_number(BPF_CORE_READ(x86, orig_ax));
+/* On arm64 calls of 32 bits share functions with the others, but have a hook of their own. */
+__noinline long number_unless_compat(void)
+{
+	return is_32_bit() ? 0 : number_given(user_registers());
+}
+
+/*
+ * `result` of a call of 32 bits on arm64, where a register or the tracepoint has its lower half: an
+ * address can be any number below the errors.
+ */
+static __always_inline long compat_result(long result)
+{
+	return (__u32)result >= (__u32)-MAX_ERRNO ? (long)(__s32)result : (long)(__u32)result;
+}
+
+/* As the tracepoint tells it. */
+__noinline long result_told(long result)
+{
+	struct pt_regs___arm64 *arm64 = NULL;
+
+	if (bpf_core_field_exists(arm64->syscallno) && is_32_bit())
+		return compat_result(result);
+	return result;
+}
+
+/* As the caller is going to have it; where there is no such register, the code may not be looked
+ * at. */
+__noinline long result_in_register(void)
+{
+	struct pt_regs___arm64 *arm64 = (void *)user_registers();
+
+	return bpf_core_field_exists(arm64->syscallno)
+		   ? compat_result(BPF_CORE_READ(arm64, regs[0]))
+		   : 0;
+}
+
+/*
+ * As the function tells it that calls of 32 bits pass: of two arguments on x86, so that the result
+ * is behind them, while that of arm64 returns nothing.
+ */
+static __always_inline long result_returned(__u64 *context)
+{
+	struct pt_regs___arm64 *arm64 = NULL;
+
+	return bpf_core_field_exists(arm64->syscallno) ? result_in_register() : context[2];
 }
 
 /* A system call that is about to return. */
@@ -76,22 +122,22 @@ struct syscall_exit {
  */
 #define SYSCALL_EXIT(program)                                                                      \
 	static int program##_body(struct syscall_exit *context);                                   \
-	static __always_inline int program##_at(long result)                                       \
+	static __always_inline int program##_at(long number, long result)                          \
 	{                                                                                          \
-		struct syscall_exit exit = {syscall_number(), result};                             \
+		struct syscall_exit exit = {number, result};                                       \
 		return exit.number ? program##_body(&exit) : 0;                                    \
 	}                                                                                          \
 	SEC("tp_btf/sys_exit") int program(__u64 *context)                                         \
 	{                                                                                          \
-		return is_known() ? program##_at(context[1]) : 0;                                  \
+		return is_known() ? program##_at(syscall_number(), result_told(context[1])) : 0;   \
 	}                                                                                          \
 	SEC("fexit/syscall") int program##_fexit(__u64 *context)                                   \
 	{                                                                                          \
-		return is_known() ? program##_at(context[1]) : 0;                                  \
+		return is_known() ? program##_at(number_unless_compat(), context[1]) : 0;          \
 	}                                                                                          \
 	SEC("fexit/ia32_sys_call") int program##_compat(__u64 *context)                            \
 	{                                                                                          \
-		return is_known() ? program##_at(context[2]) : 0;                                  \
+		return is_known() ? program##_at(syscall_number(), result_returned(context)) : 0;  \
 	}                                                                                          \
 	static __noinline int program##_body(struct syscall_exit *context)
 
@@ -117,6 +163,8 @@ __noinline unsigned long syscall_argument(__u32 index)
 	struct pt_regs___arm64 *arm64 = (void *)registers;
 	struct pt_regs___x86 *x86 = (void *)registers;
 
+	if (is_32_bit())
+		return compat_argument(registers, number_given(registers), index);
 	if (bpf_core_field_exists(arm64->orig_x0)) {
 		switch (index) {
 		case 0:
@@ -133,8 +181,6 @@ __noinline unsigned long syscall_argument(__u32 index)
 			return BPF_CORE_READ(arm64, regs[5]);
 		}
 	}
-	if (is_32_bit())
-		return compat_argument(x86, index);
 	switch (index) {
 	case 0:
 		return BPF_CORE_READ(x86, di);

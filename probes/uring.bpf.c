@@ -48,6 +48,8 @@ struct {
 
 struct holder {
 	__u64 request; /* 0 if several have the ticket, or if nothing is kept of it */
+	__u64
+	    address; /* of a request of sockets; the kernel writes over it before the end is told */
 	__u64 count;
 };
 
@@ -166,10 +168,10 @@ static __noinline int request_end(struct io_kiocb *request, int result, int conf
 }
 
 /* What is over is told; of files, if it was kept. */
-static __always_inline int request_over(struct io_kiocb *request, int result)
+static __always_inline int request_over(struct io_kiocb *request, int result, __u64 address)
 {
 	if (is_of_socket(BPF_CORE_READ(request, opcode)))
-		return socket_end(request, result);
+		return socket_end(request, result, address);
 	return request_end(request, result, 1);
 }
 
@@ -183,6 +185,7 @@ static __noinline int ticket_take(struct io_kiocb *request, int keep)
 
 	ticket.ring = (__u64)BPF_CORE_READ(request, ctx);
 	ticket.number = BPF_CORE_READ(request, user_data);
+	holder.address = address_asked(request);
 	if (!bpf_map_update_elem(&tickets, &ticket, &holder, BPF_NOEXIST))
 		return 1;
 	other = bpf_map_lookup_elem(&tickets, &ticket);
@@ -197,7 +200,7 @@ static __noinline int ticket_take(struct io_kiocb *request, int keep)
 }
 
 /* The request whose end this is, as a number; 0 if it can't be told, or if it goes on. */
-static __noinline __u64 ticket_return(__u64 ring, __u64 number, int more)
+static __noinline __u64 ticket_return(__u64 ring, __u64 number, int more, __u64 *address)
 {
 	struct ticket ticket = {.ring = ring, .number = number};
 	struct holder *holder = bpf_map_lookup_elem(&tickets, &ticket);
@@ -206,6 +209,7 @@ static __noinline __u64 ticket_return(__u64 ring, __u64 number, int more)
 	if (!holder || more)
 		return 0;
 	request = holder->request;
+	*address = holder->address;
 	holder->request = 0;
 	__sync_fetch_and_add(&holder->count, -1);
 	if (!*(volatile __u64 *)&holder->count)
@@ -499,17 +503,19 @@ int uring_complete(__u64 *context)
 	volatile __u64 *arguments = context;
 	struct io_kiocb *request = (void *)arguments[1];
 	struct io_uring_cqe *end;
-	int result;
+	__u64 address = 0;
+	int result = 0;
 
-	if (ends_are_named()) {
-		result = request ? BPF_CORE_READ(request, cqe.res) : 0;
-	} else {
+	if (!ends_are_named()) {
 		request = (void *)ticket_return(arguments[0], arguments[1],
-						arguments[3] & IORING_CQE_F_MORE);
+						arguments[3] & IORING_CQE_F_MORE, &address);
 		result = arguments[2];
+	} else if (request) {
+		result = BPF_CORE_READ(request, cqe.res);
+		address = address_asked(request);
 	}
 	if (request)
-		return request_over(request, result);
+		return request_over(request, result, address);
 	if (!ends_are_named())
 		return 0;
 	if (!bpf_core_type_exists(btf_trace_io_uring_complete___whole))

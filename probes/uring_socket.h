@@ -77,35 +77,47 @@ static __noinline int acceptor_end(__u64 ring, __u64 number, int result)
 	return process ? accepted(process->session, (void *)ring, *slot, result) : 0;
 }
 
-static __noinline int socket_end(struct io_kiocb *request, int result)
+/* The address that a request connects to, or the message that it sends, in the memory of the
+ * process. */
+static __always_inline __u64 address_asked(struct io_kiocb *request)
+{
+	if (BPF_CORE_READ(request, opcode) == IORING_OP_CONNECT)
+		return (__u64)BPF_CORE_READ((struct io_connect *)request, addr);
+	return (__u64)BPF_CORE_READ((struct io_sr_msg *)request, umsg);
+}
+
+/* The last of the ends of an accept. */
+static __noinline int accept_over(__u64 session, struct io_kiocb *request, int result)
+{
+	struct ticket ticket = {};
+
+	if (ends_are_named()) {
+		ticket = acceptor_ticket(request);
+		bpf_map_delete_elem(&acceptors, &ticket);
+	}
+	return accepted(session, BPF_CORE_READ(request, ctx),
+			BPF_CORE_READ((struct io_accept *)request, file_slot), result);
+}
+
+static __noinline int socket_end(struct io_kiocb *request, int result, __u64 address)
 {
 	struct process *process = recorded_user();
 	struct attempt attempt = {.result = result, .via = VIA_IO_URING};
 	__u8 opcode = BPF_CORE_READ(request, opcode);
-	struct io_connect *connect = (void *)request;
-	struct ticket ticket = {};
-	__u64 message;
 
 	if (!process)
 		return 0;
 	attempt.session = process->session;
-	if (opcode == IORING_OP_ACCEPT) {
-		if (ends_are_named()) {
-			ticket = acceptor_ticket(request);
-			bpf_map_delete_elem(&acceptors, &ticket);
-		}
-		return accepted(process->session, BPF_CORE_READ(request, ctx),
-				BPF_CORE_READ((struct io_accept *)request, file_slot), result);
-	}
+	if (opcode == IORING_OP_ACCEPT)
+		return accept_over(process->session, request, result);
 	attempt.sk = socket_in(BPF_CORE_READ(request, file));
 	if (opcode == IORING_OP_CONNECT) {
-		attempt.address = (__u64)BPF_CORE_READ(connect, addr);
-		attempt.length = BPF_CORE_READ(connect, addr_len);
+		attempt.address = address;
+		attempt.length = BPF_CORE_READ((struct io_connect *)request, addr_len);
 		return connect_end(&attempt);
 	}
-	message = (__u64)BPF_CORE_READ((struct io_sr_msg *)request, umsg);
 	if (is_local_datagram(attempt.sk))
-		local_send_message(process->session, message, result, VIA_IO_URING);
+		local_send_message(process->session, address, result, VIA_IO_URING);
 	return 0;
 }
 

@@ -22,6 +22,7 @@ fn main() -> ExitCode {
         ("arguments that JSON has to escape", escaped),
         ("bytes that are not text", bytes),
         ("a program run by a thread", thread),
+        ("a first thread that exits first", left_behind),
     ])
 }
 
@@ -201,5 +202,25 @@ threading.Event().wait()
     let ran = of_kind(&lines, "session.command");
     assert_eq!(ran[1]["pid"], ran[2]["pid"]);
     assert_eq!(ran[2]["pid"], ran[3]["ppid"]);
+    Ok(())
+}
+
+/// The code is the one that the parent is told, whichever thread's that is
+fn left_behind() -> Outcome {
+    const SCRIPT: &str = r#"
+import ctypes, os, threading
+leave = lambda code: ctypes.CDLL(None).syscall(60 if os.uname().machine == "x86_64" else 93, code)
+def last():
+    while "\nState:\tZ" not in open("/proc/self/status").read(): pass
+    leave(3)
+threading.Thread(target=last).start()
+leave(7)
+"#;
+    let host = Host::start();
+    let code = host.ssh(ONE, &format!("{PYTHON} -c '{SCRIPT}'; echo $?"));
+    let lines = host.sessions(1).remove(0);
+    let exits = of_kind(&lines, "session.process_exit");
+    let exit = exits.iter().find(|line| line["program"] != "bash").unwrap();
+    assert_eq!(exit["exit_code"].to_string(), code.trim());
     Ok(())
 }

@@ -30,6 +30,10 @@ mod x86 {
     /// Makes every call that is looked at.
     const CALLS: &str = include_str!("compat/calls.py");
 
+    /// Lines of what it does through io_uring: an open, two connects of TCP with their results, two to
+    /// local sockets, and a datagram.
+    const THROUGH_URING: usize = 8;
+
     /// Makes all calls by one of the two ways, in a folder that is new each time.
     fn calls(place: &Path, way: &str, peers: &(TcpListener, UdpSocket)) -> String {
         let script = place.join("calls.py");
@@ -83,6 +87,10 @@ mod x86 {
         }
         assert_eq!(native.len(), compat.len(), "{native:#?} {compat:#?}");
         assert!(native.len() >= results[0].lines().count(), "{native:#?}");
+        let through = compat
+            .iter()
+            .filter(|line| line.contains(r#""via":"io_uring""#));
+        assert_eq!(through.count(), THROUGH_URING, "{compat:#?}");
         Ok(())
     }
 

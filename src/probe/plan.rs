@@ -136,7 +136,7 @@ mod beside_libc {
     pub const SYS_fchmodat2: c_long = 452;
 }
 
-/// What neither kind sees on every host.
+/// What one kind does not see on every host.
 pub const COMPAT: &str = "ends of calls of 32-bit programs";
 
 /// How the ends of system calls are hooked.
@@ -165,8 +165,7 @@ impl Kind {
     pub fn unseen(self) -> &'static [&'static str] {
         match self {
             Self::Fentry => &["calls that a seccomp filter refuses", COMPAT],
-            Self::Portable if cfg!(target_arch = "x86_64") => &[],
-            Self::Portable => &[COMPAT],
+            Self::Portable => &[],
         }
     }
 }

@@ -21,8 +21,12 @@ pub const TRACEPOINT: &str = "sys_exit";
 /// The program at the hook of those of 32 bits.
 pub const COMPAT_DISPATCHER: &str = "compat_exit";
 
-/// That hook, a function of x86 since 6.9, and of older kernels that were mended since.
+/// That hook, a function; of x86 since 6.9, and of older kernels that were mended since.
+#[cfg(target_arch = "x86_64")]
 pub const COMPAT_FUNCTION: &str = "ia32_sys_call";
+/// That hook, a function.
+#[cfg(target_arch = "aarch64")]
+pub const COMPAT_FUNCTION: &str = "do_el0_svc_compat";
 
 /// What the kernel puts before the name of a system call for its function.
 #[cfg(target_arch = "x86_64")]
