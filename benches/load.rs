@@ -1,14 +1,13 @@
 //! The work that the benchmarks time: `load WORK ...` does it and prints the nanoseconds it took.
 //!
 //! `commands N [BYTES]` runs this program N times, with an argument of so many bytes; `opens N`
-//! opens and closes a file; `connects N ADDRESS` connects to a server; `calls N` makes the cheapest
-//! system call. `serve` is that server: it prints its address and accepts until its input ends.
-//! `logins N` makes N sessions of two processes each, as sshd does, and keeps them until its input
-//! ends.
+//! opens and closes a file; `connects N` connects over loopback to itself, and accepts; `calls N`
+//! makes the cheapest system call. `logins N` makes N sessions of two processes each, as sshd does,
+//! and keeps them until its input ends.
 
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::fd::AsRawFd;
 use std::process::{Command, Stdio, exit};
 use std::time::Instant;
@@ -26,12 +25,11 @@ fn main() -> Outcome {
         }
         ["nothing", ..] => Ok(()),
         ["opens", count] => timed(count, || File::open("/etc/passwd").map(drop)),
-        ["connects", count, address] => timed(count, || connect(address)),
+        ["connects", count] => connects(count),
         ["calls", count] => timed(count, || {
             std::hint::black_box(std::os::unix::process::parent_id());
             Ok(())
         }),
-        ["serve"] => serve(),
         ["logins", count, uid] => logins(count.parse()?, uid.parse()?),
         _ => Err(format!("no such work: {words:?}").into()),
     }
@@ -59,8 +57,20 @@ fn command(argument: &str) -> io::Result<()> {
     }
 }
 
+/// Both ends are here, so that no turn waits for another process, and no queue runs full.
+fn connects(count: &str) -> Outcome {
+    let listener = TcpListener::bind("127.0.0.1:0")?;
+    let address = listener.local_addr()?;
+    timed(count, || {
+        let stream = connect(address)?;
+        drop(listener.accept()?);
+        drop(stream);
+        Ok(())
+    })
+}
+
 /// Ends with a reset, so that no port stays behind to run out of.
-fn connect(address: &str) -> io::Result<()> {
+fn connect(address: SocketAddr) -> io::Result<TcpStream> {
     let stream = TcpStream::connect(address)?;
     let linger = libc::linger {
         l_onoff: 1,
@@ -77,20 +87,9 @@ fn connect(address: &str) -> io::Result<()> {
         )
     };
     match result {
-        0 => Ok(()),
+        0 => Ok(stream),
         _ => Err(io::Error::last_os_error()),
     }
-}
-
-fn serve() -> Outcome {
-    let listener = TcpListener::bind("127.0.0.1:0")?;
-    println!("{}", listener.local_addr()?);
-    std::thread::spawn(move || {
-        for stream in listener.incoming() {
-            drop(stream);
-        }
-    });
-    until_input_ends()
 }
 
 fn until_input_ends() -> Outcome {

@@ -39,6 +39,13 @@ def write(folder, rows):
                   "Counted in a virtual machine with one CPU (`benches/guest`), so that what the daemon "
                   "does is in it, too. Outside, `portable` has its hook attached.", "",
                   "| work | fentry | portable |", "|---|---|---|", *guest, ""]
+    profile = profile_table(values)
+    if profile:
+        lines += ["## Where the time goes: BPF programs in one turn of a recorded loop", "",
+                  "As the kernel counts them (`kernel.bpf_stats_enabled`), which itself takes some 50 ns for "
+                  "each run. `syscall_exit` is at the end of every call, and its time is also that of the "
+                  "programs that it leads to.", "",
+                  "| program, work | runs | ns |", "|---|---|---|", *profile, ""]
     verdicts = targets(values)
     if verdicts:
         lines += ["## Targets", "", "| what | measured | at most (goal) | |", "|---|---|---|---|"]
@@ -114,6 +121,14 @@ def guest_table(values):
         ]
         table.append(f"| {work}, {section.removeprefix('guest, ')} | {' | '.join(cells)} |")
     return table
+
+
+def profile_table(values):
+    return [
+        f"| {work} | {number(values_of(values, section, work, 'runs'))} | "
+        f"{number(values_of(values, section, work, 'time'))} |"
+        for section, work, mode in values if section == "profile" and mode == "time"
+    ]
 
 
 def targets(values):
