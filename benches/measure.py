@@ -17,7 +17,7 @@ from host import ACCOUNT, Auditd, Bpftrace, Host, Nobody, Recorderd, patiently
 ROUNDS = 3
 LOOPS = {"commands": 5000, "opens": 200_000, "connects": 20_000, "calls": 2_000_000}
 # Peers take much longer per open.
-PEER_LOOPS = {"commands": 1000, "opens": 20_000, "connects": 5_000}
+PEER_LOOPS = {"commands": 2000, "opens": 20_000, "connects": 5_000}
 
 
 class Results:
