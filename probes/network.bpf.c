@@ -72,7 +72,10 @@ int network_state(__u64 *context)
 	if (!process && is_known() && is_forwarding(sk))
 		process = broker_process();
 	if (!process || (process->role == ROLE_BROKER && !is_forwarding(sk))) {
-		/* The socket may have been of a session before, and its result have been missed. */
+		/*
+		 * The socket may have been of a session before, and its result have been missed.
+		 * Nearly none has: to look takes no lock, as it does to remove.
+		 */
 		if (bpf_map_lookup_elem(&connects, &key))
 			bpf_map_delete_elem(&connects, &key);
 		return 0;

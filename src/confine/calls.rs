@@ -2,6 +2,8 @@
 
 use libc::c_long;
 
+use crate::probe::{ITER_CREATE, RAW_TRACEPOINT_OPEN};
+
 /// What an argument has to be.
 pub enum Rule {
     /// One of these.
@@ -22,9 +24,7 @@ const MAP_UPDATE_ELEM: u32 = 2;
 const MAP_DELETE_ELEM: u32 = 3;
 const MAP_GET_NEXT_KEY: u32 = 4;
 const OBJ_GET_INFO_BY_FD: u32 = 15;
-const RAW_TRACEPOINT_OPEN: u32 = 17;
 const MAP_LOOKUP_AND_DELETE_ELEM: u32 = 21;
-const ITER_CREATE: u32 = 33;
 
 /// From linux/perf_event.h.
 const PERF_EVENT_IOC_DISABLE: u32 = 0x2401;

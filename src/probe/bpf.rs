@@ -8,10 +8,13 @@ use aya::programs::ProgramFd;
 
 use crate::descriptor::owned;
 
-// From linux/bpf.h.
-const RAW_TRACEPOINT_OPEN: u32 = 17;
+/// The commands that a recorder which runs makes here, from linux/bpf.h.
+pub const RAW_TRACEPOINT_OPEN: u32 = 17;
+/// The other one.
+pub const ITER_CREATE: u32 = 33;
+
+// From there, too; only a start takes them.
 const LINK_CREATE: u32 = 28;
-const ITER_CREATE: u32 = 33;
 const TRACE_ITER: u32 = 28;
 
 /// Attaches a program to its tracepoint, for as long as the descriptor is open.

@@ -18,6 +18,7 @@ mod syscall;
 mod types;
 mod uring;
 
+pub use bpf::{ITER_CREATE, RAW_TRACEPOINT_OPEN};
 pub use coverage::Coverage;
 pub use object::{ProbeError, Probes, RingSizes, Settings, Tables};
 pub use order::Order;
