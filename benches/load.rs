@@ -1,7 +1,7 @@
 //! The work that the benchmarks time: `load WORK ...` does it and prints the nanoseconds it took.
 //!
-//! `commands N [BYTES]` runs this program N times, with an argument of so many bytes; `opens N`
-//! opens and closes a file; `connects N` connects over loopback to itself, and accepts; `calls N`
+//! `commands N` runs /bin/true N times; `commands N BYTES` runs this program, with an argument of so
+//! many bytes, and opens nothing; `opens N` opens and closes a file; `connects N` connects over loopback to itself, and accepts; `calls N`
 //! makes the cheapest system call. `logins N` makes N sessions of two processes each, as sshd does,
 //! and keeps them until its input ends.
 
@@ -9,7 +9,7 @@ use std::fs::{self, File};
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::fd::AsRawFd;
-use std::process::{Command, Stdio, exit};
+use std::process::{Command, exit};
 use std::time::Instant;
 
 type Outcome = Result<(), Box<dyn std::error::Error>>;
@@ -18,10 +18,13 @@ fn main() -> Outcome {
     let words: Vec<String> = std::env::args().skip(1).collect();
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     match words[..] {
-        ["commands", count] => timed(count, || command("")),
+        ["commands", count] => timed(count, || run(&mut Command::new("/bin/true"))),
         ["commands", count, bytes] => {
             let argument = "x".repeat(bytes.parse()?);
-            timed(count, || command(&argument))
+            // It is static, so that a command is not a dozen opens as well.
+            timed(count, || {
+                run(Command::new("/proc/self/exe").args(["nothing", &argument]))
+            })
         }
         ["nothing", ..] => Ok(()),
         ["opens", count] => timed(count, || File::open("/etc/passwd").map(drop)),
@@ -45,12 +48,8 @@ fn timed(count: &str, mut work: impl FnMut() -> io::Result<()>) -> Outcome {
     Ok(())
 }
 
-/// This program is static, so that a command is not a dozen opens as well.
-fn command(argument: &str) -> io::Result<()> {
-    let status = Command::new("/proc/self/exe")
-        .args(["nothing", argument])
-        .stdin(Stdio::null())
-        .status()?;
+fn run(command: &mut Command) -> io::Result<()> {
+    let status = command.status()?;
     match status.success() {
         true => Ok(()),
         false => Err(io::Error::other(status.to_string())),

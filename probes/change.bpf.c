@@ -199,7 +199,7 @@ __noinline int change_send(__u64 session, __u64 number, long result)
 
 SYSCALL_EXIT(disk_change)
 {
-	struct process *process = recorded_user();
+	struct process *process = recorded_user(context->process);
 
 	if (!process)
 		return 0;

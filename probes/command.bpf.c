@@ -29,8 +29,8 @@
  */
 __noinline int environment_send(__u64 key)
 {
-	struct task_struct *task = (void *)bpf_get_current_task();
 	struct session *session = bpf_map_lookup_elem(&sessions, &key);
+	struct task_struct *task = (void *)bpf_get_current_task();
 	struct environment *environment;
 	unsigned long start, length;
 	struct slot *slot;
@@ -69,11 +69,13 @@ static __always_inline int is_wanted(const __u64 *begins)
 
 	for (int i = 0; all && i < VARIABLE_COUNT; i++) {
 		struct variable *wanted = &all->wanted[i];
-		__u64 difference = 0;
+		__u64 difference = (begins[0] & wanted->mask[0]) ^ wanted->name[0];
 
 		if (!wanted->mask[0])
 			break;
-		for (int word = 0; word < VARIABLE_WORDS; word++)
+		if (difference)
+			continue;
+		for (int word = 1; word < VARIABLE_WORDS; word++)
 			difference |= (begins[word] & wanted->mask[word]) ^ wanted->name[word];
 		if (!difference)
 			return 1;
@@ -84,7 +86,6 @@ static __always_inline int is_wanted(const __u64 *begins)
 /* Appends the variable at `from` if it is wanted; returns where the next one begins. */
 __noinline __u64 variable_append(__u32 index, __u64 from)
 {
-	__u64 begins[VARIABLE_WORDS] = {};
 	struct slot *slot = slot_at(index);
 	struct command *command;
 	long length;
@@ -102,8 +103,7 @@ __noinline __u64 variable_append(__u32 index, __u64 from)
 	length = bpf_probe_read_user_str(&slot->record[at], PATH_LENGTH, (void *)from);
 	if (length <= 0)
 		return 0;
-	bpf_probe_read_kernel(begins, sizeof(begins), &slot->record[at]);
-	if (is_wanted(begins)) {
+	if (is_wanted((__u64 *)&slot->record[at])) {
 		slot->length = at + length;
 		command->lengths[TEXT_ENVIRONMENT] += length;
 	}
@@ -178,35 +178,37 @@ __noinline __u64 arguments_send(__u64 session, __u64 start, __u64 total)
 /* What is known of the current task, in the command of a slot. */
 __noinline int command_fill(__u32 index, __s32 return_code)
 {
-	struct task_struct *task = (void *)bpf_get_current_task();
-	struct tty_struct *tty = BPF_CORE_READ(task, signal, tty);
-	const struct cred *cred = BPF_CORE_READ(task, cred);
+	struct task_struct *task = current_task();
+	struct task_struct *parent = member(task, real_parent);
+	struct signal_struct *signal = member(task, signal);
+	struct tty_struct *tty = signal ? member(signal, tty) : NULL;
+	const struct cred *cred = member(task, cred);
+	struct tty_driver *driver = tty ? member(tty, driver) : NULL;
 	struct slot *slot = slot_at(index);
 	struct command *command;
 
-	if (!slot)
+	if (!slot || !parent || !cred)
 		return 0;
 	command = (struct command *)slot->record;
 	command->return_code = return_code;
-	command->parent_pid = BPF_CORE_READ(task, real_parent, tgid);
+	command->parent_pid = member(parent, tgid);
 	command->inode = 0;
 	command->device = 0;
-	command->uid = BPF_CORE_READ(cred, uid.val);
-	command->gid = BPF_CORE_READ(cred, gid.val);
-	command->euid = BPF_CORE_READ(cred, euid.val);
-	command->egid = BPF_CORE_READ(cred, egid.val);
+	command->uid = member(cred, uid.val);
+	command->gid = member(cred, gid.val);
+	command->euid = member(cred, euid.val);
+	command->egid = member(cred, egid.val);
 	command->marks = 0;
 	command->argv_missing = 0;
 	command->terminal = 0;
 	command->rows = 0;
 	command->columns = 0;
 	__builtin_memset(command->lengths, 0, sizeof(command->lengths));
-	if (tty) {
-		command->terminal =
-		    BPF_CORE_READ(tty, driver, major) << 20 |
-		    (BPF_CORE_READ(tty, driver, minor_start) + BPF_CORE_READ(tty, index));
-		command->rows = BPF_CORE_READ(tty, winsize.ws_row);
-		command->columns = BPF_CORE_READ(tty, winsize.ws_col);
+	if (driver) {
+		command->terminal = member(driver, major) << 20 |
+				    (member(driver, minor_start) + member(tty, index));
+		command->rows = member(tty, winsize.ws_row);
+		command->columns = member(tty, winsize.ws_col);
 	}
 	return 0;
 }
@@ -232,9 +234,8 @@ __noinline int command_walk(__u32 index, __u32 deleted, __u64 from)
 /* Whether the file that runs is of 32 bits, by its ELF header. */
 static __noinline int is_compat(struct linux_binprm *binprm)
 {
-	char header[5] = {};
+	char *header = binprm->buf;
 
-	BPF_CORE_READ_INTO(&header, binprm, buf);
 	return header[0] == 0x7f && header[1] == 'E' && header[4] == 1 /* ELFCLASS32 */;
 }
 
@@ -243,8 +244,9 @@ int command_exec(__u64 *context)
 {
 	struct task_struct *task = (void *)context[0];
 	struct linux_binprm *binprm = (void *)context[2];
-	struct process *process = recorded_user();
-	__u64 start, total, offset, variable, variables_end;
+	struct process *process = recorded_user(known_process());
+	__u64 start, total, offset, variable;
+	struct mm_struct *mm = task->mm;
 	struct command *command;
 	struct file *exe_file;
 	struct slot *slot;
@@ -254,11 +256,11 @@ int command_exec(__u64 *context)
 
 	if (!process)
 		process = unit_process();
-	if (!process)
+	if (!process || !mm)
 		return 0;
 	first = environment_send(process->session);
 	/* What an exec does to the ids, session.command tells. */
-	loginuid_compare();
+	loginuid_compare(process);
 	process_note(process);
 	process->command_time = bpf_ktime_get_boot_ns();
 	process->code_told = 0;
@@ -267,9 +269,9 @@ int command_exec(__u64 *context)
 	if (!first && family_left_out(process->session, FAMILY_COMMAND))
 		return 0;
 	/* The arguments on the new stack: complete, and not yet the program's to change. */
-	start = BPF_CORE_READ(task, mm, arg_start);
-	total = BPF_CORE_READ(task, mm, arg_end) - start;
-	offset = arguments_send(process->session, start, total);
+	start = mm->arg_start;
+	total = mm->arg_end - start;
+	offset = total > ARGV_FIRST ? arguments_send(process->session, start, total) : total;
 	slot = record_claim(process->session, FAMILY_COMMAND, KIND_COMMAND, sizeof(*command));
 	if (!slot)
 		return 0;
@@ -279,27 +281,26 @@ int command_exec(__u64 *context)
 		command->marks |= COMMAND_PRIVILEGED;
 	if (is_compat(binprm))
 		command->marks |= COMMAND_COMPAT;
-	length = append_string(slot, PATH_LENGTH, BPF_CORE_READ(binprm, filename),
-			       bpf_probe_read_kernel_str);
+	length = append_string(slot, PATH_LENGTH, binprm->filename, bpf_probe_read_kernel_str);
 	if (length > 0)
 		command->lengths[TEXT_PATH] = length;
-	exe_file = BPF_CORE_READ(task, mm, exe_file);
-	command->inode = BPF_CORE_READ(exe_file, f_inode, i_ino);
-	command->device = BPF_CORE_READ(exe_file, f_inode, i_sb, s_dev);
-	command->lengths[TEXT_EXE] =
-	    command_walk(slot->index, COMMAND_EXE_DELETED, (__u64)&exe_file->f_path);
+	exe_file = mm->exe_file;
+	if (exe_file) {
+		command->inode = exe_file->f_inode->i_ino;
+		command->device = exe_file->f_inode->i_sb->s_dev;
+		command->lengths[TEXT_EXE] =
+		    command_walk(slot->index, COMMAND_EXE_DELETED, address_of(&exe_file->f_path));
+	}
 	command->lengths[TEXT_CWD] =
 	    command_walk(slot->index, 0, (__u64)&BPF_CORE_READ(task, fs)->pwd);
-	if (BPF_CORE_READ(binprm, interp) != BPF_CORE_READ(binprm, filename)) {
-		length = append_string(slot, PATH_LENGTH, BPF_CORE_READ(binprm, interp),
-				       bpf_probe_read_kernel_str);
+	if (binprm->interp != binprm->filename) {
+		length =
+		    append_string(slot, PATH_LENGTH, binprm->interp, bpf_probe_read_kernel_str);
 		if (length > 0)
 			command->lengths[TEXT_INTERPRETER] = length;
 	}
-	variable = BPF_CORE_READ(task, mm, env_start);
-	variables_end = BPF_CORE_READ(task, mm, env_end);
-	variable = environment_append(slot->index, variable, variables_end);
-	if (variable && variable < variables_end)
+	variable = environment_append(slot->index, mm->env_start, mm->env_end);
+	if (variable && variable < mm->env_end)
 		command->marks |= COMMAND_ENVIRONMENT_PARTIAL;
 	at = slot->length;
 	if (at <= RECORD_MAX - ARGV_FIRST) {
@@ -373,7 +374,7 @@ SYSCALL_EXIT(command_failed)
 
 	if (context->result >= 0)
 		return 0;
-	process = recorded_user();
+	process = recorded_user(context->process);
 	if (!process)
 		return 0;
 	slot = record_begin(process->session, FAMILY_COMMAND, KIND_COMMAND, sizeof(*command));

@@ -6,7 +6,7 @@
 #ifndef COMPAT_H
 #define COMPAT_H
 
-#include "kernel.h"
+#include "task.h"
 
 /* Where an argument is: in the registers that are counted from 0; what is below is the value. */
 enum source {

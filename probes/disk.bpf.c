@@ -79,7 +79,7 @@ __noinline int is_identity(__s32 number)
 __noinline int open_send(__u64 session, __s32 number, long result, int identity)
 {
 	struct asked asked = asked_by(number);
-	__u32 operation = DISK_OPEN;
+	__u32 operation = DISK_OPEN, mode = 0;
 	struct file *file = NULL;
 	struct disk *disk;
 	struct slot *slot;
@@ -87,8 +87,10 @@ __noinline int open_send(__u64 session, __s32 number, long result, int identity)
 	if (result >= 0)
 		file = file_of(result);
 	if (file)
+		mode = BPF_CORE_READ(file, f_mode);
+	if (mode & FMODE_WRITE)
 		job_note(session, file);
-	if (file && (BPF_CORE_READ(file, f_mode) & FMODE_CREATED || asked.flags & O_TMPFILE_BIT))
+	if (mode & FMODE_CREATED || (file && asked.flags & O_TMPFILE_BIT))
 		operation = DISK_CREATE;
 	if (!identity && disk_left_out(session, operation))
 		return 0;
@@ -113,13 +115,12 @@ __noinline int open_send(__u64 session, __s32 number, long result, int identity)
 
 SYSCALL_EXIT(disk_open)
 {
-	struct task_struct *task = (void *)bpf_get_current_task();
-	struct process *process = recorded_process();
+	struct process *process = recorded_process(context->process);
 	int identity;
 
-	if (!process && (audit_session(task) == AUDIT_UNSET || !is_sshd(task)))
+	if (!process && (current_audit_session() == AUDIT_UNSET || !is_sshd(current_task())))
 		return 0;
-	identity = is_identity(context->number);
+	identity = (!process || !process->command_time) && is_identity(context->number);
 	if (!process && identity)
 		process = broker_process();
 	if (process && (process->role == ROLE_USER || identity))

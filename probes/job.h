@@ -68,7 +68,7 @@ static __noinline int job_note(__u64 session, struct file *file)
 	__u64 name[2] = {};
 	__u32 owner;
 
-	if (!writer || !(BPF_CORE_READ(file, f_mode) & FMODE_WRITE))
+	if (!writer)
 		return 0;
 	folder = BPF_CORE_READ(file, f_path.dentry, d_parent);
 	bpf_probe_read_kernel(&name, sizeof(name), BPF_CORE_READ(folder, d_name.name));

@@ -128,24 +128,15 @@ static __always_inline int map_end(__u64 session, __u32 flags, int descriptor, l
 
 static __always_inline int is_executed(__u64 rights)
 {
-	struct task_struct *task = (void *)bpf_get_current_task();
-
 	return rights & PROT_EXEC ||
-	       (rights & PROT_READ && BPF_CORE_READ(task, personality) & READ_IMPLIES_EXEC);
+	       (rights & PROT_READ && member(current_task(), personality) & READ_IMPLIES_EXEC);
 }
 
 /* A global function, so that the verifier looks at it once. */
 __noinline int memory_end(__u64 session, __u32 number, long result)
 {
-	__u64 rights = syscall_argument(2);
-	__u32 flags = rights;
+	__u32 flags = syscall_argument(number == X86_SHMAT || number == ARM64_SHMAT ? 2 : 3);
 
-	if (number == X86_SHMAT || number == ARM64_SHMAT)
-		rights = rights & SHM_EXEC ? PROT_EXEC : PROT_READ;
-	else
-		flags = syscall_argument(3);
-	if (!is_executed(rights))
-		return 0;
 	switch (number) {
 	case X86_MMAP:
 	case ARM64_MMAP:
@@ -165,9 +156,16 @@ __noinline int memory_end(__u64 session, __u32 number, long result)
 
 SYSCALL_EXIT(disk_map)
 {
-	struct process *process = recorded_user();
+	struct process *process = recorded_user(context->process);
+	long number = context->number;
+	__u64 rights;
 
-	if (process)
-		memory_end(process->session, context->number, context->result);
+	if (!process)
+		return 0;
+	rights = syscall_argument(2);
+	if (number == X86_SHMAT || number == ARM64_SHMAT)
+		rights = rights & SHM_EXEC ? PROT_EXEC : PROT_READ;
+	if (is_executed(rights))
+		memory_end(process->session, number, context->result);
 	return 0;
 }

@@ -29,7 +29,9 @@ static __always_inline void names_forget(void)
 {
 	__u64 thread = bpf_get_current_pid_tgid();
 
-	bpf_map_delete_elem(&names_taken, &thread);
+	/* To look takes no lock, as it does to remove. */
+	if (bpf_map_lookup_elem(&names_taken, &thread))
+		bpf_map_delete_elem(&names_taken, &thread);
 }
 
 /* The mount that a struct path is in, as the number that global functions take. */

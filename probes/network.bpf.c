@@ -3,6 +3,10 @@
  */
 #include "network.h"
 
+/* The numbers of connect. */
+#define X86_CONNECT 42
+#define ARM64_CONNECT 203
+
 /*
  * The sshd process of a root login makes the connections of port forwarding itself. They are told
  * from the work of PAM by their sockets, which do not block.
@@ -16,10 +20,11 @@ static __always_inline int is_forwarding(struct sock *sk)
 static __noinline int result_send(struct sock *sk, int state)
 {
 	struct network_result *result;
-	struct connecting *connecting;
+	struct record *connecting;
 	__u64 key = (__u64)sk;
 	struct record *record;
 	struct slot *slot;
+	__u64 time;
 	int error;
 
 	connecting = bpf_map_lookup_elem(&connects, &key);
@@ -28,21 +33,21 @@ static __noinline int result_send(struct sock *sk, int state)
 	if (state == TCP_ESTABLISHED)
 		client_add(connecting->session, sk);
 	/* A session whose last process has closed the socket at its end is told of already. */
-	if (bpf_map_lookup_elem(&sessions, &connecting->session)) {
-		slot = record_begin(connecting->session, FAMILY_NETWORK_RESULT, KIND_NETWORK_RESULT,
-				    sizeof(*result));
+	if (bpf_map_lookup_elem(&sessions, &connecting->session) &&
+	    !family_left_out(connecting->session, FAMILY_NETWORK_RESULT)) {
+		slot = slot_for(connecting->session, FAMILY_NETWORK_RESULT);
 		if (slot) {
 			result = (struct network_result *)slot->record;
+			slot->length = sizeof(*result);
 			record = &result->record;
-			record->pid = connecting->pid;
-			record->audit_session_id = connecting->audit_session_id;
-			record->cgroup_id = connecting->cgroup_id;
-			record->via = connecting->via;
-			__builtin_memcpy(record->program, connecting->program, PROGRAM_LENGTH);
-			endpoints(sk, &result->source, &result->destination);
+			time = slot->claim.time;
+			*record = *connecting;
+			record->time = time;
+			record->kind = KIND_NETWORK_RESULT;
+			endpoints(sk, 1, &result->source, &result->destination);
 			result->connection = key;
-			result->duration = record->time - connecting->time;
-			error = BPF_CORE_READ(sk, sk_err);
+			result->duration = time - connecting->time;
+			error = sk->sk_err;
 			/* Closed without an error: the program has given up. */
 			result->result = state == TCP_ESTABLISHED ? 0 : error ? -error : -ECANCELED;
 			record_send(slot, &network_ring, FAMILY_NETWORK_RESULT, 0);
@@ -57,9 +62,10 @@ int network_state(__u64 *context)
 {
 	struct sock *sk = (void *)context[0];
 	int before = context[1], state = context[2];
-	struct process *process;
+	struct process *process, *known;
 	__u64 key = (__u64)sk;
-	__u64 inode;
+	__u32 via = 0;
+	long number;
 
 	if (sk->sk_protocol != IPPROTO_TCP)
 		return 0;
@@ -68,8 +74,9 @@ int network_state(__u64 *context)
 		return result_send(sk, state);
 	if (state != TCP_SYN_SENT && state != TCP_LISTEN)
 		return 0;
-	process = recorded_process();
-	if (!process && is_known() && is_forwarding(sk))
+	known = known_process();
+	process = recorded_process(known);
+	if (!process && known && is_forwarding(sk))
 		process = broker_process();
 	if (!process || (process->role == ROLE_BROKER && !is_forwarding(sk))) {
 		/*
@@ -80,12 +87,17 @@ int network_state(__u64 *context)
 			bpf_map_delete_elem(&connects, &key);
 		return 0;
 	}
+	number = syscall_number();
+	if (number == IO_URING_ENTER)
+		via = VIA_IO_URING;
 	if (state == TCP_SYN_SENT) {
-		inode = inode_of(sk);
-		bpf_map_update_elem(&begun, &key, &inode, BPF_ANY);
+		if ((number == X86_CONNECT || number == ARM64_CONNECT) && !process->connecting)
+			process->connecting = mark_of(sk);
+		else
+			begun_note(sk);
 	}
-	network_send(process->session, sk,
-		     state == TCP_LISTEN ? OPERATION_LISTEN : OPERATION_CONNECT, via_now());
+	network_send(process->session, sk, 1,
+		     state == TCP_LISTEN ? OPERATION_LISTEN : OPERATION_CONNECT, via);
 	return 0;
 }
 
@@ -99,7 +111,7 @@ static __noinline struct sock *socket_at(int descriptor)
 
 SYSCALL_EXIT(network_connect)
 {
-	struct process *process = recorded_user();
+	struct process *process = recorded_user(context->process);
 	struct attempt attempt = {};
 
 	if (!process)
@@ -114,7 +126,7 @@ SYSCALL_EXIT(network_connect)
 
 SYSCALL_EXIT(network_accept)
 {
-	struct process *process = recorded_user();
+	struct process *process = recorded_user(context->process);
 	struct attempt attempt = {};
 
 	if (!process || context->result < 0)

@@ -9,17 +9,18 @@
 #include "unit.h"
 #include "vsock.h"
 
-/* TCP connects whose result is awaited, by the address of the socket. */
+/* TCP connects whose result is awaited, by the address of the socket: when and by whom. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(max_entries, 16384);
 	__type(key, __u64);
-	__type(value, struct connecting);
+	__type(value, struct record);
 } connects SEC(".maps");
 
 /*
- * TCP connects that are told of, until the call that made them is over: by the address of the
- * socket the inode, since a later socket may have the same address.
+ * TCP connects that are told of, and of which another call may tell the end, or another thread: by
+ * the address of the socket the inode, since a later socket may have the same address. Those that
+ * are over before their call is, as most are, only have their mark in the process's entry.
  */
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
@@ -28,15 +29,24 @@ struct {
 	__type(value, __u64);
 } begun SEC(".maps");
 
-static __always_inline __u64 inode_of(struct sock *sk)
+static __always_inline void begun_note(struct sock *sk)
 {
-	return BPF_CORE_READ(sk, sk_socket, file, f_inode, i_ino);
+	__u64 inode = BPF_CORE_READ(sk, sk_socket, file, f_inode, i_ino);
+	__u64 key = (__u64)sk;
+
+	bpf_map_update_elem(&begun, &key, &inode, BPF_ANY);
+}
+
+/* What tells a socket from all others that there are. They lie at multiples of 64. */
+static __always_inline __u32 mark_of(struct sock *sk)
+{
+	return address_of(sk) >> 6;
 }
 
 /* Not inlined: the kernel allows 512 bytes of stack for the longest chain of calls. */
-static __noinline int network_send(__u64 session, struct sock *sk, __u32 operation, __u32 via)
+static __noinline int network_send(__u64 session, struct sock *sk, int plain, __u32 operation,
+				   __u32 via)
 {
-	struct connecting connecting = {};
 	struct network *network;
 	__u64 key = (__u64)sk;
 	struct slot *slot;
@@ -46,20 +56,13 @@ static __noinline int network_send(__u64 session, struct sock *sk, __u32 operati
 		return 0;
 	network = (struct network *)slot->record;
 	network->record.via |= via;
-	endpoints(sk, &network->source, &network->destination);
+	endpoints(sk, plain, &network->source, &network->destination);
 	network->operation = operation;
-	network->protocol = BPF_CORE_READ(sk, sk_protocol);
+	network->protocol = member_if(plain, sk, sk_protocol);
 	network->return_code = 0;
 	network->connection = 0;
 	if (operation == OPERATION_CONNECT && network->protocol == IPPROTO_TCP) {
-		connecting.session = session;
-		connecting.time = network->record.time;
-		connecting.pid = network->record.pid;
-		connecting.audit_session_id = network->record.audit_session_id;
-		connecting.cgroup_id = network->record.cgroup_id;
-		connecting.via = network->record.via;
-		__builtin_memcpy(connecting.program, network->record.program, PROGRAM_LENGTH);
-		if (bpf_map_update_elem(&connects, &key, &connecting, BPF_ANY))
+		if (bpf_map_update_elem(&connects, &key, network, BPF_ANY))
 			lose(session, FAMILY_NETWORK_RESULT, LOSS_TABLE_FULL);
 		else
 			network->connection = key;
@@ -109,7 +112,7 @@ static __noinline int failure_send(struct attempt *attempt)
 		return 0;
 	network = (struct network *)slot->record;
 	network->record.via |= attempt->via;
-	endpoints(sk, &network->source, &network->destination);
+	endpoints(sk, 0, &network->source, &network->destination);
 	asked_for(attempt, &network->destination);
 	network->operation = OPERATION_CONNECT;
 	network->protocol = BPF_CORE_READ(sk, sk_protocol);
@@ -122,10 +125,19 @@ static __noinline int failure_send(struct attempt *attempt)
 /* Whether this is the end of a connect that was told of when it began. */
 static __always_inline int is_begun(struct attempt *attempt)
 {
-	__u64 key = (__u64)attempt->sk;
-	__u64 *inode = bpf_map_lookup_elem(&begun, &key);
+	struct process *process = known_process();
+	struct sock *sk = attempt->sk;
+	__u64 key = (__u64)sk;
+	__u64 *inode;
 
-	if (!inode || *inode != inode_of(attempt->sk))
+	if (process && process->connecting == mark_of(sk)) {
+		process->connecting = 0;
+		if (is_unfinished(attempt->result))
+			begun_note(sk);
+		return 1;
+	}
+	inode = bpf_map_lookup_elem(&begun, &key);
+	if (!inode || *inode != BPF_CORE_READ(sk, sk_socket, file, f_inode, i_ino))
 		return 0;
 	if (!is_unfinished(attempt->result))
 		bpf_map_delete_elem(&begun, &key);
@@ -143,7 +155,7 @@ static __always_inline int inet_end(struct attempt *attempt)
 	if (attempt->result < 0 && attempt->result != -EISCONN && !is_unfinished(attempt->result))
 		failure_send(attempt);
 	else if (!attempt->result && !is_tcp)
-		network_send(attempt->session, sk, OPERATION_CONNECT, attempt->via);
+		network_send(attempt->session, sk, 0, OPERATION_CONNECT, attempt->via);
 	return 0;
 }
 
@@ -177,7 +189,7 @@ static __noinline int accept_end(struct attempt *attempt)
 		return 0;
 	family = BPF_CORE_READ(sk, __sk_common.skc_family);
 	if (is_inet(family))
-		network_send(attempt->session, sk, OPERATION_ACCEPT, attempt->via);
+		network_send(attempt->session, sk, 0, OPERATION_ACCEPT, attempt->via);
 	else if (family == AF_VSOCK)
 		vsock_send(attempt, OPERATION_ACCEPT);
 	return 0;

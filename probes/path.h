@@ -13,12 +13,20 @@
 /* The longest path that a system call takes: PATH_MAX. */
 #define PATH_LENGTH 4096
 
+/* What leads from a dentry to the next: on most kernels these lie side by side. */
+struct link {
+	struct dentry *parent;
+	__u64 name[2]; /* struct qstr */
+};
+
 /* One component, towards the root; 0 where there is none above. */
 int walk_step(__u32 index)
 {
 	struct slot *slot = slot_at(index);
 	struct dentry *dentry, *parent;
 	struct walk *walk;
+	struct link link = {};
+	char *bytes;
 	__u64 position;
 	__u64 length;
 	char first = 0;
@@ -38,24 +46,35 @@ int walk_step(__u32 index)
 		walk->mount_root = BPF_CORE_READ(above, mnt.mnt_root);
 		return 1;
 	}
-	parent = BPF_CORE_READ(dentry, d_parent);
+	if (bpf_core_field_offset(dentry->d_name) ==
+	    bpf_core_field_offset(dentry->d_parent) + sizeof(parent)) {
+		bpf_probe_read_kernel(&link, sizeof(link), &dentry->d_parent);
+	} else {
+		link.parent = BPF_CORE_READ(dentry, d_parent);
+		bpf_probe_read_kernel(link.name, sizeof(link.name), &dentry->d_name);
+	}
+	parent = link.parent;
+	length = *(__u32 *)((void *)link.name + bpf_core_field_offset(struct qstr, len));
+	bytes = *(char **)((void *)link.name + bpf_core_field_offset(struct qstr, name));
 	/* What is its own parent is in no folder: a memfd, which has a name, or a lost root: a
 	 * slash. */
-	bpf_probe_read_kernel(&first, sizeof(first), BPF_CORE_READ(dentry, d_name.name));
-	if (!parent || (parent == dentry && first == '/'))
+	if (parent == dentry)
+		bpf_probe_read_kernel(&first, sizeof(first), bytes);
+	if (!parent || first == '/')
 		return 0;
 	position = walk->position;
-	length = BPF_CORE_READ(dentry, d_name.len) & (NAME_LENGTH - 1);
+	length &= NAME_LENGTH - 1;
 	if (position <= length || position > WALK_MAX) {
 		walk->notes |= PATH_CUT;
 		return 0;
 	}
 	position -= length + 1;
+	/* Else the compiler leaves out what the verifier wants to see. */
+	barrier_var(position);
 	if (position >= WALK_MAX)
 		return 0;
 	slot->path[position] = '/';
-	bpf_probe_read_kernel(&slot->path[position + 1], length,
-			      BPF_CORE_READ(dentry, d_name.name));
+	bpf_probe_read_kernel(&slot->path[position + 1], length, bytes);
 	walk->position = position;
 	walk->dentry = parent;
 	return parent != dentry;
@@ -100,9 +119,11 @@ int walk_from(__u32 index, __u64 mount, __u64 entry)
 /* The same of a struct path. */
 static __always_inline void walk_path(__u32 index, __u64 address)
 {
-	struct path *from = (struct path *)address;
+	__u64 members[2] = {};
 
-	walk_from(index, (__u64)BPF_CORE_READ(from, mnt), (__u64)BPF_CORE_READ(from, dentry));
+	bpf_probe_read_kernel(members, sizeof(members), (void *)address);
+	walk_from(index, members[bpf_core_field_offset(struct path, mnt) / sizeof(*members) & 1],
+		  members[bpf_core_field_offset(struct path, dentry) / sizeof(*members) & 1]);
 }
 
 /* Appends the walked path to the record; returns its length. */
@@ -136,14 +157,13 @@ static __always_inline __u32 append_walked(struct slot *slot)
 
 static __noinline struct file *file_of(int descriptor)
 {
-	struct task_struct *task = (void *)bpf_get_current_task();
-	struct fdtable *table = BPF_CORE_READ(task, files, fdt);
-	struct file **files = BPF_CORE_READ(table, fd);
+	struct files_struct *files = member(current_task(), files);
+	struct fdtable *table = files ? member(files, fdt) : NULL;
 	struct file *file = NULL;
 
-	if (descriptor < 0 || (__u32)descriptor >= BPF_CORE_READ(table, max_fds))
+	if (!table || descriptor < 0 || (__u32)descriptor >= member(table, max_fds))
 		return NULL;
-	bpf_probe_read_kernel(&file, sizeof(file), files + descriptor);
+	bpf_probe_read_kernel(&file, sizeof(file), member(table, fd) + descriptor);
 	return file;
 }
 

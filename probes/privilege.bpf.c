@@ -290,15 +290,14 @@ static __noinline int fill_namespace(struct slot *slot)
 SYSCALL_EXIT(privilege_act)
 {
 	struct task_struct *task = (void *)bpf_get_current_task();
-	__u32 pid = bpf_get_current_pid_tgid() >> 32;
-	struct process *process = bpf_map_lookup_elem(&processes, &pid);
+	struct process *process = context->process;
 	long result = context->result;
 	struct privilege *privilege;
 	struct session *session;
 	struct slot *slot;
 	__u32 operation;
 
-	if (!process || process->role != ROLE_USER)
+	if (process->role != ROLE_USER)
 		return 0;
 	operation = operation_told(process, context->number, result);
 	if (operation == PRIVILEGE_NONE)

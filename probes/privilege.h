@@ -26,23 +26,16 @@ static __noinline struct slot *privilege_begin(struct process *process, __u32 op
 	return slot;
 }
 
-/*
- * Whether the task has changed its loginuid, which only itself can, by a write to
- * /proc/PID/loginuid. A hook that tells of that would cost every write of the host, so it is looked
- * for at each fork, exec and exit.
- */
-__noinline int loginuid_compare(void)
+__noinline int loginuid_send(void)
 {
-	struct task_struct *task = (void *)bpf_get_current_task();
 	__u32 pid = bpf_get_current_pid_tgid() >> 32;
 	struct process *process = bpf_map_lookup_elem(&processes, &pid);
-	__u32 audit_session_id = audit_session(task);
-	__u32 loginuid = login_uid(task);
+	__u32 audit_session_id = current_audit_session();
+	__u32 loginuid = current_loginuid();
 	struct privilege *privilege;
 	struct slot *slot;
 
-	if (!process ||
-	    (process->audit_session_id == audit_session_id && process->loginuid == loginuid))
+	if (!process)
 		return 0;
 	if (!process->audit_session_id) {
 		process_note(process);
@@ -61,6 +54,18 @@ __noinline int loginuid_compare(void)
 	process->audit_session_id = audit_session_id;
 	process->loginuid = loginuid;
 	return 0;
+}
+
+/*
+ * Whether the current task has changed its loginuid, which only itself can, by a write to
+ * /proc/PID/loginuid. A hook that tells of that would cost every write of the host, so it is looked
+ * for at each fork, exec and exit.
+ */
+static __always_inline void loginuid_compare(struct process *process)
+{
+	if (process->audit_session_id != current_audit_session() ||
+	    process->loginuid != current_loginuid())
+		loginuid_send();
 }
 
 #endif

@@ -414,17 +414,6 @@ struct privilege {
 	char name[OBJECT_NAME_LENGTH]; /* of the target, the module or the BPF program */
 };
 
-/* Who began a TCP connect, for its result, by the address of the socket. */
-struct connecting {
-	__u64 session;
-	__u64 time;
-	__u32 pid;
-	__u32 audit_session_id;
-	__u64 cgroup_id;
-	__u64 via;
-	char program[PROGRAM_LENGTH];
-};
-
 /* Maps: what the kernel knows of a session, by its key: the audit session id, or a number above
  * those. */
 struct session {
@@ -533,12 +522,13 @@ struct process {
 	__u64 command_time; /* of its last exec in the session; 0 if it had none */
 	__u64 login;	    /* of a child of a login server, the key for a login without audit id */
 	__u64 outer; /* the session that it was in before its own login; 0 if it was in none */
-	__u32 role;
+	__u16 role;
+	__u8 code_told;		/* that its program executes memory without a file */
+	__u8 shares_memory;	/* its program has had threads, or processes in its memory */
 	__u32 audit_session_id; /* these three as last seen; this is 0 if they never were */
 	__u32 loginuid;
 	struct ids ids;
-	__u16 code_told;     /* that its program executes memory without a file */
-	__u16 shares_memory; /* its program has had threads, or processes in its memory */
+	__u32 connecting; /* what tells the socket of a connect call that is told of; 0 if none */
 };
 
 /* A process that is stopped until what it did is taken. */

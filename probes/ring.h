@@ -8,6 +8,7 @@
 
 #include "kernel.h"
 #include "record.h"
+#include "task.h"
 
 /* How many probes may interrupt one another on one CPU before a record is lost. */
 #define SLOTS_PER_CPU 4
@@ -148,7 +149,7 @@ static __always_inline struct slot *slot_at(__u32 index)
 /* Who did it. `helpers` if the kernel lets this kind of program ask for it; else it is read. */
 static __always_inline void record_actor(struct record *record, int helpers)
 {
-	struct task_struct *task = (void *)bpf_get_current_task();
+	struct task_struct *task = current_task();
 
 	if (helpers) {
 		record->cgroup_id = bpf_get_current_cgroup_id();
@@ -156,15 +157,13 @@ static __always_inline void record_actor(struct record *record, int helpers)
 		bpf_get_current_comm(record->program, sizeof(record->program));
 	} else {
 		record->cgroup_id = BPF_CORE_READ(task, cgroups, dfl_cgrp, kn, id);
-		record->pid = BPF_CORE_READ(task, tgid);
+		record->pid = member(task, tgid);
 		BPF_CORE_READ_INTO(&record->program, task, comm);
 	}
-	record->audit_session_id = AUDIT_UNSET;
-	if (bpf_core_field_exists(task->sessionid))
-		record->audit_session_id = BPF_CORE_READ(task, sessionid);
+	record->audit_session_id = current_audit_session();
 	record->via = 0;
 	/* A thread that the kernel made for io_uring has a name of its own. */
-	if (BPF_CORE_READ(task, flags) & PF_IO_WORKER) {
+	if (member(task, flags) & PF_IO_WORKER) {
 		record->via = VIA_IO_URING;
 		BPF_CORE_READ_INTO(&record->program, task, group_leader, comm);
 	}
@@ -196,17 +195,25 @@ static __always_inline struct slot *slot_claim(void)
 	return NULL;
 }
 
+/* A slot for a record; that there is none is counted. */
+static __always_inline struct slot *slot_for(__u64 session, __u32 family)
+{
+	struct slot *slot = slot_claim();
+
+	if (!slot)
+		lose(session, family, LOSS_SLOTS_BUSY);
+	return slot;
+}
+
 /* Starts a record in a slot of its own. */
 static __always_inline struct slot *slot_begin(__u64 session, __u32 family, __u32 kind,
 					       __u32 length, int helpers)
 {
-	struct slot *slot = slot_claim();
+	struct slot *slot = slot_for(session, family);
 	struct record *record;
 
-	if (!slot) {
-		lose(session, family, LOSS_SLOTS_BUSY);
+	if (!slot)
 		return NULL;
-	}
 	record = (struct record *)slot->record;
 	record->time = slot->claim.time;
 	slot->length = length;

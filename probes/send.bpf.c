@@ -29,7 +29,7 @@ __noinline int local_send_messages(__u64 session, __u64 at, __u64 length, __u64 
 
 SYSCALL_EXIT(network_local)
 {
-	struct process *process = recorded_user();
+	struct process *process = recorded_user(context->process);
 	__s32 number = context->number;
 	long result = context->result;
 	__u64 session, at, length, count = 1;

@@ -30,10 +30,10 @@ static __always_inline int is_vfork(void)
 /* Notes of a thread or a process, and of those above, that they have their memory in common. */
 static __noinline int memory_share(struct task_struct *child, struct task_struct *parent)
 {
-	struct mm_struct *mm = BPF_CORE_READ(child, mm);
+	struct mm_struct *mm = child->mm;
 	struct task_struct *task = child;
 
-	if (mm != BPF_CORE_READ(parent, mm) || is_vfork())
+	if (mm != parent->mm || is_vfork())
 		return 0;
 #pragma unroll
 	for (int i = 0; i < SHARERS; i++) {
@@ -52,18 +52,18 @@ int session_fork(__u64 *context)
 {
 	struct task_struct *parent = (void *)context[0];
 	struct task_struct *child = (void *)context[1];
-	__u32 pid = BPF_CORE_READ(child, tgid);
+	__u32 pid = child->tgid;
 	struct process *process;
 	__u32 login;
 
-	if (pid == (__u32)BPF_CORE_READ(parent, tgid)) {
+	if (pid == (__u32)parent->tgid) {
 		if (bpf_map_lookup_elem(&processes, &pid))
 			memory_share(child, parent);
 		return 0;
 	}
-	process = recorded_user();
+	process = recorded_user(known_process());
 	if (process)
-		loginuid_compare();
+		loginuid_compare(process);
 	login = login_server(parent);
 	/* What else runs in a session is that session's doing. */
 	if (login == LOGIN_SSH || (login && !process))
@@ -107,7 +107,8 @@ SEC("tp_btf/sched_process_exit")
 int session_exit(__u64 *context)
 {
 	struct task_struct *task = (void *)context[0];
-	__u32 pid = BPF_CORE_READ(task, tgid);
+	struct signal_struct *signal = task->signal;
+	__u32 pid = task->tgid;
 	struct process *process = bpf_map_lookup_elem(&processes, &pid);
 	struct slot *slot;
 	struct process_exit *exit;
@@ -119,8 +120,8 @@ int session_exit(__u64 *context)
 	/* Of a call whose end was not seen. */
 	names_forget();
 	if (process->role == ROLE_USER)
-		loginuid_compare();
-	if (BPF_CORE_READ(task, signal, live.counter) > 0)
+		loginuid_compare(process);
+	if (!signal || signal->live.counter > 0)
 		return 0;
 	key = process->session;
 	outer = process->outer;
@@ -131,20 +132,17 @@ int session_exit(__u64 *context)
 	if (command_time) {
 		slot = record_begin(key, FAMILY_PROCESS_EXIT, KIND_PROCESS_EXIT, sizeof(*exit));
 		if (slot) {
-			struct signal_struct *signal = BPF_CORE_READ(task, signal);
-
 			exit = (struct process_exit *)slot->record;
 			exit->duration = exit->record.time - command_time;
-			exit->cpu_time = BPF_CORE_READ(task, se.sum_exec_runtime) +
-					 BPF_CORE_READ(signal, sum_sched_runtime);
-			exit->max_memory = BPF_CORE_READ(signal, maxrss);
+			exit->cpu_time = task->se.sum_exec_runtime + signal->sum_sched_runtime;
+			exit->max_memory = signal->maxrss;
 			/* The last thread may be a worker of io_uring, with a name of its own. */
 			exit->record.via = 0;
 			bpf_probe_read_kernel(exit->record.program, PROGRAM_LENGTH,
 					      &BPF_CORE_READ(task, group_leader)->comm);
 			/* As the parent is told. */
-			exit->exit_code = BPF_CORE_READ(signal, flags) & SIGNAL_GROUP_EXIT
-					      ? BPF_CORE_READ(signal, group_exit_code)
+			exit->exit_code = signal->flags & SIGNAL_GROUP_EXIT
+					      ? signal->group_exit_code
 					      : BPF_CORE_READ(task, group_leader, exit_code);
 			record_send(slot, &command_ring, FAMILY_PROCESS_EXIT, 0);
 		}

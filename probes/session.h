@@ -12,6 +12,7 @@
 #define CONNECTION_SEARCH 64
 
 /* Names of programs as the numbers that their bytes are, with the zero byte behind them. */
+#define SSHD 0x64687373ULL
 #define DROPBEAR 0x72616562706f7264ULL
 #define LOGIN 0x6e69676f6cULL
 #define CRON 0x6e6f7263ULL
@@ -25,41 +26,47 @@
 /* The key of a session without audit id is a time behind this: above all audit ids. */
 #define LOGIN_KEY (1ULL << 63)
 
+/* Kernels before 5.11 leave behind a name what was there. */
+union name {
+	char text[PROGRAM_LENGTH];
+	__u64 word;
+};
+
+static __always_inline union name name_of(struct task_struct *task)
+{
+	union name name;
+
+	BPF_CORE_READ_INTO(&name.text, task, comm);
+	return name;
+}
+
+/* What sshd runs for a login has names of its own that begin with it. */
 static __always_inline int is_sshd(struct task_struct *task)
 {
-	char name[PROGRAM_LENGTH];
-
-	BPF_CORE_READ_INTO(&name, task, comm);
-	return name[0] == 's' && name[1] == 's' && name[2] == 'h' && name[3] == 'd';
+	return FIRST(name_of(task).word, 4) == SSHD;
 }
 
 static __always_inline int is_dropbear(struct task_struct *task)
 {
-	union {
-		char text[PROGRAM_LENGTH];
-		__u64 words[2];
-	} name;
+	union name name = name_of(task);
 
-	/* Kernels before 5.11 leave behind a name what was there. */
-	BPF_CORE_READ_INTO(&name.text, task, comm);
-	return name.words[0] == DROPBEAR && !name.text[8];
+	return name.word == DROPBEAR && !name.text[8];
 }
 
 /* How users log in by this program, going by its name. */
 static __always_inline __u32 login_program(struct task_struct *task)
 {
-	__u64 name;
+	union name name = name_of(task);
 
-	if (is_sshd(task) || is_dropbear(task))
+	if (FIRST(name.word, 4) == SSHD || (name.word == DROPBEAR && !name.text[8]))
 		return LOGIN_SSH;
-	bpf_probe_read_kernel(&name, sizeof(name), &task->comm);
-	if (FIRST(name, 6) == LOGIN)
+	if (FIRST(name.word, 6) == LOGIN)
 		return LOGIN_CONSOLE;
-	if (FIRST(name, 5) == CRON || FIRST(name, 6) == CROND)
+	if (FIRST(name.word, 5) == CRON || FIRST(name.word, 6) == CROND)
 		return LOGIN_CRON;
-	if (FIRST(name, 4) == ATD)
+	if (FIRST(name.word, 4) == ATD)
 		return LOGIN_AT;
-	if (FIRST(name, 3) == SU)
+	if (FIRST(name.word, 3) == SU)
 		return LOGIN_SU;
 	return LOGIN_NONE;
 }
@@ -89,20 +96,21 @@ static __always_inline __u32 audit_session(struct task_struct *task)
 	return BPF_CORE_READ(task, sessionid);
 }
 
-static __always_inline void endpoints(struct sock *sk, struct endpoint *local,
+/* `plain` if the socket is an argument of a tracepoint. */
+static __always_inline void endpoints(struct sock *sk, int plain, struct endpoint *local,
 				      struct endpoint *remote)
 {
-	local->port = BPF_CORE_READ(sk, __sk_common.skc_num);
-	remote->port = bpf_ntohs(BPF_CORE_READ(sk, __sk_common.skc_dport));
-	if (BPF_CORE_READ(sk, __sk_common.skc_family) == AF_INET6) {
+	local->port = member_if(plain, sk, __sk_common.skc_num);
+	remote->port = bpf_ntohs(member_if(plain, sk, __sk_common.skc_dport));
+	if (member_if(plain, sk, __sk_common.skc_family) == AF_INET6) {
 		local->version = remote->version = 6;
 		BPF_CORE_READ_INTO(&local->address, sk,
 				   __sk_common.skc_v6_rcv_saddr.in6_u.u6_addr8);
 		BPF_CORE_READ_INTO(&remote->address, sk, __sk_common.skc_v6_daddr.in6_u.u6_addr8);
 	} else {
 		local->version = remote->version = 4;
-		*(__u32 *)local->address = BPF_CORE_READ(sk, __sk_common.skc_rcv_saddr);
-		*(__u32 *)remote->address = BPF_CORE_READ(sk, __sk_common.skc_daddr);
+		*(__u32 *)local->address = member_if(plain, sk, __sk_common.skc_rcv_saddr);
+		*(__u32 *)remote->address = member_if(plain, sk, __sk_common.skc_daddr);
 	}
 }
 
@@ -220,12 +228,12 @@ static __always_inline void unmap(struct endpoint *endpoint)
 	words[2] = words[3] = 0;
 }
 
-/* Notes that a session has made a connection. */
+/* Notes that a session has made a connection. The socket is an argument of a tracepoint. */
 static __noinline void client_add(__u64 session, struct sock *sk)
 {
 	struct client client = {.network = (__u64)BPF_CORE_READ(sk, __sk_common.skc_net.net)};
 
-	endpoints(sk, &client.local, &client.remote);
+	endpoints(sk, 1, &client.local, &client.remote);
 	unmap(&client.local);
 	unmap(&client.remote);
 	bpf_map_update_elem(&clients, &client, &session, BPF_ANY);
@@ -238,40 +246,19 @@ __noinline __u64 client_session(__u64 of)
 	struct client client = {.network = (__u64)BPF_CORE_READ(sk, __sk_common.skc_net.net)};
 	__u64 *session;
 
-	endpoints(sk, &client.remote, &client.local);
+	endpoints(sk, 0, &client.remote, &client.local);
 	unmap(&client.local);
 	unmap(&client.remote);
 	session = bpf_map_lookup_elem(&clients, &client);
 	return session ? *session : 0;
 }
 
-static __noinline int ids_read(struct ids *ids)
-{
-	struct task_struct *task = (void *)bpf_get_current_task();
-	const struct cred *cred = BPF_CORE_READ(task, cred);
-
-	ids->uid = BPF_CORE_READ(cred, uid.val);
-	ids->gid = BPF_CORE_READ(cred, gid.val);
-	ids->euid = BPF_CORE_READ(cred, euid.val);
-	ids->egid = BPF_CORE_READ(cred, egid.val);
-	return 0;
-}
-
-static __always_inline __u32 login_uid(struct task_struct *task)
-{
-	if (!bpf_core_field_exists(task->loginuid))
-		return ID_NONE;
-	return BPF_CORE_READ(task, loginuid.val);
-}
-
 /* Takes down what session.privilege compares with later. */
 static __always_inline void process_note(struct process *process)
 {
-	struct task_struct *task = (void *)bpf_get_current_task();
-
 	ids_read(&process->ids);
-	process->audit_session_id = audit_session(task);
-	process->loginuid = login_uid(task);
+	process->audit_session_id = current_audit_session();
+	process->loginuid = current_loginuid();
 }
 
 /*
@@ -280,36 +267,37 @@ static __always_inline void process_note(struct process *process)
  */
 __noinline int process_join(__u64 key, __u32 pid, __u32 role)
 {
-	struct process process = {.session = key, .role = role};
-	struct process *known = bpf_map_lookup_elem(&processes, &pid);
 	struct session *session = bpf_map_lookup_elem(&sessions, &key);
+	struct process process = {.session = key, .role = role};
 	struct control *control = shared();
+	struct process *known;
 	long error;
 
 	if (!session || !control)
 		return 0;
-	if (known) {
-		if (known->session == key)
-			return 1;
-		known->outer = known->session;
-		known->session = key;
-		known->role = role;
-		process_note(known);
-		/* sshd of a root login may have more children. */
-		if (role == ROLE_USER)
-			known->login = 0;
-		__sync_fetch_and_add(&session->processes, 1);
-		return 1;
-	}
 	process_note(&process);
 	error = bpf_map_update_elem(&processes, &pid, &process, BPF_NOEXIST);
 	if (!error) {
 		__sync_fetch_and_add(&session->processes, 1);
-	} else if (error != -17 /* EEXIST: another of its threads was first */) {
+		return 1;
+	}
+	if (error != -17 /* EEXIST */) {
 		__sync_fetch_and_add(&control->processes_full, 1);
 		lose(key, FAMILY_SESSION, LOSS_TABLE_FULL);
 		return 0;
 	}
+	known = bpf_map_lookup_elem(&processes, &pid);
+	/* Another of its threads may have been first. */
+	if (!known || known->session == key)
+		return 1;
+	known->outer = known->session;
+	known->session = key;
+	known->role = role;
+	process_note(known);
+	/* sshd of a root login may have more children. */
+	if (role == ROLE_USER)
+		known->login = 0;
+	__sync_fetch_and_add(&session->processes, 1);
 	return 1;
 }
 
@@ -384,7 +372,7 @@ __noinline int session_open(__u64 key, __u32 login, __u64 of, __u64 connected, _
 	session->families_left_out = families_left_out(uid);
 	sk = login == LOGIN_SSH ? (void *)find_connection(connected) : NULL;
 	if (sk) {
-		endpoints(sk, &session->local, &session->remote);
+		endpoints(sk, 0, &session->local, &session->remote);
 		session->parent = client_session((__u64)sk);
 	}
 	known = bpf_map_lookup_elem(&processes, &session->pid);
@@ -525,20 +513,17 @@ __noinline int login_join(__u64 child)
 	return process_join(key, BPF_CORE_READ(task, tgid), ROLE_USER);
 }
 
-/* Whether the current process is in a session, or may begin one. */
-static __always_inline int is_known(void)
+/* The entry of the current process, if it is in a session or may begin one. */
+static __always_inline struct process *known_process(void)
 {
 	__u32 pid = bpf_get_current_pid_tgid() >> 32;
 
-	return bpf_map_lookup_elem(&processes, &pid) != NULL;
+	return bpf_map_lookup_elem(&processes, &pid);
 }
 
-/* The session entry of the current process, or nothing if it is not recorded. */
-static __always_inline struct process *recorded_process(void)
+/* The same if it is in a session; `process` is what known_process() has given. */
+static __always_inline struct process *recorded_process(struct process *process)
 {
-	__u32 pid = bpf_get_current_pid_tgid() >> 32;
-	struct process *process = bpf_map_lookup_elem(&processes, &pid);
-
 	if (!process)
 		return NULL;
 	if (process->login && process->role != ROLE_BROKER)
@@ -585,10 +570,9 @@ static __always_inline struct process *broker_process(void)
 }
 
 /* The same for what only the user's own processes do. */
-static __always_inline struct process *recorded_user(void)
+static __always_inline struct process *recorded_user(struct process *process)
 {
-	struct process *process = recorded_process();
-
+	process = recorded_process(process);
 	return process && process->role == ROLE_USER ? process : NULL;
 }
 

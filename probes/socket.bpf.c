@@ -27,7 +27,7 @@ static __noinline int packet_socket_send(__u64 session, long result)
 
 SYSCALL_EXIT(network_socket)
 {
-	struct process *process = recorded_user();
+	struct process *process = recorded_user(context->process);
 	struct attempt attempt = {};
 	struct sock *sk;
 

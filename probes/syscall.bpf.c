@@ -16,14 +16,7 @@ struct {
 SEC("tp_btf/sys_exit")
 int syscall_exit(__u64 *context)
 {
-	struct pt_regs___arm64 *arm64 = (void *)context[0];
-	struct pt_regs___x86 *x86 = (void *)context[0];
-	__u64 number = bpf_core_field_exists(arm64->syscallno) ? arm64->syscallno : x86->orig_ax;
-
-	/* Almost all calls of a host are told by the table to be none of 32 bits that counts. */
-	if (may_be_compat(number))
-		number = native_number(number);
-	bpf_tail_call(context, &dispatch, number);
+	bpf_tail_call(context, &dispatch, number_told(context[0]));
 	return 0;
 }
 

@@ -14,11 +14,10 @@
 
 static __always_inline struct pt_regs *user_registers(void)
 {
-	struct task_struct *task;
+	struct task_struct *task = current_task();
 
-	if (bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_task_pt_regs))
-		return (void *)bpf_task_pt_regs(bpf_get_current_task_btf());
-	task = (void *)bpf_get_current_task();
+	if (IS_PLAIN)
+		return (void *)bpf_task_pt_regs(task);
 	return BPF_CORE_READ(task, stack) + STACK_SIZE - bpf_core_type_size(struct pt_regs);
 }
 
@@ -29,12 +28,12 @@ static __always_inline struct pt_regs *user_registers(void)
 /* Whether the thread is in a call of 32 bits, which has another number. */
 static __always_inline int is_32_bit(void)
 {
-	struct task_struct___arm64 *arm64 = (void *)bpf_get_current_task();
+	struct task_struct___arm64 *arm64 = (void *)current_task();
 	struct task_struct___x86 *x86 = (void *)arm64;
 
 	if (bpf_core_field_exists(x86->thread_info.status))
-		return BPF_CORE_READ(x86, thread_info.status) & TS_COMPAT;
-	return BPF_CORE_READ(arm64, thread_info.flags) >> TIF_32BIT & 1;
+		return member(x86, thread_info.status) & TS_COMPAT;
+	return member(arm64, thread_info.flags) >> TIF_32BIT & 1;
 }
 
 /*
@@ -52,13 +51,24 @@ static __always_inline long number_given(struct pt_regs *registers)
 	struct pt_regs___arm64 *arm64 = (void *)registers;
 	struct pt_regs___x86 *x86 = (void *)registers;
 
-	return bpf_core_field_exists(arm64->syscallno) ? BPF_CORE_READ(arm64, syscallno)
-						       : (long)BPF_CORE_READ(x86, orig_ax);
+	return bpf_core_field_exists(arm64->syscallno) ? member(arm64, syscallno)
+						       : (long)member(x86, orig_ax);
 }
 
 __noinline long syscall_number(void)
 {
 	return native_number(number_given(user_registers()));
+}
+
+/* The same, of the registers that the tracepoint tells. */
+static __always_inline long number_told(__u64 registers)
+{
+	struct pt_regs___arm64 *arm64 = (void *)registers;
+	struct pt_regs___x86 *x86 = (void *)registers;
+	long number = bpf_core_field_exists(arm64->syscallno) ? arm64->syscallno : x86->orig_ax;
+
+	/* Almost all calls of a host are told by the table to be none of 32 bits that counts. */
+	return may_be_compat(number) && is_32_bit() ? syscall_number() : number;
 }
 
 /* On arm64 calls of 32 bits share functions with the others, but have a hook of their own. */
@@ -92,9 +102,7 @@ __noinline long result_in_register(void)
 {
 	struct pt_regs___arm64 *arm64 = (void *)user_registers();
 
-	return bpf_core_field_exists(arm64->syscallno)
-		   ? compat_result(BPF_CORE_READ(arm64, regs[0]))
-		   : 0;
+	return bpf_core_field_exists(arm64->syscallno) ? compat_result(member(arm64, regs[0])) : 0;
 }
 
 /*
@@ -112,6 +120,7 @@ static __always_inline long result_returned(__u64 *context)
 struct syscall_exit {
 	long number;
 	long result;
+	struct process *process; /* of the current process; there is one */
 };
 
 /*
@@ -122,22 +131,28 @@ struct syscall_exit {
  */
 #define SYSCALL_EXIT(program)                                                                      \
 	static int program##_body(struct syscall_exit *context);                                   \
-	static __always_inline int program##_at(long number, long result)                          \
+	static __always_inline int program##_at(struct process *process, long number, long result) \
 	{                                                                                          \
-		struct syscall_exit exit = {number, result};                                       \
-		return exit.number ? program##_body(&exit) : 0;                                    \
+		struct syscall_exit exit = {number, result, process};                              \
+		return number ? program##_body(&exit) : 0;                                         \
 	}                                                                                          \
 	SEC("tp_btf/sys_exit") int program(__u64 *context)                                         \
 	{                                                                                          \
-		return is_known() ? program##_at(syscall_number(), result_told(context[1])) : 0;   \
+		struct process *process = known_process();                                         \
+		return process ? program##_at(process, number_told(context[0]),                    \
+					      result_told(context[1]))                             \
+			       : 0;                                                                \
 	}                                                                                          \
 	SEC("fexit/syscall") int program##_fexit(__u64 *context)                                   \
 	{                                                                                          \
-		return is_known() ? program##_at(number_unless_compat(), context[1]) : 0;          \
+		struct process *process = known_process();                                         \
+		return process ? program##_at(process, number_unless_compat(), context[1]) : 0;    \
 	}                                                                                          \
 	SEC("fexit/ia32_sys_call") int program##_compat(__u64 *context)                            \
 	{                                                                                          \
-		return is_known() ? program##_at(syscall_number(), result_returned(context)) : 0;  \
+		struct process *process = known_process();                                         \
+		return process ? program##_at(process, syscall_number(), result_returned(context)) \
+			       : 0;                                                                \
 	}                                                                                          \
 	static __noinline int program##_body(struct syscall_exit *context)
 
@@ -168,32 +183,32 @@ __noinline unsigned long syscall_argument(__u32 index)
 	if (bpf_core_field_exists(arm64->orig_x0)) {
 		switch (index) {
 		case 0:
-			return BPF_CORE_READ(arm64, orig_x0);
+			return member(arm64, orig_x0);
 		case 1:
-			return BPF_CORE_READ(arm64, regs[1]);
+			return member(arm64, regs[1]);
 		case 2:
-			return BPF_CORE_READ(arm64, regs[2]);
+			return member(arm64, regs[2]);
 		case 3:
-			return BPF_CORE_READ(arm64, regs[3]);
+			return member(arm64, regs[3]);
 		case 4:
-			return BPF_CORE_READ(arm64, regs[4]);
+			return member(arm64, regs[4]);
 		default:
-			return BPF_CORE_READ(arm64, regs[5]);
+			return member(arm64, regs[5]);
 		}
 	}
 	switch (index) {
 	case 0:
-		return BPF_CORE_READ(x86, di);
+		return member(x86, di);
 	case 1:
-		return BPF_CORE_READ(x86, si);
+		return member(x86, si);
 	case 2:
-		return BPF_CORE_READ(x86, dx);
+		return member(x86, dx);
 	case 3:
-		return BPF_CORE_READ(x86, r10);
+		return member(x86, r10);
 	case 4:
-		return BPF_CORE_READ(x86, r8);
+		return member(x86, r8);
 	default:
-		return BPF_CORE_READ(x86, r9);
+		return member(x86, r9);
 	}
 }
 

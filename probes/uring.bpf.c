@@ -67,15 +67,6 @@ static __noinline struct file *opened_file(struct io_kiocb *request, int result)
 			      BPF_CORE_READ((struct io_open *)request, file_slot), result);
 }
 
-/* A pointer as the number that global functions take. */
-static __always_inline __u64 address_of(const void *pointer)
-{
-	__u64 address = 0;
-
-	bpf_probe_read_kernel(&address, sizeof(address), &pointer);
-	return address;
-}
-
 static __always_inline int is_open(struct io_kiocb *request)
 {
 	__u8 opcode = BPF_CORE_READ(request, opcode);
@@ -467,7 +458,7 @@ static __always_inline struct slot *request_begin(__u64 session, struct io_kiocb
 
 static __always_inline int request_submit(struct io_kiocb *request)
 {
-	struct process *process = recorded_user();
+	struct process *process = recorded_user(known_process());
 	struct slot *slot;
 	__u8 opcode;
 

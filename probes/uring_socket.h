@@ -73,7 +73,7 @@ static __noinline int acceptor_end(__u64 ring, __u64 number, int result)
 
 	if (!slot)
 		return 0;
-	process = recorded_user();
+	process = recorded_user(known_process());
 	return process ? accepted(process->session, (void *)ring, *slot, result) : 0;
 }
 
@@ -101,7 +101,7 @@ static __noinline int accept_over(__u64 session, struct io_kiocb *request, int r
 
 static __noinline int socket_end(struct io_kiocb *request, int result, __u64 address)
 {
-	struct process *process = recorded_user();
+	struct process *process = recorded_user(known_process());
 	struct attempt attempt = {.result = result, .via = VIA_IO_URING};
 	__u8 opcode = BPF_CORE_READ(request, opcode);
 

@@ -359,7 +359,7 @@ fn constants_are_mirrored() {
     same(
         "role",
         &[
-            ("ROLE_USER", ProcessEntry::default().role),
+            ("ROLE_USER", ProcessEntry::default().role.into()),
             ("ROLE_BROKER", 1),
             ("ROLE_SERVED", 2),
         ],

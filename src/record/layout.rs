@@ -307,12 +307,13 @@ layout! {
         command_time: u64,
         login: u64,
         outer: u64,
-        role: u32,
+        role: u16,
+        code_told: u8,
+        shares_memory: u8,
         audit_session_id: u32,
         loginuid: u32,
         ids: ProcessIds,
-        code_told: u16,
-        shares_memory: u16,
+        connecting: u32,
     }
 
     /// The key of the map `job_files`.
