@@ -6,6 +6,7 @@
 #include "syscall.h"
 
 struct attempt {
+	struct process *process; /* of the current process */
 	__u64 session;
 	struct sock *sk;
 	__u64 address; /* of a connect: where it is in the caller's memory */

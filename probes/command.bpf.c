@@ -16,9 +16,12 @@
 #define ARGV_COUNT 256
 #define ARGV_AT_ONCE 16
 
-/* How many variables are looked at. The verifier goes through each round of a loop. */
-#define VARIABLES 1024
-#define VARIABLES_AT_ONCE 32
+/* How much of the environment is looked at: so many parts of WALK_MAX bytes, some words at once. */
+#define ENVIRONMENT_PARTS 64
+#define WORDS_AT_ONCE 64
+
+/* The highest bit of each byte of a word. */
+#define HIGH_BITS 0x8080808080808080ULL
 
 /* The most of the environment that is read for what sshd says in it. */
 #define ENVIRONMENT_LENGTH 8192
@@ -83,53 +86,100 @@ static __always_inline int is_wanted(const __u64 *begins)
 	return 0;
 }
 
-/* Appends the variable at `from` if it is wanted; returns where the next one begins. */
-__noinline __u64 variable_append(__u32 index, __u64 from)
+/* Appends the variable at `from` if it is wanted; its beginning is at `at` in the slot's path. */
+__noinline int variable_append(__u32 index, __u64 at, __u64 from)
 {
 	struct slot *slot = slot_at(index);
 	struct command *command;
 	long length;
-	__u64 at;
+	__u64 to;
 
-	if (!slot)
+	if (!slot || at > WALK_MAX || !is_wanted((__u64 *)&slot->path[at]))
 		return 0;
 	command = (struct command *)slot->record;
-	at = slot->length;
+	to = slot->length;
 	/* The arguments must find room behind it. */
-	if (at > RECORD_MAX - ARGV_FIRST - PATH_LENGTH) {
+	if (to > RECORD_MAX - ARGV_FIRST - PATH_LENGTH) {
 		command->marks |= COMMAND_ENVIRONMENT_PARTIAL;
 		return 0;
 	}
-	length = bpf_probe_read_user_str(&slot->record[at], PATH_LENGTH, (void *)from);
-	if (length <= 0)
-		return 0;
-	if (is_wanted((__u64 *)&slot->record[at])) {
-		slot->length = at + length;
+	length = bpf_probe_read_user_str(&slot->record[to], PATH_LENGTH, (void *)from);
+	if (length > 0) {
+		slot->length = to + length;
 		command->lengths[TEXT_ENVIRONMENT] += length;
 	}
-	return from + length;
+	return 0;
 }
 
-/* The same for some of them up to `end`; returns how far it came. */
-__noinline __u64 variables_append(__u32 index, __u64 from, __u64 end)
+/* The same for those that begin behind one of the eight bytes at `at`, which are at `from`. */
+__noinline int word_append(__u32 index, __u64 at, __u64 from, __u64 end)
 {
-	for (int i = 0; i < VARIABLES_AT_ONCE; i++) {
-		if (!from || from >= end)
-			break;
-		from = variable_append(index, from);
+	struct slot *slot = slot_at(index);
+
+	if (!slot || at > WALK_MAX - sizeof(__u64))
+		return 0;
+	for (__u64 i = 0; i < sizeof(__u64); i++) {
+		if (!slot->path[at + i] && from + i + 1 < end)
+			variable_append(index, at + i + 1, from + i + 1);
 	}
-	return from;
+	return 0;
 }
 
-/* The same for all of them. */
-__noinline __u64 environment_append(__u32 index, __u64 from, __u64 end)
+/* The same for some words; a zero byte in one borrows from the highest bit, and nothing else does.
+ */
+__noinline int words_append(__u32 index, __u64 at, __u64 from, __u64 end)
 {
-	for (int i = 0; i < VARIABLES / VARIABLES_AT_ONCE; i++) {
-		if (!from || from >= end)
+	struct slot *slot = slot_at(index);
+
+	for (__u64 i = 0; slot && i < WORDS_AT_ONCE; i++) {
+		__u64 word;
+
+		if (at > WALK_MAX - sizeof(word) || from >= end)
 			break;
-		from = variables_append(index, from, end);
+		word = *(__u64 *)&slot->path[at];
+		if ((word - HIGH_BITS / 128) & ~word & HIGH_BITS)
+			word_append(index, at, from, end);
+		at += sizeof(word);
+		from += sizeof(word);
 	}
-	return from;
+	return 0;
+}
+
+/* The same for a part of the environment at `from`, from the zero byte before a variable on. */
+__noinline int environment_part(__u32 index, __u64 from, __u64 end)
+{
+	struct slot *slot = slot_at(index);
+	__u64 length = end - from;
+
+	if (!slot)
+		return 0;
+	/* With the name that begins at its end. */
+	if (length > sizeof(slot->path))
+		length = sizeof(slot->path);
+	if (bpf_probe_read_user(slot->path, length, (void *)from)) {
+		((struct command *)slot->record)->marks |= COMMAND_ENVIRONMENT_PARTIAL;
+		return 0;
+	}
+	for (__u64 at = 0; at < WALK_MAX; at += WORDS_AT_ONCE * sizeof(__u64)) {
+		if (from + at >= end)
+			break;
+		words_append(index, at, from + at, end);
+	}
+	return 0;
+}
+
+/* The same for all of it. */
+static __always_inline void environment_append(struct slot *slot, __u64 from, __u64 end)
+{
+	/* What is before it are the arguments, which end with a zero byte. */
+	from--;
+	for (int i = 0; i < ENVIRONMENT_PARTS; i++) {
+		if (from >= end)
+			return;
+		environment_part(slot->index, from, end);
+		from += WALK_MAX;
+	}
+	((struct command *)slot->record)->marks |= COMMAND_ENVIRONMENT_PARTIAL;
 }
 
 /* Sends one later part of the arguments; returns how much it sent. */
@@ -245,7 +295,7 @@ int command_exec(__u64 *context)
 	struct task_struct *task = (void *)context[0];
 	struct linux_binprm *binprm = (void *)context[2];
 	struct process *process = recorded_user(known_process());
-	__u64 start, total, offset, variable;
+	__u64 start, total, offset;
 	struct mm_struct *mm = task->mm;
 	struct command *command;
 	struct file *exe_file;
@@ -299,9 +349,7 @@ int command_exec(__u64 *context)
 		if (length > 0)
 			command->lengths[TEXT_INTERPRETER] = length;
 	}
-	variable = environment_append(slot->index, mm->env_start, mm->env_end);
-	if (variable && variable < mm->env_end)
-		command->marks |= COMMAND_ENVIRONMENT_PARTIAL;
+	environment_append(slot, mm->env_start, mm->env_end);
 	at = slot->length;
 	if (at <= RECORD_MAX - ARGV_FIRST) {
 		__u64 here = total > ARGV_FIRST ? ARGV_FIRST : total;

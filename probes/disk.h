@@ -22,22 +22,28 @@ static __always_inline int disk_left_out(__u64 session, __u32 operation)
 	       operation_left_out(session, FAMILY_DISK, operation);
 }
 
-/* For what has to be told, whatever is left out. */
-static __always_inline struct slot *disk_claim(__u64 session, __u32 operation, long result,
-					       __u32 flags)
+/* Starts the record in a slot. */
+static __always_inline void disk_start(struct slot *slot, __u64 session, __u32 operation,
+				       long result, __u32 flags)
 {
-	struct disk *disk;
-	struct slot *slot;
+	struct disk *disk = (struct disk *)slot->record;
 
-	slot = record_claim(session, FAMILY_DISK, KIND_DISK, sizeof(*disk));
-	if (!slot)
-		return NULL;
-	disk = (struct disk *)slot->record;
+	record_start(slot, session, KIND_DISK, sizeof(*disk), 1);
 	__builtin_memset((void *)disk + sizeof(disk->record), 0,
 			 sizeof(*disk) - sizeof(disk->record));
 	disk->return_code = result < 0 ? result : 0;
 	disk->flags = flags;
 	disk->operation = operation;
+}
+
+/* The same in one of its own, for what has to be told, whatever is left out. */
+static __always_inline struct slot *disk_claim(__u64 session, __u32 operation, long result,
+					       __u32 flags)
+{
+	struct slot *slot = slot_for(session, FAMILY_DISK);
+
+	if (slot)
+		disk_start(slot, session, operation, result, flags);
 	return slot;
 }
 

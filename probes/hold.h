@@ -23,11 +23,12 @@ struct {
 /* What a session has sent of one family since the daemon began to read. */
 static __noinline __u64 sent(__u64 session, __u32 family)
 {
-	__u64 key = session * FAMILY_MAX + family;
-	struct share *share = bpf_map_lookup_elem(&shares, &key);
+	struct session *sender = bpf_map_lookup_elem(&sessions, &session);
 	struct control *control = shared();
 
-	return share && control && share->round == control->round ? share->bytes : 0;
+	if (!sender || !control || family >= FAMILY_COUNT)
+		return 0;
+	return sender->rounds[family] == control->round ? sender->sent[family] : 0;
 }
 
 /*

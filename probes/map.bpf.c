@@ -23,15 +23,17 @@
 #define MAPPINGS 64
 
 /*
- * Whether the path of the record begins with /lib or /usr/lib. Of several libraries per program
- * almost all are there, where only root can put files.
+ * Whether the walked path begins with /lib or /usr/lib. Of several libraries per program almost all
+ * are there, where only root can put files.
  */
-static __always_inline int is_of_system(struct disk *disk)
+static __always_inline int is_of_system(struct slot *slot)
 {
-	char *path = (char *)(disk + 1);
+	__u64 position = slot->walk.position;
+	char *path;
 
-	if (disk->lengths[DISK_PATH] < sizeof(__u64))
+	if (position > WALK_MAX - sizeof(__u64))
 		return 0;
+	path = &slot->path[position];
 	return *(__u64 *)path == *(__u64 *)"/usr/lib" || *(__u32 *)path == *(__u32 *)"/lib";
 }
 
@@ -50,21 +52,24 @@ static __always_inline __u64 mapped_path(struct file *file)
 __noinline int code_send(__u64 session, __u64 from, __u32 operation, __u32 flags, long result)
 {
 	struct file *file = (void *)from;
+	struct slot *slot = slot_for(session, FAMILY_DISK);
 	struct disk *disk;
-	struct slot *slot;
 
-	/* What is of the system is nothing to be left out, and its path tells. */
-	slot = disk_claim(session, operation, result, flags);
 	if (!slot)
 		return 0;
-	disk = (struct disk *)slot->record;
-	disk_walked(slot->index, DISK_PATH, mapped_path(file));
+	/* What is of the system is nothing to be left out, and its path tells. */
+	walk_path(slot->index, mapped_path(file));
 	/* In a mount namespace of their own, users can put theirs there, too. */
-	if ((is_of_system(disk) && !BPF_CORE_READ(file, f_inode, i_uid.val)) ||
-	    family_left_out(session, FAMILY_DISK))
+	if ((is_of_system(slot) && !BPF_CORE_READ(file, f_inode, i_uid.val)) ||
+	    family_left_out(session, FAMILY_DISK)) {
 		slot_release(slot);
-	else
-		disk_send(slot, 0);
+		return 0;
+	}
+	disk_start(slot, session, operation, result, flags);
+	disk = (struct disk *)slot->record;
+	disk->path_notes = slot->walk.notes;
+	disk->lengths[DISK_PATH] = append_walked(slot);
+	disk_send(slot, 0);
 	return 0;
 }
 
@@ -162,7 +167,7 @@ SYSCALL_EXIT(disk_map)
 
 	if (!process)
 		return 0;
-	rights = syscall_argument(2);
+	rights = exit_argument(context, 2);
 	if (number == X86_SHMAT || number == ARM64_SHMAT)
 		rights = rights & SHM_EXEC ? PROT_EXEC : PROT_READ;
 	if (is_executed(rights))

@@ -112,14 +112,14 @@ static __noinline struct sock *socket_at(int descriptor)
 SYSCALL_EXIT(network_connect)
 {
 	struct process *process = recorded_user(context->process);
-	struct attempt attempt = {};
+	struct attempt attempt = {.process = process};
 
 	if (!process)
 		return 0;
 	attempt.session = process->session;
-	attempt.sk = socket_at(syscall_argument(0));
-	attempt.address = syscall_argument(1);
-	attempt.length = syscall_argument(2);
+	attempt.sk = socket_at(exit_argument(context, 0));
+	attempt.address = exit_argument(context, 1);
+	attempt.length = exit_argument(context, 2);
 	attempt.result = context->result;
 	return connect_end(&attempt);
 }

@@ -125,12 +125,12 @@ static __noinline int failure_send(struct attempt *attempt)
 /* Whether this is the end of a connect that was told of when it began. */
 static __always_inline int is_begun(struct attempt *attempt)
 {
-	struct process *process = known_process();
+	struct process *process = attempt->process;
 	struct sock *sk = attempt->sk;
 	__u64 key = (__u64)sk;
 	__u64 *inode;
 
-	if (process && process->connecting == mark_of(sk)) {
+	if (process->connecting == mark_of(sk)) {
 		process->connecting = 0;
 		if (is_unfinished(attempt->result))
 			begun_note(sk);

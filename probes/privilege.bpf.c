@@ -137,7 +137,7 @@ static __noinline __u32 namespaces_asked(__u32 operation, __u64 number)
 static __noinline __u32 operation_told(struct process *process, __u64 number, long result)
 {
 	struct pt_regs___arm64 *registers = NULL;
-	struct ids now;
+	struct ids now = {};
 	__u32 operation;
 
 	/* The kernel makes the call once more, by itself. */

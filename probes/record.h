@@ -434,6 +434,8 @@ struct session {
 	__u64 lost[FAMILY_COUNT][LOSS_COUNT];
 	__u64 families_left_out;      /* bits of enum family */
 	__u64 left_out[FAMILY_COUNT]; /* how many events were */
+	__u64 rounds[FAMILY_COUNT];   /* of reading, in which it has last sent something, */
+	__u64 sent[FAMILY_COUNT];     /* and how much since that began, bytes */
 };
 
 /* A file of at or cron that a session has written. */
@@ -455,6 +457,13 @@ struct client {
 	__u64 network; /* the namespace in which these are addresses */
 	struct endpoint local;
 	struct endpoint remote;
+};
+
+/* Which session has made it. Two may write the same note at once: it counts only if it adds up. */
+struct client_note {
+	struct client client;
+	__u64 session;
+	__u64 sum;
 };
 
 /*

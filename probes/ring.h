@@ -87,12 +87,17 @@ struct {
 	__type(value, struct process);
 } processes SEC(".maps");
 
-/* The connections that sessions have made, by their client's end: the latest ones. */
+/*
+ * The connections that sessions have made, by the last bits of their client's port: the latest one
+ * of each. To find the one that is longest ago would cost a connect more than all else.
+ */
+#define CLIENTS 8192
+
 struct {
-	__uint(type, BPF_MAP_TYPE_LRU_HASH);
-	__uint(max_entries, 4096);
-	__type(key, struct client);
-	__type(value, __u64);
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, CLIENTS);
+	__type(key, __u32);
+	__type(value, struct client_note);
 } clients SEC(".maps");
 
 /* Logins that found no room in the table of sessions, to count each once. */
@@ -102,22 +107,6 @@ struct {
 	__type(key, __u64);
 	__type(value, __u32);
 } refused SEC(".maps");
-
-/* What a session has sent since the daemon last began to read, for one family. */
-struct share {
-	__u64 round;
-	__u64 bytes;
-};
-
-/* By the key of the session times FAMILY_MAX, plus the family. To forget one costs nothing. */
-#define FAMILY_MAX 16
-
-struct {
-	__uint(type, BPF_MAP_TYPE_LRU_HASH);
-	__uint(max_entries, 16384);
-	__type(key, __u64);
-	__type(value, struct share);
-} shares SEC(".maps");
 
 static __always_inline struct control *shared(void)
 {
@@ -205,21 +194,27 @@ static __always_inline struct slot *slot_for(__u64 session, __u32 family)
 	return slot;
 }
 
-/* Starts a record in a slot of its own. */
-static __always_inline struct slot *slot_begin(__u64 session, __u32 family, __u32 kind,
-					       __u32 length, int helpers)
+/* Starts a record in a slot. */
+static __always_inline void record_start(struct slot *slot, __u64 session, __u32 kind, __u32 length,
+					 int helpers)
 {
-	struct slot *slot = slot_for(session, family);
-	struct record *record;
+	struct record *record = (struct record *)slot->record;
 
-	if (!slot)
-		return NULL;
-	record = (struct record *)slot->record;
 	record->time = slot->claim.time;
 	slot->length = length;
 	record->session = session;
 	record->kind = kind;
 	record_actor(record, helpers);
+}
+
+/* The same in one of its own. */
+static __always_inline struct slot *slot_begin(__u64 session, __u32 family, __u32 kind,
+					       __u32 length, int helpers)
+{
+	struct slot *slot = slot_for(session, family);
+
+	if (slot)
+		record_start(slot, session, kind, length, helpers);
 	return slot;
 }
 
@@ -258,21 +253,18 @@ static __always_inline __u64 wakeup(__u64 used, __u64 size, int urgent)
  */
 static __noinline int has_room(__u64 session, __u32 family, __u64 length, __u64 used, __u64 size)
 {
-	__u64 key = session * FAMILY_MAX + family;
-	struct share *share = bpf_map_lookup_elem(&shares, &key);
+	struct session *sender = bpf_map_lookup_elem(&sessions, &session);
 	struct control *control = shared();
-	struct share first = {};
 	__u64 before = 0;
 
-	if (!control || family >= FAMILY_COUNT)
+	if (!sender || !control || family >= FAMILY_COUNT)
 		return 1;
-	if (share && share->round == control->round) {
-		before = share->bytes;
-		__sync_fetch_and_add(&share->bytes, length);
+	if (sender->rounds[family] == control->round) {
+		before = sender->sent[family];
+		__sync_fetch_and_add(&sender->sent[family], length);
 	} else {
-		first.round = control->round;
-		first.bytes = length;
-		bpf_map_update_elem(&shares, &key, &first, BPF_ANY);
+		sender->sent[family] = length;
+		sender->rounds[family] = control->round;
 		__sync_fetch_and_add(&control->active[family], 1);
 	}
 	if (used + length <= size - size / 8)

@@ -38,12 +38,12 @@ SYSCALL_EXIT(network_local)
 
 	if (!process || is_restarted(result))
 		return 0;
-	sk = socket_at(syscall_argument(0));
+	sk = socket_at(exit_argument(context, 0));
 	session = process->session;
-	at = syscall_argument(1);
+	at = exit_argument(context, 1);
 	is_message = number != X86_SENDTO && number != ARM64_SENDTO;
 	if (!is_local_datagram(sk))
-		return call_note(session, sk, at, is_message ? 0 : syscall_argument(2));
+		return call_note(session, sk, at, is_message ? 0 : exit_argument(context, 2));
 	if (!is_message)
 		return local_send_one(session, syscall_argument(4), (__u32)syscall_argument(5),
 				      result, 0);

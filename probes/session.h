@@ -228,15 +228,38 @@ static __always_inline void unmap(struct endpoint *endpoint)
 	words[2] = words[3] = 0;
 }
 
+static __always_inline __u64 client_sum(struct client *client, __u64 session)
+{
+	__u64 *words = (__u64 *)client;
+
+#pragma unroll
+	for (__u64 i = 0; i < sizeof(*client) / sizeof(*words); i++)
+		session = session * 31 + words[i];
+	return session;
+}
+
+static __always_inline struct client_note *client_note_of(struct client *client)
+{
+	__u32 number = client->local.port & (CLIENTS - 1);
+
+	return bpf_map_lookup_elem(&clients, &number);
+}
+
 /* Notes that a session has made a connection. The socket is an argument of a tracepoint. */
 static __noinline void client_add(__u64 session, struct sock *sk)
 {
 	struct client client = {.network = (__u64)BPF_CORE_READ(sk, __sk_common.skc_net.net)};
+	struct client_note *note;
 
 	endpoints(sk, 1, &client.local, &client.remote);
 	unmap(&client.local);
 	unmap(&client.remote);
-	bpf_map_update_elem(&clients, &client, &session, BPF_ANY);
+	note = client_note_of(&client);
+	if (!note)
+		return;
+	note->client = client;
+	note->session = session;
+	note->sum = client_sum(&client, session);
 }
 
 /* The session that has made the connection of which this is the server's end, or 0. */
@@ -244,13 +267,17 @@ __noinline __u64 client_session(__u64 of)
 {
 	struct sock *sk = (void *)of;
 	struct client client = {.network = (__u64)BPF_CORE_READ(sk, __sk_common.skc_net.net)};
-	__u64 *session;
+	struct client_note *note;
+	__u64 session;
 
 	endpoints(sk, 0, &client.remote, &client.local);
 	unmap(&client.local);
 	unmap(&client.remote);
-	session = bpf_map_lookup_elem(&clients, &client);
-	return session ? *session : 0;
+	note = client_note_of(&client);
+	if (!note)
+		return 0;
+	session = note->session;
+	return note->sum == client_sum(&client, session) ? session : 0;
 }
 
 /* Takes down what session.privilege compares with later. */

@@ -34,12 +34,12 @@ SYSCALL_EXIT(network_socket)
 	if (!process)
 		return 0;
 	if (context->number != X86_LISTEN && context->number != ARM64_LISTEN) {
-		if ((int)syscall_argument(0) == AF_PACKET)
+		if ((int)exit_argument(context, 0) == AF_PACKET)
 			packet_socket_send(process->session, context->result);
 		return 0;
 	}
 	attempt.session = process->session;
-	sk = socket_at(syscall_argument(0));
+	sk = socket_at(exit_argument(context, 0));
 	attempt.sk = sk;
 	attempt.result = context->result;
 	if (sk && BPF_CORE_READ(sk, __sk_common.skc_family) == AF_VSOCK)

@@ -60,21 +60,13 @@ __noinline long syscall_number(void)
 	return native_number(number_given(user_registers()));
 }
 
-/* The same, of the registers that the tracepoint tells. */
+/* The number in the registers that a hook tells. */
 static __always_inline long number_told(__u64 registers)
 {
 	struct pt_regs___arm64 *arm64 = (void *)registers;
 	struct pt_regs___x86 *x86 = (void *)registers;
-	long number = bpf_core_field_exists(arm64->syscallno) ? arm64->syscallno : x86->orig_ax;
 
-	/* Almost all calls of a host are told by the table to be none of 32 bits that counts. */
-	return may_be_compat(number) && is_32_bit() ? syscall_number() : number;
-}
-
-/* On arm64 calls of 32 bits share functions with the others, but have a hook of their own. */
-__noinline long number_unless_compat(void)
-{
-	return is_32_bit() ? 0 : number_given(user_registers());
+	return bpf_core_field_exists(arm64->syscallno) ? arm64->syscallno : (long)x86->orig_ax;
 }
 
 /*
@@ -86,14 +78,12 @@ static __always_inline long compat_result(long result)
 	return (__u32)result >= (__u32)-MAX_ERRNO ? (long)(__s32)result : (long)(__u32)result;
 }
 
-/* As the tracepoint tells it. */
-__noinline long result_told(long result)
+/* Of a call of 32 bits, as the tracepoint tells it. */
+static __always_inline long result_told(long result)
 {
 	struct pt_regs___arm64 *arm64 = NULL;
 
-	if (bpf_core_field_exists(arm64->syscallno) && is_32_bit())
-		return compat_result(result);
-	return result;
+	return bpf_core_field_exists(arm64->syscallno) ? compat_result(result) : result;
 }
 
 /* As the caller is going to have it; where there is no such register, the code may not be looked
@@ -121,38 +111,49 @@ struct syscall_exit {
 	long number;
 	long result;
 	struct process *process; /* of the current process; there is one */
+	__u64 registers;	 /* as the hook tells them */
+	long is_compat;
 };
 
 /*
  * A program at the end of system calls, in three forms: for the tracepoint that all of them pass,
  * by way of `dispatch`; for the functions of the single calls (fexit), where those can be hooked;
- * and beside these for the function that those of 32 bits pass, by way of `dispatch_compat`. Before
- * anything else they ask whether the process is known at all. What follows is the body.
+ * and beside these for the function that those of 32 bits pass, by way of `dispatch_compat`: on
+ * arm64 they share functions with the others. All hooks tell the registers first. Before anything
+ * else the programs ask whether the process is known at all. What follows is the body.
  */
 #define SYSCALL_EXIT(program)                                                                      \
 	static int program##_body(struct syscall_exit *context);                                   \
-	static __always_inline int program##_at(struct process *process, long number, long result) \
-	{                                                                                          \
-		struct syscall_exit exit = {number, result, process};                              \
-		return number ? program##_body(&exit) : 0;                                         \
-	}                                                                                          \
 	SEC("tp_btf/sys_exit") int program(__u64 *context)                                         \
 	{                                                                                          \
-		struct process *process = known_process();                                         \
-		return process ? program##_at(process, number_told(context[0]),                    \
-					      result_told(context[1]))                             \
-			       : 0;                                                                \
+		struct syscall_exit exit = {.process = known_process()};                           \
+		if (!exit.process)                                                                 \
+			return 0;                                                                  \
+		exit.registers = context[0];                                                       \
+		exit.is_compat = is_32_bit();                                                      \
+		exit.number = exit.is_compat ? syscall_number() : number_told(context[0]);         \
+		exit.result = exit.is_compat ? result_told(context[1]) : context[1];               \
+		return exit.number ? program##_body(&exit) : 0;                                    \
 	}                                                                                          \
 	SEC("fexit/syscall") int program##_fexit(__u64 *context)                                   \
 	{                                                                                          \
-		struct process *process = known_process();                                         \
-		return process ? program##_at(process, number_unless_compat(), context[1]) : 0;    \
+		struct syscall_exit exit = {.process = known_process()};                           \
+		if (!exit.process || is_32_bit())                                                  \
+			return 0;                                                                  \
+		exit.registers = context[0];                                                       \
+		exit.number = number_told(context[0]);                                             \
+		exit.result = context[1];                                                          \
+		return exit.number ? program##_body(&exit) : 0;                                    \
 	}                                                                                          \
 	SEC("fexit/ia32_sys_call") int program##_compat(__u64 *context)                            \
 	{                                                                                          \
-		struct process *process = known_process();                                         \
-		return process ? program##_at(process, syscall_number(), result_returned(context)) \
-			       : 0;                                                                \
+		struct syscall_exit exit = {.process = known_process(), .is_compat = 1};           \
+		if (!exit.process)                                                                 \
+			return 0;                                                                  \
+		exit.registers = context[0];                                                       \
+		exit.number = syscall_number();                                                    \
+		exit.result = result_returned(context);                                            \
+		return exit.number ? program##_body(&exit) : 0;                                    \
 	}                                                                                          \
 	static __noinline int program##_body(struct syscall_exit *context)
 
@@ -210,6 +211,19 @@ __noinline unsigned long syscall_argument(__u32 index)
 	default:
 		return member(x86, r9);
 	}
+}
+
+/* The same in a body, where the index has to be a constant. */
+static __always_inline unsigned long exit_argument(struct syscall_exit *context, __u32 index)
+{
+	struct pt_regs___arm64 *arm64 = (void *)context->registers;
+	struct pt_regs___x86 *x86 = (void *)context->registers;
+
+	if (context->is_compat)
+		return syscall_argument(index);
+	if (bpf_core_field_exists(arm64->orig_x0))
+		return index ? arm64->regs[index] : arm64->orig_x0;
+	return index == 0 ? x86->di : index == 1 ? x86->si : x86->dx;
 }
 
 /* One of the pointers in the caller's memory at `from`; 0 where it can't be read. */

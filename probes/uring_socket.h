@@ -102,7 +102,7 @@ static __noinline int accept_over(__u64 session, struct io_kiocb *request, int r
 static __noinline int socket_end(struct io_kiocb *request, int result, __u64 address)
 {
 	struct process *process = recorded_user(known_process());
-	struct attempt attempt = {.result = result, .via = VIA_IO_URING};
+	struct attempt attempt = {.process = process, .result = result, .via = VIA_IO_URING};
 	__u8 opcode = BPF_CORE_READ(request, opcode);
 
 	if (!process)

@@ -299,6 +299,8 @@ layout! {
         lost: Losses,
         families_left_out: u64,
         left_out: Counts,
+        rounds: Counts,
+        sent: Counts,
     }
 
     /// The value of the map `processes`.
