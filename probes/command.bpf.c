@@ -18,7 +18,7 @@
 
 /* How much of the environment is looked at: so many parts of WALK_MAX bytes, some words at once. */
 #define ENVIRONMENT_PARTS 64
-#define WORDS_AT_ONCE 64
+#define WORDS_AT_ONCE 16
 
 /* The highest bit of each byte of a word. */
 #define HIGH_BITS 0x8080808080808080ULL
@@ -225,41 +225,48 @@ __noinline __u64 arguments_send(__u64 session, __u64 start, __u64 total)
 	return offset;
 }
 
-/* What is known of the current task, in the command of a slot. */
-__noinline int command_fill(__u32 index, __s32 return_code)
+/* What is known of the current task. */
+static __always_inline void command_describe(struct command *command, int plain)
 {
 	struct task_struct *task = current_task();
-	struct task_struct *parent = member(task, real_parent);
-	struct signal_struct *signal = member(task, signal);
-	struct tty_struct *tty = signal ? member(signal, tty) : NULL;
-	const struct cred *cred = member(task, cred);
-	struct tty_driver *driver = tty ? member(tty, driver) : NULL;
-	struct slot *slot = slot_at(index);
-	struct command *command;
+	struct task_struct *parent = member_if(plain, task, real_parent);
+	struct signal_struct *signal = member_if(plain, task, signal);
+	struct tty_struct *tty = signal ? member_if(plain, signal, tty) : NULL;
+	struct tty_driver *driver = tty ? member_if(plain, tty, driver) : NULL;
 
-	if (!slot || !parent || !cred)
-		return 0;
-	command = (struct command *)slot->record;
-	command->return_code = return_code;
-	command->parent_pid = member(parent, tgid);
-	command->inode = 0;
-	command->device = 0;
-	command->uid = member(cred, uid.val);
-	command->gid = member(cred, gid.val);
-	command->euid = member(cred, euid.val);
-	command->egid = member(cred, egid.val);
-	command->marks = 0;
-	command->argv_missing = 0;
+	command->parent_pid = parent ? member_if(plain, parent, tgid) : 0;
 	command->terminal = 0;
 	command->rows = 0;
 	command->columns = 0;
-	__builtin_memset(command->lengths, 0, sizeof(command->lengths));
 	if (driver) {
-		command->terminal = member(driver, major) << 20 |
-				    (member(driver, minor_start) + member(tty, index));
-		command->rows = member(tty, winsize.ws_row);
-		command->columns = member(tty, winsize.ws_col);
+		command->terminal =
+		    member_if(plain, driver, major) << 20 |
+		    (member_if(plain, driver, minor_start) + member_if(plain, tty, index));
+		command->rows = member_if(plain, tty, winsize.ws_row);
+		command->columns = member_if(plain, tty, winsize.ws_col);
 	}
+}
+
+/* The same in the command of a slot. */
+__noinline int command_fill(__u32 index, __s32 return_code)
+{
+	struct slot *slot = slot_at(index);
+	struct command *command;
+
+	if (!slot)
+		return 0;
+	command = (struct command *)slot->record;
+	command->return_code = return_code;
+	command->inode = 0;
+	command->device = 0;
+	command->marks = 0;
+	command->argv_missing = 0;
+	__builtin_memset(command->lengths, 0, sizeof(command->lengths));
+	ids_read((struct ids *)&command->uid);
+	if (IS_PLAIN)
+		command_describe(command, 1);
+	else
+		command_describe(command, 0);
 	return 0;
 }
 
@@ -352,8 +359,12 @@ int command_exec(__u64 *context)
 	environment_append(slot, mm->env_start, mm->env_end);
 	at = slot->length;
 	if (at <= RECORD_MAX - ARGV_FIRST) {
-		__u64 here = total > ARGV_FIRST ? ARGV_FIRST : total;
+		__u64 here = total;
 
+		/* Else the compiler leaves out what the verifier wants to see. */
+		barrier_var(here);
+		if (here > ARGV_FIRST)
+			here = ARGV_FIRST;
 		command->argv_missing = total > offset ? total - offset : 0;
 		if (bpf_probe_read_user(&slot->record[at], here, (void *)start)) {
 			command->argv_missing = total;

@@ -47,6 +47,9 @@
 #define TCP_SYN_RECV 3
 #define TCP_CLOSE 7
 #define TCP_LISTEN 10
+/* Of these, which maps return, only 32 bits count: before 6.4 their functions set no more. */
+#define ENOENT 2
+#define EEXIST 17
 #define EISCONN 106
 #define EALREADY 114
 #define EINPROGRESS 115

@@ -155,16 +155,22 @@ static __always_inline __u32 append_walked(struct slot *slot)
 		length_;                                                                           \
 	})
 
-static __noinline struct file *file_of(int descriptor)
+/* The file behind a descriptor as a number, 0 where there is none. */
+__noinline __u64 file_at(__s32 descriptor)
 {
 	struct files_struct *files = member(current_task(), files);
 	struct fdtable *table = files ? member(files, fdt) : NULL;
-	struct file *file = NULL;
+	__u64 file = 0;
 
 	if (!table || descriptor < 0 || (__u32)descriptor >= member(table, max_fds))
-		return NULL;
+		return 0;
 	bpf_probe_read_kernel(&file, sizeof(file), member(table, fd) + descriptor);
 	return file;
+}
+
+static __always_inline struct file *file_of(__s32 descriptor)
+{
+	return (struct file *)file_at(descriptor);
 }
 
 #endif

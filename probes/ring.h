@@ -136,7 +136,7 @@ static __always_inline struct slot *slot_at(__u32 index)
 }
 
 /* Who did it. `helpers` if the kernel lets this kind of program ask for it; else it is read. */
-static __always_inline void record_actor(struct record *record, int helpers)
+static __noinline int record_actor(struct record *record, int helpers)
 {
 	struct task_struct *task = current_task();
 
@@ -156,6 +156,7 @@ static __always_inline void record_actor(struct record *record, int helpers)
 		record->via = VIA_IO_URING;
 		BPF_CORE_READ_INTO(&record->program, task, group_leader, comm);
 	}
+	return 0;
 }
 
 /*

@@ -41,7 +41,7 @@ static __noinline int is_first_send(struct sends_key *key)
 	struct sends *sent = bpf_map_lookup_elem(&sends, key);
 
 	if (!sent) {
-		if (bpf_map_update_elem(&sends, key, &begun, BPF_NOEXIST) != -17 /* EEXIST */)
+		if ((int)bpf_map_update_elem(&sends, key, &begun, BPF_NOEXIST) != -EEXIST)
 			return 1;
 		sent = bpf_map_lookup_elem(&sends, key);
 		if (!sent)

@@ -127,7 +127,7 @@ int session_exit(__u64 *context)
 	outer = process->outer;
 	command_time = process->command_time;
 	/* Two threads that leave at once may both be here; one of them finds the entry. */
-	if (bpf_map_delete_elem(&processes, &pid) == -2 /* ENOENT */)
+	if ((int)bpf_map_delete_elem(&processes, &pid) == -ENOENT)
 		return 0;
 	if (command_time) {
 		slot = record_begin(key, FAMILY_PROCESS_EXIT, KIND_PROCESS_EXIT, sizeof(*exit));

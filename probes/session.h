@@ -298,7 +298,7 @@ __noinline int process_join(__u64 key, __u32 pid, __u32 role)
 	struct process process = {.session = key, .role = role};
 	struct control *control = shared();
 	struct process *known;
-	long error;
+	int error;
 
 	if (!session || !control)
 		return 0;
@@ -308,7 +308,7 @@ __noinline int process_join(__u64 key, __u32 pid, __u32 role)
 		__sync_fetch_and_add(&session->processes, 1);
 		return 1;
 	}
-	if (error != -17 /* EEXIST */) {
+	if (error != -EEXIST) {
 		__sync_fetch_and_add(&control->processes_full, 1);
 		lose(key, FAMILY_SESSION, LOSS_TABLE_FULL);
 		return 0;
@@ -344,7 +344,7 @@ static __noinline void process_serve(__u64 session, __u32 pid)
 	struct process process = {.session = session, .role = session ? ROLE_USER : ROLE_SERVED};
 	struct session *counts = bpf_map_lookup_elem(&sessions, &session);
 	struct control *control = shared();
-	long error;
+	int error;
 
 	if (!control)
 		return;
@@ -353,7 +353,7 @@ static __noinline void process_serve(__u64 session, __u32 pid)
 	error = bpf_map_update_elem(&processes, &pid, &process, BPF_NOEXIST);
 	if (!error && counts)
 		__sync_fetch_and_add(&counts->processes, 1);
-	else if (error && error != -17 /* EEXIST */)
+	else if (error && error != -EEXIST)
 		__sync_fetch_and_add(&control->processes_full, 1);
 	if (control->unhooked)
 		hook_ask();
@@ -374,7 +374,7 @@ __noinline int session_open(__u64 key, __u32 login, __u64 of, __u64 connected, _
 	struct slot *slot;
 	struct process *known;
 	struct sock *sk;
-	long error;
+	int error;
 	__u32 uid;
 
 	if (!control)
@@ -415,7 +415,7 @@ __noinline int session_open(__u64 key, __u32 login, __u64 of, __u64 connected, _
 	error = bpf_map_update_elem(&sessions, &key, session, BPF_NOEXIST);
 	if (error) {
 		slot_release(slot);
-		if (error == -17 /* EEXIST */)
+		if (error == -EEXIST)
 			return 1;
 		/* It is one login, however much it does. */
 		if (!bpf_map_update_elem(&refused, &key, &uid, BPF_NOEXIST))

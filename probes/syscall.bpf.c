@@ -16,7 +16,7 @@ struct {
 SEC("tp_btf/sys_exit")
 int syscall_exit(__u64 *context)
 {
-	long number = number_told(context[0]);
+	long number = number_given((void *)context[0]);
 
 	/* Almost all calls of a host are told by the table to be none of 32 bits that counts. */
 	if (may_be_compat(number))

@@ -60,15 +60,6 @@ __noinline long syscall_number(void)
 	return native_number(number_given(user_registers()));
 }
 
-/* The number in the registers that a hook tells. */
-static __always_inline long number_told(__u64 registers)
-{
-	struct pt_regs___arm64 *arm64 = (void *)registers;
-	struct pt_regs___x86 *x86 = (void *)registers;
-
-	return bpf_core_field_exists(arm64->syscallno) ? arm64->syscallno : (long)x86->orig_ax;
-}
-
 /*
  * `result` of a call of 32 bits on arm64, where a register or the tracepoint has its lower half: an
  * address can be any number below the errors.
@@ -108,19 +99,18 @@ static __always_inline long result_returned(__u64 *context)
 
 /* A system call that is about to return. */
 struct syscall_exit {
-	long number;
+	__s32 number;
+	__u32 is_compat; /* of 32 bits */
 	long result;
 	struct process *process; /* of the current process; there is one */
-	__u64 registers;	 /* as the hook tells them */
-	long is_compat;
 };
 
 /*
  * A program at the end of system calls, in three forms: for the tracepoint that all of them pass,
  * by way of `dispatch`; for the functions of the single calls (fexit), where those can be hooked;
  * and beside these for the function that those of 32 bits pass, by way of `dispatch_compat`: on
- * arm64 they share functions with the others. All hooks tell the registers first. Before anything
- * else the programs ask whether the process is known at all. What follows is the body.
+ * arm64 they share functions with the others. Before anything else they ask whether the process is
+ * known at all. What follows is the body.
  */
 #define SYSCALL_EXIT(program)                                                                      \
 	static int program##_body(struct syscall_exit *context);                                   \
@@ -129,9 +119,9 @@ struct syscall_exit {
 		struct syscall_exit exit = {.process = known_process()};                           \
 		if (!exit.process)                                                                 \
 			return 0;                                                                  \
-		exit.registers = context[0];                                                       \
 		exit.is_compat = is_32_bit();                                                      \
-		exit.number = exit.is_compat ? syscall_number() : number_told(context[0]);         \
+		exit.number =                                                                      \
+		    exit.is_compat ? syscall_number() : number_given((void *)context[0]);          \
 		exit.result = exit.is_compat ? result_told(context[1]) : context[1];               \
 		return exit.number ? program##_body(&exit) : 0;                                    \
 	}                                                                                          \
@@ -140,8 +130,7 @@ struct syscall_exit {
 		struct syscall_exit exit = {.process = known_process()};                           \
 		if (!exit.process || is_32_bit())                                                  \
 			return 0;                                                                  \
-		exit.registers = context[0];                                                       \
-		exit.number = number_told(context[0]);                                             \
+		exit.number = number_given(user_registers());                                      \
 		exit.result = context[1];                                                          \
 		return exit.number ? program##_body(&exit) : 0;                                    \
 	}                                                                                          \
@@ -150,7 +139,6 @@ struct syscall_exit {
 		struct syscall_exit exit = {.process = known_process(), .is_compat = 1};           \
 		if (!exit.process)                                                                 \
 			return 0;                                                                  \
-		exit.registers = context[0];                                                       \
 		exit.number = syscall_number();                                                    \
 		exit.result = result_returned(context);                                            \
 		return exit.number ? program##_body(&exit) : 0;                                    \
@@ -172,58 +160,59 @@ static __always_inline int is_restarted(long result)
 	return result <= -ERESTARTSYS && result >= -ERESTART_RESTARTBLOCK;
 }
 
-/* `index` from 0 to 5. */
-__noinline unsigned long syscall_argument(__u32 index)
+/* Of a call of 64 bits; `index` from 0 to 5. */
+static __always_inline unsigned long argument_in(struct pt_regs *registers, __u32 index, int plain)
 {
-	struct pt_regs *registers = user_registers();
 	struct pt_regs___arm64 *arm64 = (void *)registers;
 	struct pt_regs___x86 *x86 = (void *)registers;
 
-	if (is_32_bit())
-		return compat_argument(registers, number_given(registers), index);
 	if (bpf_core_field_exists(arm64->orig_x0)) {
 		switch (index) {
 		case 0:
-			return member(arm64, orig_x0);
+			return member_if(plain, arm64, orig_x0);
 		case 1:
-			return member(arm64, regs[1]);
+			return member_if(plain, arm64, regs[1]);
 		case 2:
-			return member(arm64, regs[2]);
+			return member_if(plain, arm64, regs[2]);
 		case 3:
-			return member(arm64, regs[3]);
+			return member_if(plain, arm64, regs[3]);
 		case 4:
-			return member(arm64, regs[4]);
+			return member_if(plain, arm64, regs[4]);
 		default:
-			return member(arm64, regs[5]);
+			return member_if(plain, arm64, regs[5]);
 		}
 	}
 	switch (index) {
 	case 0:
-		return member(x86, di);
+		return member_if(plain, x86, di);
 	case 1:
-		return member(x86, si);
+		return member_if(plain, x86, si);
 	case 2:
-		return member(x86, dx);
+		return member_if(plain, x86, dx);
 	case 3:
-		return member(x86, r10);
+		return member_if(plain, x86, r10);
 	case 4:
-		return member(x86, r8);
+		return member_if(plain, x86, r8);
 	default:
-		return member(x86, r9);
+		return member_if(plain, x86, r9);
 	}
 }
 
-/* The same in a body, where the index has to be a constant. */
+__noinline unsigned long syscall_argument(__u32 index)
+{
+	struct pt_regs *registers = user_registers();
+
+	if (is_32_bit())
+		return compat_argument(registers, number_given(registers), index);
+	return IS_PLAIN ? argument_in(registers, index, 1) : argument_in(registers, index, 0);
+}
+
+/* The same in a body, where it is known which kind of call it is. */
 static __always_inline unsigned long exit_argument(struct syscall_exit *context, __u32 index)
 {
-	struct pt_regs___arm64 *arm64 = (void *)context->registers;
-	struct pt_regs___x86 *x86 = (void *)context->registers;
-
-	if (context->is_compat)
+	if (context->is_compat || !IS_PLAIN)
 		return syscall_argument(index);
-	if (bpf_core_field_exists(arm64->orig_x0))
-		return index ? arm64->regs[index] : arm64->orig_x0;
-	return index == 0 ? x86->di : index == 1 ? x86->si : x86->dx;
+	return argument_in(user_registers(), index, 1);
 }
 
 /* One of the pointers in the caller's memory at `from`; 0 where it can't be read. */

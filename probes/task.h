@@ -24,7 +24,12 @@ static __always_inline struct task_struct *current_task(void)
  */
 #define member(from, name) member_if(IS_PLAIN, from, name)
 
-/* The same, where it is told otherwise whether the verifier knows what `from` leads to. */
+/*
+ * The same, where it is told otherwise whether the verifier knows what `from` leads to. What reads
+ * many asks IS_PLAIN once: at each place the kernel cuts out what it does not need, which takes it
+ * a while. So does each pointer that an argument or the task has: its name is looked for among
+ * those of all types.
+ */
 #define member_if(plain, from, name) ((plain) ? (from)->name : BPF_CORE_READ(from, name))
 
 /* The audit session id and the loginuid, as the kernel has them where there are none. */
@@ -51,16 +56,30 @@ static __always_inline __u64 address_of(const void *pointer)
 	return address;
 }
 
+/* Where an id is among those of a task, from its uid on. */
+#define id_offset(cred, name)                                                                      \
+	(bpf_core_field_offset((cred)->name) - bpf_core_field_offset((cred)->uid))
+
+/* Side by side they are uid, gid, suid, sgid, euid and egid. */
 static __noinline int ids_read(struct ids *ids)
 {
-	const struct cred *cred = member(current_task(), cred);
+	struct task_struct *task = (void *)bpf_get_current_task();
+	const struct cred *cred = BPF_CORE_READ(task, cred);
+	__u32 all[6] = {};
 
-	if (!cred)
-		return 0;
-	ids->uid = member(cred, uid.val);
-	ids->gid = member(cred, gid.val);
-	ids->euid = member(cred, euid.val);
-	ids->egid = member(cred, egid.val);
+	if (id_offset(cred, gid) == 4 && id_offset(cred, euid) == 16 &&
+	    id_offset(cred, egid) == 20) {
+		bpf_probe_read_kernel(all, sizeof(all), &cred->uid);
+	} else {
+		all[0] = BPF_CORE_READ(cred, uid.val);
+		all[1] = BPF_CORE_READ(cred, gid.val);
+		all[4] = BPF_CORE_READ(cred, euid.val);
+		all[5] = BPF_CORE_READ(cred, egid.val);
+	}
+	ids->uid = all[0];
+	ids->gid = all[1];
+	ids->euid = all[4];
+	ids->egid = all[5];
 	return 0;
 }
 
