@@ -174,10 +174,10 @@ impl Serde {
             exe_inode: fixed.inode,
             cwd: text(command.cwd),
             ids: Owner {
-                uid: fixed.uid,
-                gid: fixed.gid,
-                euid: fixed.euid,
-                egid: fixed.egid,
+                uid: fixed.ids.uid,
+                gid: fixed.ids.gid,
+                euid: fixed.ids.euid,
+                egid: fixed.ids.egid,
             },
         });
     }

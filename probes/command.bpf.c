@@ -262,7 +262,7 @@ __noinline int command_fill(__u32 index, __s32 return_code)
 	command->marks = 0;
 	command->argv_missing = 0;
 	__builtin_memset(command->lengths, 0, sizeof(command->lengths));
-	ids_read((struct ids *)&command->uid);
+	ids_read(&command->ids);
 	if (IS_PLAIN)
 		command_describe(command, 1);
 	else

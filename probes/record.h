@@ -149,16 +149,21 @@ enum command_mark {
 	COMMAND_COMPAT = 16,		 /* a 32-bit program */
 };
 
+/* What a process may do by its ids. */
+struct ids {
+	__u32 uid;
+	__u32 gid;
+	__u32 euid;
+	__u32 egid;
+};
+
 struct command {
 	struct record record;
 	__u64 inode;
 	__u32 device; /* 12 bits of major number, 20 of minor */
 	__u32 parent_pid;
 	__s32 return_code;
-	__u32 uid;
-	__u32 gid;
-	__u32 euid;
-	__u32 egid;
+	struct ids ids;
 	__u32 marks;
 	__u32 argv_missing; /* bytes of the arguments that could not be sent */
 	__u32 terminal;	    /* device number of the controlling terminal; 0 where there is none */
@@ -374,14 +379,6 @@ enum privilege_operation {
 	PRIVILEGE_CHROOT,
 	PRIVILEGE_PIVOT_ROOT,
 	PRIVILEGE_COUNT,
-};
-
-/* What a process may do by its ids. */
-struct ids {
-	__u32 uid;
-	__u32 gid;
-	__u32 euid;
-	__u32 egid;
 };
 
 /* Where a uid, a gid or a loginuid is not known, or not set. */

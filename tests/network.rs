@@ -2,17 +2,22 @@
 
 mod common;
 
+use std::fs;
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::os::unix::net::UnixStream;
 use std::process::ExitCode;
 
-use common::{Host, ONE, Outcome, Process, end, network, patiently, plain, plains, start};
+use common::{
+    Host, ONE, Outcome, PYTHON, Process, end, network, of_kind, patiently, plain, plains, start,
+};
+use serde_json::Value;
 
 fn main() -> ExitCode {
     common::main(&[
         ("connections of a program", connections),
         ("a connection that is refused", refused),
+        ("connects by several calls and threads", once),
         ("forwarded connections", forwarded),
         ("forwarded connections of root", forwarded_for_root),
     ])
@@ -60,6 +65,92 @@ fn refused() -> Outcome {
         plains(&lines, "session.network"),
         [network(ONE, "bash", "127.0.0.1", port, 4)]
     );
+    Ok(())
+}
+
+/// Prints what each connect gives, and the port of each listener that is made. One whose queue is full
+/// answers nobody, until it is gone.
+const CONNECTS: &str = r#"
+import errno, select, socket, sys, threading
+refusing = ("127.0.0.1", int(sys.argv[1]))
+kept = []
+
+def full():
+    listener, queued = socket.socket(), socket.socket()
+    listener.bind(("127.0.0.1", 0))
+    listener.listen(0)
+    print(listener.getsockname()[1], flush=True)
+    queued.connect(listener.getsockname())
+    kept.append(queued)
+    return listener
+
+def connect(one, to):
+    print(errno.errorcode[one.connect_ex(to)], flush=True)
+
+def refused_later():
+    listener, one = full(), socket.socket()
+    to = listener.getsockname()
+    one.setblocking(False)
+    connect(one, to)
+    connect(one, to)
+    listener.close()
+    select.select([], [one], [])
+    return one, to
+
+connect(socket.socket(), refusing)
+one, to = refused_later()
+connect(one, to)
+one, to = refused_later()
+print(errno.errorcode[one.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)])
+connect(one, to)
+connect(one, ("255.255.255.255", 9))
+listener, waiting = full(), socket.socket()
+waiting.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, b"\x02" + bytes(15))
+thread = threading.Thread(target=connect, args=(waiting, listener.getsockname()))
+thread.start()
+asked = " 0100007F:%04X 02 " % listener.getsockname()[1]
+while asked not in open("/proc/net/tcp").read():
+    pass
+connect(socket.socket(), refusing)
+thread.join()
+"#;
+
+/// Whichever call or thread sees its end
+fn once() -> Outcome {
+    let host = Host::start();
+    let [(_four, four), _] = listeners();
+    let client = TcpStream::connect(("127.0.0.1", four))?;
+    let refusing = client.local_addr()?.port();
+    let script = host.folder.shared().join("connects.py");
+    fs::write(&script, CONNECTS)?;
+    let printed = host.ssh(ONE, &format!("{PYTHON} -I {} {refusing}", script.display()));
+    let (ports, said): (Vec<_>, Vec<_>) = printed
+        .lines()
+        .partition(|line| line.parse::<u16>().is_ok());
+    let later = ["EINPROGRESS", "EALREADY", "ECONNREFUSED"];
+    let mut all = vec!["ECONNREFUSED"];
+    all.extend(later.iter().chain(&later));
+    all.extend(["ECONNABORTED", "ENETUNREACH", "ECONNREFUSED", "EINPROGRESS"]);
+    assert_eq!(said, all);
+    let lines = host.sessions(1).remove(0);
+    let mut connects = of_kind(&lines, "session.network");
+    connects.retain(|line| line["operation"] == 0);
+    let told: Vec<_> = connects
+        .iter()
+        .map(|line| (line["dst_port"].to_string(), &line["return_code"]))
+        .collect();
+    let refusing = refusing.to_string();
+    let begun = |port: &str| (port.to_owned(), &Value::Null);
+    let unreachable = Value::from(-libc::ENETUNREACH);
+    let mut expected = vec![begun(&refusing)];
+    for port in &ports[..2] {
+        expected.extend([begun(port), begun(port)]);
+    }
+    expected.push(("9".to_owned(), &unreachable));
+    expected.extend([begun(ports[2]), begun(ports[2]), begun(&refusing)]);
+    assert_eq!(told, expected);
+    let results = of_kind(&lines, "session.network_result");
+    assert_eq!(results.len(), expected.len() - 1);
     Ok(())
 }
 

@@ -1,5 +1,6 @@
 //! What the processes of a session do, as events.
 
+use super::privilege::ids;
 use super::{Object, Subject, Uuid, Writer, address, device};
 use crate::probe::page_size;
 use crate::record::layout::{
@@ -36,12 +37,7 @@ impl Writer {
             if !command.interpreter.is_empty() {
                 object.bytes("interpreter", "interpreter_base64", command.interpreter);
             }
-            object.object("ids", |ids| {
-                ids.number("uid", fixed.uid);
-                ids.number("gid", fixed.gid);
-                ids.number("euid", fixed.euid);
-                ids.number("egid", fixed.egid);
-            });
+            ids(object, "ids", &fixed.ids);
             if fixed.marks & command_mark::PRIVILEGED != 0 {
                 object.boolean("privileged", true);
             }

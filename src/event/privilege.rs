@@ -25,7 +25,8 @@ impl Writer {
     }
 }
 
-fn ids(object: &mut Object<'_>, key: &str, ids: &ProcessIds) {
+/// The ids of a process.
+pub(super) fn ids(object: &mut Object<'_>, key: &str, ids: &ProcessIds) {
     object.object(key, |object| {
         object.number("uid", ids.uid);
         object.number("gid", ids.gid);

@@ -68,8 +68,8 @@ pub fn hostile_case() -> Vec<Described> {
                 fixed.record.program = *b"0123456789abcdef";
                 (fixed.inode, fixed.device) = (u64::MAX, u32::MAX);
                 (fixed.parent_pid, fixed.terminal) = (u32::MAX, u32::MAX);
-                (fixed.uid, fixed.gid) = (u32::MAX, u32::MAX);
-                (fixed.euid, fixed.egid) = (u32::MAX, u32::MAX);
+                (fixed.ids.uid, fixed.ids.gid) = (u32::MAX, u32::MAX);
+                (fixed.ids.euid, fixed.ids.egid) = (u32::MAX, u32::MAX);
                 fixed.return_code = -4095;
                 fixed.argv_missing = u32::MAX;
             }),
@@ -88,7 +88,7 @@ pub fn exe_case() -> Vec<Described> {
             run(1501, b"/bin/link", b"link\0", |c| {
                 c.exe = b"/usr/bin/sudo";
                 c.fixed.marks = command_mark::PRIVILEGED;
-                (c.fixed.euid, c.fixed.egid) = (0, 0);
+                (c.fixed.ids.euid, c.fixed.ids.egid) = (0, 0);
             }),
         ),
         (

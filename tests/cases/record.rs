@@ -2,7 +2,7 @@
 
 use recorderd::record::layout::{
     Command, Counts, DISK_OPERATIONS, Disk, Endpoint, Head, Layout, LocalConnect, Losses, Network,
-    ProcessExit, SessionEnd, SessionStart, kind, login, operation, path_note,
+    ProcessExit, ProcessIds, SessionEnd, SessionStart, kind, login, operation, path_note,
 };
 
 use super::Described;
@@ -116,10 +116,12 @@ pub fn run(time: u64, path: &[u8], argv: &[u8], change: impl FnOnce(&mut Run)) -
             inode: 1234,
             device: 254 << 20 | 1,
             parent_pid: 4985,
-            uid: UID,
-            gid: 100,
-            euid: UID,
-            egid: 100,
+            ids: ProcessIds {
+                uid: UID,
+                gid: 100,
+                euid: UID,
+                egid: 100,
+            },
             ..Command::default()
         },
     };
