@@ -16,7 +16,7 @@ from host import ACCOUNT, Auditd, Bpftrace, Host, Nobody, Recorderd, patiently
 
 ROUNDS = 3
 # Each is made three times in a row.
-LOOPS = {"commands": 1000, "opens": 100_000, "connects": 15_000, "calls": 1_000_000}
+LOOPS = {"commands": 1000, "opens": 70_000, "connects": 10_000, "calls": 700_000}
 # Peers take much longer per open.
 PEER_LOOPS = {"commands": 500, "opens": 7_000, "connects": 4_000}
 
