@@ -21,6 +21,7 @@ fn main() -> ExitCode {
         ("a symbolic link and a changed argv0", link_and_argv0),
         ("a script and its interpreter", script),
         ("chosen variables of the environment", environment),
+        ("more variables than are looked at", many_variables),
         ("a program in memory, and a deleted one", memfd_and_deleted),
         ("a setuid program", setuid),
         ("the controlling terminal", terminal),
@@ -142,6 +143,29 @@ fn environment() -> Outcome {
     let lines = session("environment: [EMPTY, OTHER]", command);
     assert_eq!(ran(&lines, "first")["environment"], json!({"OTHER": "1"}));
     assert_eq!(ran(&lines, "second")["environment"], json!({"EMPTY": ""}));
+    Ok(())
+}
+
+/// The last one of some thousands, of every length in turn; and behind more bytes than are looked at
+fn many_variables() -> Outcome {
+    let script = "import os,sys
+several = {'V%d' % i: 'LAST=no' + 'x' * (i % 97) for i in range(int(sys.argv[2]))}
+os.execve('/bin/echo', ['echo', sys.argv[1]], {'FIRST': 'one', **several, 'LAST': 'two'})";
+    for (name, count, environment, incomplete) in [
+        (
+            "some",
+            6_000,
+            json!({"FIRST": "one", "LAST": "two"}),
+            json!(null),
+        ),
+        ("more", 12_000, json!({"FIRST": "one"}), json!(true)),
+    ] {
+        let command = format!("{PYTHON} \"{script}\" {name} {count}");
+        let lines = session("environment: [FIRST, LAST]", &command);
+        let line = ran(&lines, name);
+        assert_eq!(line["environment"], environment);
+        assert_eq!(line["environment_incomplete"], incomplete);
+    }
     Ok(())
 }
 
