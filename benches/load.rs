@@ -1,9 +1,9 @@
 //! The work that the benchmarks time: `load WORK ...` does it and prints the nanoseconds it took.
 //!
 //! `commands N` runs /bin/true N times; `commands N BYTES` runs this program, with an argument of so
-//! many bytes, and opens nothing; `opens N` opens and closes a file; `connects N` connects over loopback to itself, and accepts; `calls N`
-//! makes the cheapest system call. `logins N` makes N sessions of two processes each, as sshd does,
-//! and keeps them until its input ends.
+//! many bytes, and opens nothing; `opens N` opens and closes a file; `connects N` connects over
+//! loopback to itself, and accepts; `calls N` makes the cheapest system call. `logins N` makes N
+//! sessions of two processes each, as sshd does, and keeps them until its input ends.
 
 use std::fs::{self, File};
 use std::io::{self, Read, Write};

@@ -64,7 +64,6 @@ int network_state(__u64 *context)
 	int before = context[1], state = context[2];
 	struct process *process, *known;
 	__u64 key = (__u64)sk;
-	__u32 via = 0;
 	long number;
 
 	if (sk->sk_protocol != IPPROTO_TCP)
@@ -88,8 +87,6 @@ int network_state(__u64 *context)
 		return 0;
 	}
 	number = syscall_number();
-	if (number == IO_URING_ENTER)
-		via = VIA_IO_URING;
 	if (state == TCP_SYN_SENT) {
 		if ((number == X86_CONNECT || number == ARM64_CONNECT) && !process->connecting)
 			process->connecting = mark_of(sk);
@@ -97,7 +94,7 @@ int network_state(__u64 *context)
 			begun_note(sk);
 	}
 	network_send(process->session, sk, 1,
-		     state == TCP_LISTEN ? OPERATION_LISTEN : OPERATION_CONNECT, via);
+		     state == TCP_LISTEN ? OPERATION_LISTEN : OPERATION_CONNECT, via_of(number));
 	return 0;
 }
 

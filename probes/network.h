@@ -29,9 +29,14 @@ struct {
 	__type(value, __u64);
 } begun SEC(".maps");
 
+static __always_inline __u64 inode_of(struct sock *sk)
+{
+	return BPF_CORE_READ(sk, sk_socket, file, f_inode, i_ino);
+}
+
 static __always_inline void begun_note(struct sock *sk)
 {
-	__u64 inode = BPF_CORE_READ(sk, sk_socket, file, f_inode, i_ino);
+	__u64 inode = inode_of(sk);
 	__u64 key = (__u64)sk;
 
 	bpf_map_update_elem(&begun, &key, &inode, BPF_ANY);
@@ -137,7 +142,7 @@ static __always_inline int is_begun(struct attempt *attempt)
 		return 1;
 	}
 	inode = bpf_map_lookup_elem(&begun, &key);
-	if (!inode || *inode != BPF_CORE_READ(sk, sk_socket, file, f_inode, i_ino))
+	if (!inode || *inode != inode_of(sk))
 		return 0;
 	if (!is_unfinished(attempt->result))
 		bpf_map_delete_elem(&begun, &key);

@@ -41,16 +41,24 @@ static __always_inline union name name_of(struct task_struct *task)
 }
 
 /* What sshd runs for a login has names of its own that begin with it. */
+static __always_inline int is_name_of_sshd(union name name)
+{
+	return FIRST(name.word, 4) == SSHD;
+}
+
+static __always_inline int is_name_of_dropbear(union name name)
+{
+	return name.word == DROPBEAR && !name.text[8];
+}
+
 static __always_inline int is_sshd(struct task_struct *task)
 {
-	return FIRST(name_of(task).word, 4) == SSHD;
+	return is_name_of_sshd(name_of(task));
 }
 
 static __always_inline int is_dropbear(struct task_struct *task)
 {
-	union name name = name_of(task);
-
-	return name.word == DROPBEAR && !name.text[8];
+	return is_name_of_dropbear(name_of(task));
 }
 
 /* How users log in by this program, going by its name. */
@@ -58,7 +66,7 @@ static __always_inline __u32 login_program(struct task_struct *task)
 {
 	union name name = name_of(task);
 
-	if (FIRST(name.word, 4) == SSHD || (name.word == DROPBEAR && !name.text[8]))
+	if (is_name_of_sshd(name) || is_name_of_dropbear(name))
 		return LOGIN_SSH;
 	if (FIRST(name.word, 6) == LOGIN)
 		return LOGIN_CONSOLE;

@@ -148,10 +148,16 @@ struct syscall_exit {
 /* The same number on all architectures. */
 #define IO_URING_ENTER 426
 
-/* How the current thread does what it does, unless it is one that the kernel has made. */
+/* How is done what is done in this call, unless by a thread that the kernel has made. */
+static __always_inline __u32 via_of(long number)
+{
+	return number == IO_URING_ENTER ? VIA_IO_URING : 0;
+}
+
+/* The same in the current one. */
 static __always_inline __u32 via_now(void)
 {
-	return syscall_number() == IO_URING_ENTER ? VIA_IO_URING : 0;
+	return via_of(syscall_number());
 }
 
 /* Whether the kernel is going to make the call again. */
