@@ -53,8 +53,12 @@ static __noinline int count_left_out(__u64 key, __u32 family)
 /* Whether the session goes without the family; then one more of it is counted. */
 static __noinline int family_left_out(__u64 key, __u32 family)
 {
-	struct session *session = bpf_map_lookup_elem(&sessions, &key);
+	struct control *control = shared();
+	struct session *session;
 
+	if (!control || !control->goes_without)
+		return 0;
+	session = bpf_map_lookup_elem(&sessions, &key);
 	if (!session || !(session->families_left_out & 1ULL << (family & 63)))
 		return 0;
 	return !count_left_out(key, family);

@@ -46,13 +46,13 @@ int hold(__u64 session, __u64 family)
 	if (!control || !control->throttle)
 		return 0;
 	if (family == FAMILY_DISK) {
-		size = bpf_ringbuf_query(&disk_ring, BPF_RB_RING_SIZE);
+		size = control->sizes[FAMILY_DISK];
 		used = bpf_ringbuf_query(&disk_ring, BPF_RB_AVAIL_DATA);
 	} else if (family == FAMILY_NETWORK) {
-		size = bpf_ringbuf_query(&network_ring, BPF_RB_RING_SIZE);
+		size = control->sizes[FAMILY_NETWORK];
 		used = bpf_ringbuf_query(&network_ring, BPF_RB_AVAIL_DATA);
 	} else {
-		size = bpf_ringbuf_query(&command_ring, BPF_RB_RING_SIZE);
+		size = control->sizes[FAMILY_COMMAND];
 		used = bpf_ringbuf_query(&command_ring, BPF_RB_AVAIL_DATA);
 	}
 	if (used < size / 2)
@@ -68,8 +68,8 @@ int hold(__u64 session, __u64 family)
 		      sent(session, FAMILY_PRIVILEGE);
 		sessions = control->active[FAMILY_COMMAND];
 	}
-	/* The last eighth is kept by `has_room`. */
-	if (own * (sessions + 1) < size / 2 - size / 8)
+	/* What was sent is counted from a quarter on; the last eighth is kept by `has_room`. */
+	if (own * (sessions + 1) < size / 4 - size / 16)
 		return 0;
 	/* It may have been killed. */
 	if (bpf_send_signal(SIGSTOP))

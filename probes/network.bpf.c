@@ -21,13 +21,12 @@ static __noinline int result_send(struct sock *sk, int state)
 {
 	struct network_result *result;
 	struct record *connecting;
-	__u64 key = (__u64)sk;
 	struct record *record;
 	struct slot *slot;
 	__u64 time;
 	int error;
 
-	connecting = bpf_map_lookup_elem(&connects, &key);
+	connecting = awaited(sk);
 	if (!connecting)
 		return 0;
 	if (state == TCP_ESTABLISHED)
@@ -45,7 +44,7 @@ static __noinline int result_send(struct sock *sk, int state)
 			record->time = time;
 			record->kind = KIND_NETWORK_RESULT;
 			endpoints(sk, 1, &result->source, &result->destination);
-			result->connection = key;
+			result->connection = (__u64)sk;
 			result->duration = time - connecting->time;
 			error = sk->sk_err;
 			/* Closed without an error: the program has given up. */
@@ -53,7 +52,7 @@ static __noinline int result_send(struct sock *sk, int state)
 			record_send(slot, &network_ring, FAMILY_NETWORK_RESULT, 0);
 		}
 	}
-	bpf_map_delete_elem(&connects, &key);
+	await_no_more(sk);
 	return 0;
 }
 
@@ -63,7 +62,6 @@ int network_state(__u64 *context)
 	struct sock *sk = (void *)context[0];
 	int before = context[1], state = context[2];
 	struct process *process, *known;
-	__u64 key = (__u64)sk;
 	long number;
 
 	if (sk->sk_protocol != IPPROTO_TCP)
@@ -78,12 +76,8 @@ int network_state(__u64 *context)
 	if (!process && known && is_forwarding(sk))
 		process = broker_process();
 	if (!process || (process->role == ROLE_BROKER && !is_forwarding(sk))) {
-		/*
-		 * The socket may have been of a session before, and its result have been missed.
-		 * Nearly none has: to look takes no lock, as it does to remove.
-		 */
-		if (bpf_map_lookup_elem(&connects, &key))
-			bpf_map_delete_elem(&connects, &key);
+		/* The socket may have been of a session before, and its result have been missed. */
+		await_no_more(sk);
 		return 0;
 	}
 	number = syscall_number();

@@ -3,19 +3,12 @@
 #ifndef NETWORK_H
 #define NETWORK_H
 
+#include "awaited.h"
 #include "local.h"
 #include "session.h"
 #include "syscall.h"
 #include "unit.h"
 #include "vsock.h"
-
-/* TCP connects whose result is awaited, by the address of the socket: when and by whom. */
-struct {
-	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, 16384);
-	__type(key, __u64);
-	__type(value, struct record);
-} connects SEC(".maps");
 
 /*
  * TCP connects that are told of, and of which another call may tell the end, or another thread: by
@@ -42,10 +35,10 @@ static __always_inline void begun_note(struct sock *sk)
 	bpf_map_update_elem(&begun, &key, &inode, BPF_ANY);
 }
 
-/* What tells a socket from all others that there are. They lie at multiples of 64. */
+/* What tells a socket from all others of a process. */
 static __always_inline __u32 mark_of(struct sock *sk)
 {
-	return address_of(sk) >> 6;
+	return low_half(sk);
 }
 
 /* Not inlined: the kernel allows 512 bytes of stack for the longest chain of calls. */
@@ -53,7 +46,6 @@ static __noinline int network_send(__u64 session, struct sock *sk, int plain, __
 				   __u32 via)
 {
 	struct network *network;
-	__u64 key = (__u64)sk;
 	struct slot *slot;
 
 	slot = record_begin(session, FAMILY_NETWORK, KIND_NETWORK, sizeof(*network));
@@ -67,10 +59,10 @@ static __noinline int network_send(__u64 session, struct sock *sk, int plain, __
 	network->return_code = 0;
 	network->connection = 0;
 	if (operation == OPERATION_CONNECT && network->protocol == IPPROTO_TCP) {
-		if (bpf_map_update_elem(&connects, &key, network, BPF_ANY))
+		if (await(sk, &network->record))
 			lose(session, FAMILY_NETWORK_RESULT, LOSS_TABLE_FULL);
 		else
-			network->connection = key;
+			network->connection = (__u64)sk;
 	}
 	act_send(slot, &network_ring, FAMILY_NETWORK, 0);
 	return 0;
@@ -127,20 +119,27 @@ static __noinline int failure_send(struct attempt *attempt)
 	return 0;
 }
 
-/* Whether this is the end of a connect that was told of when it began. */
-static __always_inline int is_begun(struct attempt *attempt)
+/* Whether the process's own entry has that this connect was told of, as it has of most. */
+static __always_inline int is_marked(struct attempt *attempt)
 {
 	struct process *process = attempt->process;
+	struct sock *sk = attempt->sk;
+
+	if (process->connecting != mark_of(sk))
+		return 0;
+	process->connecting = 0;
+	if (is_unfinished(attempt->result))
+		begun_note(sk);
+	return 1;
+}
+
+/* Whether this is the end of another that was told of when it began. */
+static __always_inline int is_begun(struct attempt *attempt)
+{
 	struct sock *sk = attempt->sk;
 	__u64 key = (__u64)sk;
 	__u64 *inode;
 
-	if (process->connecting == mark_of(sk)) {
-		process->connecting = 0;
-		if (is_unfinished(attempt->result))
-			begun_note(sk);
-		return 1;
-	}
 	inode = bpf_map_lookup_elem(&begun, &key);
 	if (!inode || *inode != inode_of(sk))
 		return 0;
@@ -170,7 +169,7 @@ static __noinline int connect_end(struct attempt *attempt)
 	struct sock *sk = attempt->sk;
 	__u16 family;
 
-	if (!sk)
+	if (!sk || is_marked(attempt))
 		return 0;
 	family = BPF_CORE_READ(sk, __sk_common.skc_family);
 	if (family == AF_UNIX) {

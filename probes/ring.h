@@ -249,7 +249,8 @@ static __always_inline __u64 wakeup(__u64 used, __u64 size, int urgent)
 }
 
 /*
- * Whether the session may use this much of a ring. The last eighth is for those that have sent
+ * Whether the session may use this much of a ring, which is a quarter full: nobody is short of room
+ * before that, and who has filled it isn't counted. The last eighth is for those that have sent
  * little since the daemon began to read, so that a noisy session costs no other its records.
  */
 static __noinline int has_room(__u64 session, __u32 family, __u64 length, __u64 used, __u64 size)
@@ -278,8 +279,8 @@ static __always_inline long record_output(struct slot *slot, void *ring, __u32 f
 {
 	struct record *record = (struct record *)slot->record;
 	__u64 used = bpf_ringbuf_query(ring, BPF_RB_AVAIL_DATA);
-	__u64 size = bpf_ringbuf_query(ring, BPF_RB_RING_SIZE);
 	struct control *control = shared();
+	__u64 size = control ? control->sizes[family] : 0;
 	__u64 length = slot->length;
 	long error = -1;
 	__u64 flags;
@@ -288,7 +289,8 @@ static __always_inline long record_output(struct slot *slot, void *ring, __u32 f
 		length = sizeof(*record);
 	record->length = length;
 	flags = wakeup(used, size, urgent);
-	if (family == FAMILY_SESSION || has_room(record->session, family, length, used, size))
+	if (family == FAMILY_SESSION || used < size / 4 ||
+	    has_room(record->session, family, length, used, size))
 		error = bpf_ringbuf_output(ring, record, length, flags);
 	/* Nothing was woken: the next record has to try again. */
 	if (error && control && flags == BPF_RB_FORCE_WAKEUP)

@@ -104,21 +104,53 @@ static __always_inline __u32 audit_session(struct task_struct *task)
 	return BPF_CORE_READ(task, sessionid);
 }
 
+/* How a socket begins on all kernels that there are. */
+struct head {
+	__u32 remote;
+	__u32 local;
+	__u32 hash;
+	__u16 remote_port; /* network byte order */
+	__u16 local_port;
+	__u16 family;
+};
+
+#define head_offset(sk, name)                                                                      \
+	(bpf_core_field_offset((sk)->__sk_common.name) - bpf_core_field_offset((sk)->__sk_common))
+
 /* `plain` if the socket is an argument of a tracepoint. */
+static __always_inline void head_read(struct sock *sk, int plain, struct head *head)
+{
+	if (!plain && !head_offset(sk, skc_daddr) && head_offset(sk, skc_rcv_saddr) == 4 &&
+	    head_offset(sk, skc_dport) == 12 && head_offset(sk, skc_num) == 14 &&
+	    head_offset(sk, skc_family) == 16) {
+		bpf_probe_read_kernel(head, sizeof(*head), &sk->__sk_common);
+	} else {
+		head->remote = member_if(plain, sk, __sk_common.skc_daddr);
+		head->local = member_if(plain, sk, __sk_common.skc_rcv_saddr);
+		head->remote_port = member_if(plain, sk, __sk_common.skc_dport);
+		head->local_port = member_if(plain, sk, __sk_common.skc_num);
+		head->family = member_if(plain, sk, __sk_common.skc_family);
+	}
+}
+
+/* The same. */
 static __always_inline void endpoints(struct sock *sk, int plain, struct endpoint *local,
 				      struct endpoint *remote)
 {
-	local->port = member_if(plain, sk, __sk_common.skc_num);
-	remote->port = bpf_ntohs(member_if(plain, sk, __sk_common.skc_dport));
-	if (member_if(plain, sk, __sk_common.skc_family) == AF_INET6) {
+	struct head head = {};
+
+	head_read(sk, plain, &head);
+	local->port = head.local_port;
+	remote->port = bpf_ntohs(head.remote_port);
+	if (head.family == AF_INET6) {
 		local->version = remote->version = 6;
 		BPF_CORE_READ_INTO(&local->address, sk,
 				   __sk_common.skc_v6_rcv_saddr.in6_u.u6_addr8);
 		BPF_CORE_READ_INTO(&remote->address, sk, __sk_common.skc_v6_daddr.in6_u.u6_addr8);
 	} else {
 		local->version = remote->version = 4;
-		*(__u32 *)local->address = member_if(plain, sk, __sk_common.skc_rcv_saddr);
-		*(__u32 *)remote->address = member_if(plain, sk, __sk_common.skc_daddr);
+		*(__u32 *)local->address = head.local;
+		*(__u32 *)remote->address = head.remote;
 	}
 }
 
@@ -405,6 +437,8 @@ __noinline int session_open(__u64 key, __u32 login, __u64 of, __u64 connected, _
 	session->pid = BPF_CORE_READ(task, tgid);
 	session->connection_pid = BPF_CORE_READ(holder, tgid);
 	session->families_left_out = families_left_out(uid);
+	if (session->families_left_out)
+		control->goes_without = 1;
 	sk = login == LOGIN_SSH ? (void *)find_connection(connected) : NULL;
 	if (sk) {
 		endpoints(sk, 0, &session->local, &session->remote);

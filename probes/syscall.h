@@ -103,6 +103,7 @@ struct syscall_exit {
 	__u32 is_compat; /* of 32 bits */
 	long result;
 	struct process *process; /* of the current process; there is one */
+	struct pt_regs *registers;
 };
 
 /*
@@ -119,9 +120,9 @@ struct syscall_exit {
 		struct syscall_exit exit = {.process = known_process()};                           \
 		if (!exit.process)                                                                 \
 			return 0;                                                                  \
+		exit.registers = (void *)context[0];                                               \
 		exit.is_compat = is_32_bit();                                                      \
-		exit.number =                                                                      \
-		    exit.is_compat ? syscall_number() : number_given((void *)context[0]);          \
+		exit.number = exit.is_compat ? syscall_number() : number_given(exit.registers);    \
 		exit.result = exit.is_compat ? result_told(context[1]) : context[1];               \
 		return exit.number ? program##_body(&exit) : 0;                                    \
 	}                                                                                          \
@@ -130,7 +131,8 @@ struct syscall_exit {
 		struct syscall_exit exit = {.process = known_process()};                           \
 		if (!exit.process || is_32_bit())                                                  \
 			return 0;                                                                  \
-		exit.number = number_given(user_registers());                                      \
+		exit.registers = user_registers();                                                 \
+		exit.number = number_given(exit.registers);                                        \
 		exit.result = context[1];                                                          \
 		return exit.number ? program##_body(&exit) : 0;                                    \
 	}                                                                                          \
@@ -218,7 +220,7 @@ static __always_inline unsigned long exit_argument(struct syscall_exit *context,
 {
 	if (context->is_compat || !IS_PLAIN)
 		return syscall_argument(index);
-	return argument_in(user_registers(), index, 1);
+	return argument_in(context->registers, index, 1);
 }
 
 /* One of the pointers in the caller's memory at `from`; 0 where it can't be read. */

@@ -56,6 +56,15 @@ static __always_inline __u64 address_of(const void *pointer)
 	return address;
 }
 
+/* The lower half of a pointer, without asking a helper: half of it may be copied as a number. */
+static __always_inline __u64 low_half(const void *pointer)
+{
+	__u64 half;
+
+	asm("r0 = %1; w0 = w0; %0 = r0" : "=r"(half) : "r"(pointer) : "r0");
+	return half;
+}
+
 /* Where an id is among those of a task, from its uid on. */
 #define id_offset(cred, name)                                                                      \
 	(bpf_core_field_offset((cred)->name) - bpf_core_field_offset((cred)->uid))

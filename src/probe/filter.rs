@@ -8,7 +8,7 @@ use crate::record::layout::{FAMILIES, PatternEntry, Rules, verdict};
 use crate::session::Accounts;
 
 /// The family of the config that a family of the records belongs to.
-fn family_of(name: &str) -> Family {
+pub(super) fn family_of(name: &str) -> Family {
     match name {
         "session" => Family::Session,
         "command" | "process_exit" => Family::Command,

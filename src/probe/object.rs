@@ -25,8 +25,8 @@ use super::types;
 use crate::config::{Config, Filter, Overload};
 use crate::packed::OBJECT;
 use crate::record::layout::{
-    AUDIT_UNSET, HeldEntry, Job, JobFile, ProcessEntry, Rules, Sends, SendsKey, SessionEntry,
-    Variables,
+    AUDIT_UNSET, FAMILIES, HeldEntry, Job, JobFile, ProcessEntry, Rules, Sends, SendsKey,
+    SessionEntry, Variables,
 };
 use crate::session::Accounts;
 
@@ -264,6 +264,12 @@ impl Probes {
             slots,
         )
         .map_err(|e| ProbeError::new("shared memory", e))?;
+        shared.set_sizes(FAMILIES.map(|name| match filter::family_of(name) {
+            Family::Session => SESSION_RING,
+            Family::Command | Family::Privilege => sizes.command,
+            Family::Disk => sizes.disk,
+            Family::Network => sizes.network,
+        }));
         shared.set_silence(settings.silence.as_nanos() as u64);
         let held_descriptor = match object.map("held") {
             Some(Map::HashMap(map)) => map.fd().as_fd().as_raw_fd(),

@@ -87,6 +87,14 @@ impl Shared {
         }
     }
 
+    /// Tells the probes how large the ring of each family of records is, in bytes.
+    pub(super) fn set_sizes(&self, sizes: [usize; FAMILIES.len()]) {
+        for (family, size) in sizes.into_iter().enumerate() {
+            self.control(std::mem::offset_of!(Control, sizes) + family * size_of::<u64>())
+                .store(size as u64, Ordering::SeqCst);
+        }
+    }
+
     /// Has sends to one peer be one event for so many nanoseconds.
     pub fn set_silence(&self, silence: u64) {
         self.control(std::mem::offset_of!(Control, silence))
