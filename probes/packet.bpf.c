@@ -153,7 +153,7 @@ static __noinline int look(struct __sk_buff *skb)
 	struct task_struct *task = (void *)bpf_get_current_task();
 	struct sk_buff *buffer = (void *)skb;
 	__u32 pid = BPF_CORE_READ(task, tgid);
-	struct process *process = bpf_map_lookup_elem(&processes, &pid);
+	struct process *process = process_of(pid);
 	struct packet packet = {};
 	__u32 raw = 0;
 	struct sock *sk;

@@ -80,26 +80,6 @@ struct {
 	__type(value, struct session);
 } sessions SEC(".maps");
 
-struct {
-	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, 1);
-	__type(key, __u32);
-	__type(value, struct process);
-} processes SEC(".maps");
-
-/*
- * The connections that sessions have made, by the last bits of their client's port: the latest one
- * of each. To find the one that is longest ago would cost a connect more than all else.
- */
-#define CLIENTS 8192
-
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, CLIENTS);
-	__type(key, __u32);
-	__type(value, struct client_note);
-} clients SEC(".maps");
-
 /* Logins that found no room in the table of sessions, to count each once. */
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);

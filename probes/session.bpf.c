@@ -57,7 +57,7 @@ int session_fork(__u64 *context)
 	__u32 login;
 
 	if (pid == (__u32)parent->tgid) {
-		if (bpf_map_lookup_elem(&processes, &pid))
+		if (known_process())
 			memory_share(child, parent);
 		return 0;
 	}
@@ -109,7 +109,7 @@ int session_exit(__u64 *context)
 	struct task_struct *task = (void *)context[0];
 	struct signal_struct *signal = task->signal;
 	__u32 pid = task->tgid;
-	struct process *process = bpf_map_lookup_elem(&processes, &pid);
+	struct process *process = process_of(pid);
 	struct slot *slot;
 	struct process_exit *exit;
 	__u64 command_time;
@@ -127,7 +127,7 @@ int session_exit(__u64 *context)
 	outer = process->outer;
 	command_time = process->command_time;
 	/* Two threads that leave at once may both be here; one of them finds the entry. */
-	if ((int)bpf_map_delete_elem(&processes, &pid) == -ENOENT)
+	if (process_remove(pid) == -ENOENT)
 		return 0;
 	if (command_time) {
 		slot = record_begin(key, FAMILY_PROCESS_EXIT, KIND_PROCESS_EXIT, sizeof(*exit));
@@ -219,7 +219,7 @@ int session_found(__u64 *context)
 	if (BPF_CORE_READ(task, signal, live.counter) <= 0) {
 		key = process->session;
 		outer = process->outer;
-		if (!bpf_map_delete_elem(&processes, &pid)) {
+		if (!process_remove(pid)) {
 			if (key)
 				process_leave(key);
 			if (outer)

@@ -5,11 +5,10 @@
 #ifndef SESSION_H
 #define SESSION_H
 
+#include "connection.h"
 #include "filter.h"
 #include "job.h"
-
-/* How many of a login's file descriptors are searched for its connection. */
-#define CONNECTION_SEARCH 64
+#include "process.h"
 
 /* Names of programs as the numbers that their bytes are, with the zero byte behind them. */
 #define SSHD 0x64687373ULL
@@ -104,222 +103,6 @@ static __always_inline __u32 audit_session(struct task_struct *task)
 	return BPF_CORE_READ(task, sessionid);
 }
 
-/* How a socket begins on all kernels that there are. */
-struct head {
-	__u32 remote;
-	__u32 local;
-	__u32 hash;
-	__u16 remote_port; /* network byte order */
-	__u16 local_port;
-	__u16 family;
-};
-
-#define head_offset(sk, name)                                                                      \
-	(bpf_core_field_offset((sk)->__sk_common.name) - bpf_core_field_offset((sk)->__sk_common))
-
-/* `plain` if the socket is an argument of a tracepoint. */
-static __always_inline void head_read(struct sock *sk, int plain, struct head *head)
-{
-	if (!plain && !head_offset(sk, skc_daddr) && head_offset(sk, skc_rcv_saddr) == 4 &&
-	    head_offset(sk, skc_dport) == 12 && head_offset(sk, skc_num) == 14 &&
-	    head_offset(sk, skc_family) == 16) {
-		bpf_probe_read_kernel(head, sizeof(*head), &sk->__sk_common);
-	} else {
-		head->remote = member_if(plain, sk, __sk_common.skc_daddr);
-		head->local = member_if(plain, sk, __sk_common.skc_rcv_saddr);
-		head->remote_port = member_if(plain, sk, __sk_common.skc_dport);
-		head->local_port = member_if(plain, sk, __sk_common.skc_num);
-		head->family = member_if(plain, sk, __sk_common.skc_family);
-	}
-}
-
-/* The same. */
-static __always_inline void endpoints(struct sock *sk, int plain, struct endpoint *local,
-				      struct endpoint *remote)
-{
-	struct head head = {};
-
-	head_read(sk, plain, &head);
-	local->port = head.local_port;
-	remote->port = bpf_ntohs(head.remote_port);
-	if (head.family == AF_INET6) {
-		local->version = remote->version = 6;
-		BPF_CORE_READ_INTO(&local->address, sk,
-				   __sk_common.skc_v6_rcv_saddr.in6_u.u6_addr8);
-		BPF_CORE_READ_INTO(&remote->address, sk, __sk_common.skc_v6_daddr.in6_u.u6_addr8);
-	} else {
-		local->version = remote->version = 4;
-		*(__u32 *)local->address = head.local;
-		*(__u32 *)remote->address = head.remote;
-	}
-}
-
-/* The socket behind a file, if it is one. */
-static __always_inline struct sock *socket_of(struct file *file)
-{
-	struct inode *inode = BPF_CORE_READ(file, f_inode);
-	__u64 before = bpf_core_field_offset(struct socket_alloc, vfs_inode);
-
-	if ((BPF_CORE_READ(inode, i_mode) & S_IFMT) != S_IFSOCK)
-		return NULL;
-	return BPF_CORE_READ((struct socket_alloc *)((void *)inode - before), socket.sk);
-}
-
-static __always_inline int is_inet(__u16 family)
-{
-	return family == AF_INET || family == AF_INET6;
-}
-
-/*
- * The socket behind the descriptor in a table of files, as a number, if it is a TCP connection; one
- * that is just being begun is not.
- */
-__u64 connection_of(__u64 files, __u32 descriptor)
-{
-	struct file *file = NULL;
-	struct sock *sk;
-
-	bpf_probe_read_kernel(&file, sizeof(file), (struct file **)files + descriptor);
-	if (!file)
-		return 0;
-	sk = socket_of(file);
-	if (!sk || !is_inet(BPF_CORE_READ(sk, __sk_common.skc_family)) ||
-	    BPF_CORE_READ(sk, sk_protocol) != IPPROTO_TCP ||
-	    !BPF_CORE_READ(sk, __sk_common.skc_dport) || !BPF_CORE_READ(sk, __sk_common.skc_num))
-		return 0;
-	return (__u64)sk;
-}
-
-/* The port if the descriptor is a TCP socket that listens, else 0. */
-__u32 listener_of(__u64 files, __u32 descriptor)
-{
-	struct file *file = NULL;
-	struct sock *sk;
-
-	bpf_probe_read_kernel(&file, sizeof(file), (struct file **)files + descriptor);
-	if (!file)
-		return 0;
-	sk = socket_of(file);
-	if (!sk || !is_inet(BPF_CORE_READ(sk, __sk_common.skc_family)) ||
-	    BPF_CORE_READ(sk, __sk_common.skc_state) != TCP_LISTEN)
-		return 0;
-	return BPF_CORE_READ(sk, __sk_common.skc_num);
-}
-
-/*
- * What follows here takes numbers and is global, which has the verifier look at each once, and not
- * once in every way that leads there.
- */
-
-/* The connection that a task has open, or 0. */
-__noinline __u64 find_connection(__u64 of)
-{
-	struct task_struct *task = (void *)of;
-	struct fdtable *table = BPF_CORE_READ(task, files, fdt);
-	__u64 files = (__u64)BPF_CORE_READ(table, fd);
-	__u32 count = BPF_CORE_READ(table, max_fds);
-
-	for (__u32 i = 0; i < CONNECTION_SEARCH; i++) {
-		__u64 sk;
-
-		if (i >= count)
-			break;
-		sk = connection_of(files, i);
-		if (sk)
-			return sk;
-	}
-	return 0;
-}
-
-/*
- * Whether a login server has one connection to serve. The one that listens for them has each for a
- * moment too, and is known by that: it listens on the port of the connection.
- */
-__noinline int serves_connection(__u64 of)
-{
-	struct sock *sk = (void *)find_connection(of);
-	struct task_struct *task = (void *)of;
-	struct fdtable *table = BPF_CORE_READ(task, files, fdt);
-	__u64 files = (__u64)BPF_CORE_READ(table, fd);
-	__u32 count = BPF_CORE_READ(table, max_fds);
-	__u32 port;
-
-	if (!sk)
-		return 0;
-	port = BPF_CORE_READ(sk, __sk_common.skc_num);
-	for (__u32 i = 0; i < CONNECTION_SEARCH; i++) {
-		if (i >= count)
-			break;
-		if (listener_of(files, i) == port)
-			return 0;
-	}
-	return 1;
-}
-
-/* An IPv4 address in its form for IPv6 becomes one of IPv4. */
-static __always_inline void unmap(struct endpoint *endpoint)
-{
-	__u32 *words = (__u32 *)endpoint->address;
-
-	if (endpoint->version != 6 || words[0] || words[1] || words[2] != bpf_htonl(0xffff))
-		return;
-	endpoint->version = 4;
-	words[0] = words[3];
-	words[2] = words[3] = 0;
-}
-
-static __always_inline __u64 client_sum(struct client *client, __u64 session)
-{
-	__u64 *words = (__u64 *)client;
-
-#pragma unroll
-	for (__u64 i = 0; i < sizeof(*client) / sizeof(*words); i++)
-		session = session * 31 + words[i];
-	return session;
-}
-
-static __always_inline struct client_note *client_note_of(struct client *client)
-{
-	__u32 number = client->local.port & (CLIENTS - 1);
-
-	return bpf_map_lookup_elem(&clients, &number);
-}
-
-/* Notes that a session has made a connection. The socket is an argument of a tracepoint. */
-static __noinline void client_add(__u64 session, struct sock *sk)
-{
-	struct client client = {.network = (__u64)BPF_CORE_READ(sk, __sk_common.skc_net.net)};
-	struct client_note *note;
-
-	endpoints(sk, 1, &client.local, &client.remote);
-	unmap(&client.local);
-	unmap(&client.remote);
-	note = client_note_of(&client);
-	if (!note)
-		return;
-	note->client = client;
-	note->session = session;
-	note->sum = client_sum(&client, session);
-}
-
-/* The session that has made the connection of which this is the server's end, or 0. */
-__noinline __u64 client_session(__u64 of)
-{
-	struct sock *sk = (void *)of;
-	struct client client = {.network = (__u64)BPF_CORE_READ(sk, __sk_common.skc_net.net)};
-	struct client_note *note;
-	__u64 session;
-
-	endpoints(sk, 0, &client.remote, &client.local);
-	unmap(&client.local);
-	unmap(&client.remote);
-	note = client_note_of(&client);
-	if (!note)
-		return 0;
-	session = note->session;
-	return note->sum == client_sum(&client, session) ? session : 0;
-}
-
 /* Takes down what session.privilege compares with later. */
 static __always_inline void process_note(struct process *process)
 {
@@ -343,7 +126,7 @@ __noinline int process_join(__u64 key, __u32 pid, __u32 role)
 	if (!session || !control)
 		return 0;
 	process_note(&process);
-	error = bpf_map_update_elem(&processes, &pid, &process, BPF_NOEXIST);
+	error = process_add(pid, &process);
 	if (!error) {
 		__sync_fetch_and_add(&session->processes, 1);
 		return 1;
@@ -390,7 +173,7 @@ static __noinline void process_serve(__u64 session, __u32 pid)
 		return;
 	process_note(&process);
 	process.login = LOGIN_KEY | bpf_ktime_get_boot_ns();
-	error = bpf_map_update_elem(&processes, &pid, &process, BPF_NOEXIST);
+	error = process_add(pid, &process);
 	if (!error && counts)
 		__sync_fetch_and_add(&counts->processes, 1);
 	else if (error && error != -EEXIST)
@@ -437,8 +220,6 @@ __noinline int session_open(__u64 key, __u32 login, __u64 of, __u64 connected, _
 	session->pid = BPF_CORE_READ(task, tgid);
 	session->connection_pid = BPF_CORE_READ(holder, tgid);
 	session->families_left_out = families_left_out(uid);
-	if (session->families_left_out)
-		control->goes_without = 1;
 	sk = login == LOGIN_SSH ? (void *)find_connection(connected) : NULL;
 	if (sk) {
 		endpoints(sk, 0, &session->local, &session->remote);
@@ -580,14 +361,6 @@ __noinline int login_join(__u64 child)
 	if (holder == parent)
 		process_join(key, BPF_CORE_READ(parent, tgid), ROLE_BROKER);
 	return process_join(key, BPF_CORE_READ(task, tgid), ROLE_USER);
-}
-
-/* The entry of the current process, if it is in a session or may begin one. */
-static __always_inline struct process *known_process(void)
-{
-	__u32 pid = bpf_get_current_pid_tgid() >> 32;
-
-	return bpf_map_lookup_elem(&processes, &pid);
 }
 
 /* The same if it is in a session; `process` is what known_process() has given. */

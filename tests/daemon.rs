@@ -45,6 +45,7 @@ fn main() -> ExitCode {
         ("record: events", record::all_events),
         ("record: exit codes", record::exit_codes),
         ("record: unknown programs", record::unknown_programs),
+        ("record: what is left out", record::left_out),
         ("record: into the log", record::into_the_log),
     ])
 }

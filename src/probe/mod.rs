@@ -10,6 +10,7 @@ mod order;
 pub mod plan;
 pub mod preflight;
 mod presence;
+mod processes;
 mod requests;
 mod ring;
 mod selftest;

@@ -16,6 +16,7 @@ use super::coverage::Coverage;
 use super::filter;
 use super::plan::{Family, Kind, PLANS};
 use super::presence::{Presence, can_wait};
+use super::processes::Processes;
 use super::requests::Requests;
 use super::ring::{Ring, page_size};
 use super::selftest::selftest;
@@ -165,7 +166,7 @@ pub struct Tables {
     /// Sessions that are open.
     pub sessions: HashMap<MapData, u64, SessionEntry>,
     /// Their processes.
-    pub processes: HashMap<MapData, u32, ProcessEntry>,
+    pub processes: Processes,
     /// Datagrams without an event of their own.
     pub sends: HashMap<MapData, SendsKey, Sends>,
     /// Files of at and cron that sessions have written.
@@ -198,7 +199,7 @@ impl Tables {
             ..ProcessEntry::default()
         };
         self.sessions.insert(key, session, 0)?;
-        self.processes.insert(session.pid, process, 0)
+        self.processes.insert(session.pid, process)
     }
 }
 
@@ -275,9 +276,11 @@ impl Probes {
             Some(Map::HashMap(map)) => map.fd().as_fd().as_raw_fd(),
             _ => return Err(ProbeError::new("held", "not in the object")),
         };
+        let counts = take(&mut object, "process_counts")?;
         let tables = Tables {
             sessions: typed(&mut object, "sessions")?,
-            processes: typed(&mut object, "processes")?,
+            processes: Processes::new(typed(&mut object, "processes")?, counts.fd().as_fd())
+                .map_err(|e| ProbeError::new("map process_counts", e))?,
             sends: typed(&mut object, "sends")?,
             job_files: typed(&mut object, "job_files")?,
             job_tables: typed(&mut object, "job_tables")?,
@@ -376,7 +379,7 @@ impl Probes {
 
     /// Whether a session has a process, or a process may begin one; or a job may at any time.
     fn is_somebody(&self) -> bool {
-        self.shared.jobs() || self.tables.processes.keys().next().is_some()
+        self.shared.jobs() || !self.tables.processes.is_empty()
     }
 
     /// Hooks the ends of all calls if somebody may be about to log in, and lets go of them when nobody
@@ -436,6 +439,9 @@ impl Probes {
         let set = self.rules.set(0, rules, 0);
         set.map_err(|e| ProbeError::new("map rules", e))?;
         self.families_left_out = rules.families;
+        if rules.families != 0 || masks.values().any(|mask| *mask != 0) {
+            self.shared.set_goes_without();
+        }
         for line in unknown {
             crate::report!("recorderd: {line}; sessions of others are not concerned");
         }

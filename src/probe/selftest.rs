@@ -165,7 +165,7 @@ pub fn selftest(probes: &mut Probes) -> Result<Verdict, ProbeError> {
     let tables = &mut probes.tables;
     let left = tables
         .processes
-        .remove(&pid)
+        .remove(pid)
         .and_then(|()| tables.sessions.remove(&KEY));
     left.map_err(|e| ProbeError::new("self-test", e))?;
     let heard = &mut verdict.heard;
@@ -225,23 +225,23 @@ fn live(tables: &mut Tables, heard: &mut Vec<&'static str>) -> io::Result<()> {
     }
     let key = pid as u32;
     let [fork, exit] = LIFE;
-    if tables.processes.get(&key, 0).is_ok() {
+    if tables.processes.holds(key) {
         heard.push(fork);
     } else {
         let process = ProcessEntry {
             session: KEY,
             ..ProcessEntry::default()
         };
-        let inserted = tables.processes.insert(key, process, 0);
+        let inserted = tables.processes.insert(key, process);
         inserted.map_err(io::Error::other)?;
     }
     drop(go);
     // SAFETY: waits for our own child, and wants to know nothing of it.
     unsafe { libc::waitpid(pid, std::ptr::null_mut(), 0) };
-    if tables.processes.get(&key, 0).is_err() {
+    if !tables.processes.holds(key) {
         heard.push(exit);
     } else {
-        tables.processes.remove(&key).map_err(io::Error::other)?;
+        tables.processes.remove(key).map_err(io::Error::other)?;
     }
     Ok(())
 }

@@ -95,6 +95,13 @@ impl Shared {
         }
     }
 
+    /// Tells the probes that sessions may go without a family of records. They go on asking: those
+    /// that are open stay as they are.
+    pub(super) fn set_goes_without(&self) {
+        self.control(std::mem::offset_of!(Control, goes_without))
+            .store(1, Ordering::SeqCst);
+    }
+
     /// Has sends to one peer be one event for so many nanoseconds.
     pub fn set_silence(&self, silence: u64) {
         self.control(std::mem::offset_of!(Control, silence))

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::net::TcpListener;
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
 use serde_json::{Value, json};
 
@@ -99,6 +99,32 @@ pub fn unknown_programs() -> Outcome {
         (&tried[0]["path"], &tried[0]["return_code"]),
         (&json!("/no/such/program"), &json!(-2))
     );
+    Ok(())
+}
+
+/// It goes without what the config leaves out of the user's sessions, and says how much that was.
+pub fn left_out() -> Outcome {
+    let folder = Folder::new();
+    let config = write_config(folder.path(), "record: {families: [command]}")
+        .display()
+        .to_string();
+    let mut command = Command::new(binary());
+    command.args([
+        "record",
+        "--config",
+        &config,
+        "--",
+        "/bin/cat",
+        "/etc/hostname",
+    ]);
+    assert!(command.stdout(Stdio::null()).status()?.success());
+    let id = fs::read_to_string(folder.path().join("host_uuid"))?;
+    let lines = events(&folder.path().join("log").join(id.trim()).join("events.log"));
+    assert_eq!(of_kind(&lines, "session.command").len(), 1);
+    assert!(of_kind(&lines, "session.disk").is_empty());
+    let end = lines.last().unwrap();
+    assert_eq!(end["events"]["disk"], 0);
+    assert!(end["left_out"]["disk"].as_u64() > Some(0));
     Ok(())
 }
 
