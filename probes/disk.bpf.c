@@ -20,36 +20,39 @@ struct asked {
 
 static __always_inline struct asked asked_by(__s32 number)
 {
+	struct pt_regs *registers = user_registers();
 	struct asked asked = {.directory = AT_FDCWD};
+	int is_compat = is_32_bit();
+	unsigned long how;
 
 	switch (number) {
 	case X86_OPEN:
-		asked.path = syscall_argument(0);
-		asked.flags = syscall_argument(1);
-		asked.mode = syscall_argument(2);
+		asked.path = argument_at(registers, is_compat, 0);
+		asked.flags = argument_at(registers, is_compat, 1);
+		asked.mode = argument_at(registers, is_compat, 2);
 		break;
 	case X86_CREAT:
-		asked.path = syscall_argument(0);
-		asked.mode = syscall_argument(1);
+		asked.path = argument_at(registers, is_compat, 0);
+		asked.mode = argument_at(registers, is_compat, 1);
 		asked.flags = O_CREAT | O_WRONLY | O_TRUNC;
 		break;
 	case OPENAT2:
-		asked.directory = syscall_argument(0);
-		asked.path = syscall_argument(1);
+		asked.directory = argument_at(registers, is_compat, 0);
+		asked.path = argument_at(registers, is_compat, 1);
+		how = argument_at(registers, is_compat, 2);
 		/* struct open_how begins with flags and mode, of eight bytes each. */
-		bpf_probe_read_user(&asked.flags, sizeof(asked.flags), (void *)syscall_argument(2));
-		bpf_probe_read_user(&asked.mode, sizeof(asked.mode),
-				    (void *)syscall_argument(2) + sizeof(__u64));
+		bpf_probe_read_user(&asked.flags, sizeof(asked.flags), (void *)how);
+		bpf_probe_read_user(&asked.mode, sizeof(asked.mode), (void *)how + sizeof(__u64));
 		break;
 	case X86_OPEN_BY_HANDLE_AT:
 	case ARM64_OPEN_BY_HANDLE_AT:
-		asked.flags = syscall_argument(2);
+		asked.flags = argument_at(registers, is_compat, 2);
 		break;
 	default:
-		asked.directory = syscall_argument(0);
-		asked.path = syscall_argument(1);
-		asked.flags = syscall_argument(2);
-		asked.mode = syscall_argument(3);
+		asked.directory = argument_at(registers, is_compat, 0);
+		asked.path = argument_at(registers, is_compat, 1);
+		asked.flags = argument_at(registers, is_compat, 2);
+		asked.mode = argument_at(registers, is_compat, 3);
 	}
 	return asked;
 }

@@ -215,12 +215,19 @@ __noinline unsigned long syscall_argument(__u32 index)
 	return IS_PLAIN ? argument_in(registers, index, 1) : argument_in(registers, index, 0);
 }
 
-/* The same in a body, where it is known which kind of call it is. */
+/* The same where it is known which kind of call it is, and where its registers are. */
+static __always_inline unsigned long argument_at(struct pt_regs *registers, int is_compat,
+						 __u32 index)
+{
+	if (is_compat || !IS_PLAIN)
+		return syscall_argument(index);
+	return argument_in(registers, index, 1);
+}
+
+/* The same in a body. */
 static __always_inline unsigned long exit_argument(struct syscall_exit *context, __u32 index)
 {
-	if (context->is_compat || !IS_PLAIN)
-		return syscall_argument(index);
-	return argument_in(context->registers, index, 1);
+	return argument_at(context->registers, context->is_compat, index);
 }
 
 /* One of the pointers in the caller's memory at `from`; 0 where it can't be read. */
