@@ -82,7 +82,8 @@ int network_state(__u64 *context)
 	}
 	number = syscall_number();
 	if (state == TCP_SYN_SENT) {
-		if ((number == X86_CONNECT || number == ARM64_CONNECT) && !process->connecting)
+		if ((number == X86_CONNECT || number == ARM64_CONNECT) &&
+		    process->role == ROLE_USER && !process->connecting)
 			process->connecting = mark_of(sk);
 		else
 			begun_note(sk);

@@ -125,8 +125,12 @@ static __always_inline int is_marked(struct attempt *attempt)
 	struct process *process = attempt->process;
 	struct sock *sk = attempt->sk;
 
-	if (process->connecting != mark_of(sk))
+	if (process->connecting != mark_of(sk)) {
+		/* Without threads, none is under way any more: one of MPTCP has its own socket. */
+		if (!process->shares_memory)
+			process->connecting = 0;
 		return 0;
+	}
 	process->connecting = 0;
 	if (is_unfinished(attempt->result))
 		begun_note(sk);

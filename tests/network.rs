@@ -18,6 +18,7 @@ fn main() -> ExitCode {
         ("connections of a program", connections),
         ("a connection that is refused", refused),
         ("connects by several calls and threads", once),
+        ("thousands of connects at once", crowd),
         ("forwarded connections", forwarded),
         ("forwarded connections of root", forwarded_for_root),
     ])
@@ -151,6 +152,67 @@ fn once() -> Outcome {
     assert_eq!(told, expected);
     let results = of_kind(&lines, "session.network_result");
     assert_eq!(results.len(), expected.len() - 1);
+    Ok(())
+}
+
+/// Waits for as many connects at once as it is told, and gives up the first half; of the others none is
+/// ever answered, until the listener is gone.
+const CROWD: &str = r#"
+import resource, select, socket, sys
+count = int(sys.argv[1])
+most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+resource.setrlimit(resource.RLIMIT_NOFILE, (count + 100, most))
+listener = socket.socket()
+listener.bind(("127.0.0.1", 0))
+listener.listen(0)
+queued = socket.create_connection(listener.getsockname())
+waiting = [socket.socket() for _ in range(count)]
+for one in waiting:
+    one.setblocking(False)
+    one.connect_ex(listener.getsockname())
+for one in waiting[: count // 2]:
+    one.close()
+listener.close()
+poll = select.poll()
+for one in waiting[count // 2 :]:
+    poll.register(one)
+left = count - count // 2
+while left:
+    for number, _ in poll.poll():
+        poll.unregister(number)
+        left -= 1
+"#;
+
+/// More than have a seat each: by chance, several hundred of them find theirs taken
+fn crowd() -> Outcome {
+    const COUNT: usize = 2_000;
+    let host = Host::start();
+    let script = host.folder.shared().join("crowd.py");
+    fs::write(&script, CROWD)?;
+    host.ssh(ONE, &format!("{PYTHON} -I {} {COUNT}", script.display()));
+    let lines = host.sessions(1).remove(0);
+    let mut expected: Vec<_> = of_kind(&lines, "session.network")
+        .into_iter()
+        .filter(|line| line["operation"] == 0)
+        .zip(
+            std::iter::once(0).chain((0..COUNT).map(|number| match number {
+                0..1_000 => -libc::ECANCELED,
+                _ => -libc::ECONNREFUSED,
+            })),
+        )
+        .map(|(line, result)| (line["uid"].as_str().unwrap(), i64::from(result)))
+        .collect();
+    let mut results: Vec<_> = of_kind(&lines, "session.network_result")
+        .into_iter()
+        .map(|line| {
+            let uid = line["network_uid"].as_str().unwrap();
+            (uid, line["result"].as_i64().unwrap())
+        })
+        .collect();
+    expected.sort_unstable();
+    results.sort_unstable();
+    assert_eq!(expected.len(), 1 + COUNT);
+    assert_eq!(results, expected);
     Ok(())
 }
 
