@@ -159,7 +159,14 @@ __noinline int memory_end(__u64 session, __u32 number, long result)
 	}
 }
 
-SYSCALL_EXIT(disk_map)
+/* shmat has its rights where mmap and mprotect have theirs, in another bit. */
+static __always_inline int may_be_executed(struct pt_regs *registers)
+{
+	return is_obscure() || argument_in(registers, 2, 1) & (PROT_EXEC | SHM_EXEC) ||
+	       current_task()->personality & READ_IMPLIES_EXEC;
+}
+
+SYSCALL_EXIT_IF(disk_map, may_be_executed)
 {
 	struct process *process = recorded_user(context->process);
 	long number = context->number;

@@ -25,7 +25,18 @@ static __noinline int packet_socket_send(__u64 session, long result)
 	return 0;
 }
 
-SYSCALL_EXIT(network_socket)
+static __always_inline int is_listen(long number)
+{
+	return number == X86_LISTEN || number == ARM64_LISTEN;
+}
+
+static __always_inline int may_be_told(struct pt_regs *registers)
+{
+	return is_obscure() || (int)argument_in(registers, 0, 1) == AF_PACKET ||
+	       is_listen(number_given(registers));
+}
+
+SYSCALL_EXIT_IF(network_socket, may_be_told)
 {
 	struct process *process = recorded_user(context->process);
 	struct attempt attempt = {};
@@ -33,7 +44,7 @@ SYSCALL_EXIT(network_socket)
 
 	if (!process)
 		return 0;
-	if (context->number != X86_LISTEN && context->number != ARM64_LISTEN) {
+	if (!is_listen(context->number)) {
 		if ((int)exit_argument(context, 0) == AF_PACKET)
 			packet_socket_send(process->session, context->result);
 		return 0;

@@ -106,6 +106,50 @@ struct syscall_exit {
 	struct pt_regs *registers;
 };
 
+/* Of a call of 64 bits; `index` from 0 to 5. */
+static __always_inline unsigned long argument_in(struct pt_regs *registers, __u32 index, int plain)
+{
+	struct pt_regs___arm64 *arm64 = (void *)registers;
+	struct pt_regs___x86 *x86 = (void *)registers;
+
+	if (bpf_core_field_exists(arm64->orig_x0)) {
+		switch (index) {
+		case 0:
+			return member_if(plain, arm64, orig_x0);
+		case 1:
+			return member_if(plain, arm64, regs[1]);
+		case 2:
+			return member_if(plain, arm64, regs[2]);
+		case 3:
+			return member_if(plain, arm64, regs[3]);
+		case 4:
+			return member_if(plain, arm64, regs[4]);
+		default:
+			return member_if(plain, arm64, regs[5]);
+		}
+	}
+	switch (index) {
+	case 0:
+		return member_if(plain, x86, di);
+	case 1:
+		return member_if(plain, x86, si);
+	case 2:
+		return member_if(plain, x86, dx);
+	case 3:
+		return member_if(plain, x86, r10);
+	case 4:
+		return member_if(plain, x86, r8);
+	default:
+		return member_if(plain, x86, r9);
+	}
+}
+
+/* Whether a call's arguments can't be told from its registers at once. */
+static __always_inline int is_obscure(void)
+{
+	return !IS_PLAIN || is_32_bit();
+}
+
 /*
  * A program at the end of system calls, in three forms: for the tracepoint that all of them pass,
  * by way of `dispatch`; for the functions of the single calls (fexit), where those can be hooked;
@@ -113,14 +157,23 @@ struct syscall_exit {
  * arm64 they share functions with the others. Before anything else they ask whether the process is
  * known at all. What follows is the body.
  */
-#define SYSCALL_EXIT(program)                                                                      \
+#define SYSCALL_EXIT(program) SYSCALL_EXIT_IF(program, any_call)
+#define any_call(registers) 1
+
+/*
+ * The same for calls of which few matter, by their registers: in the first form, where that takes
+ * least, it is asked ahead of the process.
+ */
+#define SYSCALL_EXIT_IF(program, may_matter)                                                       \
 	static int program##_body(struct syscall_exit *context);                                   \
 	SEC("tp_btf/sys_exit") int program(__u64 *context)                                         \
 	{                                                                                          \
-		struct syscall_exit exit = {.process = known_process()};                           \
+		struct syscall_exit exit = {.registers = (void *)context[0]};                      \
+		if (!may_matter(exit.registers))                                                   \
+			return 0;                                                                  \
+		exit.process = known_process();                                                    \
 		if (!exit.process)                                                                 \
 			return 0;                                                                  \
-		exit.registers = (void *)context[0];                                               \
 		exit.is_compat = is_32_bit();                                                      \
 		exit.number = exit.is_compat ? syscall_number() : number_given(exit.registers);    \
 		exit.result = exit.is_compat ? result_told(context[1]) : context[1];               \
@@ -166,44 +219,6 @@ static __always_inline __u32 via_now(void)
 static __always_inline int is_restarted(long result)
 {
 	return result <= -ERESTARTSYS && result >= -ERESTART_RESTARTBLOCK;
-}
-
-/* Of a call of 64 bits; `index` from 0 to 5. */
-static __always_inline unsigned long argument_in(struct pt_regs *registers, __u32 index, int plain)
-{
-	struct pt_regs___arm64 *arm64 = (void *)registers;
-	struct pt_regs___x86 *x86 = (void *)registers;
-
-	if (bpf_core_field_exists(arm64->orig_x0)) {
-		switch (index) {
-		case 0:
-			return member_if(plain, arm64, orig_x0);
-		case 1:
-			return member_if(plain, arm64, regs[1]);
-		case 2:
-			return member_if(plain, arm64, regs[2]);
-		case 3:
-			return member_if(plain, arm64, regs[3]);
-		case 4:
-			return member_if(plain, arm64, regs[4]);
-		default:
-			return member_if(plain, arm64, regs[5]);
-		}
-	}
-	switch (index) {
-	case 0:
-		return member_if(plain, x86, di);
-	case 1:
-		return member_if(plain, x86, si);
-	case 2:
-		return member_if(plain, x86, dx);
-	case 3:
-		return member_if(plain, x86, r10);
-	case 4:
-		return member_if(plain, x86, r8);
-	default:
-		return member_if(plain, x86, r9);
-	}
 }
 
 __noinline unsigned long syscall_argument(__u32 index)
