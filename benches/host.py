@@ -208,6 +208,20 @@ class Bpftrace:
         self.process.wait()
 
 
+def settle(recorder):
+    """Waits until it has written what was before, and that is on the disk."""
+    if hasattr(recorder, "process"):
+        schedstat = pathlib.Path(f"/proc/{recorder.process.pid}/schedstat")
+
+        def rests():
+            before = int(schedstat.read_text().split()[0])
+            time.sleep(0.2)
+            return int(schedstat.read_text().split()[0]) - before < 2_000_000
+
+        patiently("an idle recorder", rests)
+    os.sync()
+
+
 def audit(*words):
     done = subprocess.run(["/sbin/auditctl", *words], capture_output=True, text=True)
     return done.stdout if done.returncode == 0 else None

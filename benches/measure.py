@@ -12,7 +12,7 @@ import subprocess
 import time
 
 import report
-from host import ACCOUNT, Auditd, Bpftrace, Host, Nobody, Recorderd, patiently
+from host import ACCOUNT, Auditd, Bpftrace, Host, Nobody, Recorderd, patiently, settle
 
 ROUNDS = 3
 # Each is made three times in a row.
@@ -119,7 +119,7 @@ class Bench:
                     recorders.pop(name)
                     continue
                 try:
-                    self.recorded(name)
+                    self.recorded(name, recorder)
                     if name in ("bare", "recorderd"):
                         recorder.be_quiet()
                         self.beside("outside", name)
@@ -145,15 +145,17 @@ class Bench:
                 self.results.add(section, work, name, value, "ns")
         self.redis(section, name)
 
-    def recorded(self, name):
+    def recorded(self, name, recorder):
         loops = LOOPS if name in ("bare", "recorderd") else PEER_LOOPS
         for work in PEER_LOOPS:
             for value in self.in_session(work, loops[work]):
                 self.results.add("loop", work, name, value, "ns")
+            settle(recorder)
         for work, command in self.real().items():
             start = time.monotonic()
             self.host.ssh(command)
             self.results.add("real", work, name, time.monotonic() - start, "s")
+            settle(recorder)
 
     def redis(self, section, name):
         with subprocess.Popen(
