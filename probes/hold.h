@@ -31,6 +31,25 @@ static __noinline __u64 sent(__u64 session, __u32 family)
 	return sender->rounds[family] == control->round ? sender->sent[family] : 0;
 }
 
+/* Not inlined: the kernel allows 512 bytes of stack for the longest chain of calls. */
+static __noinline int process_stop(__u64 session)
+{
+	__u32 pid = bpf_get_current_pid_tgid() >> 32;
+	struct held entry = {.session = session};
+	struct control *control = shared();
+
+	/* It may have been killed. */
+	if (bpf_send_signal(SIGSTOP))
+		return 0;
+	/* Behind the signal, so that the daemon does not let it go before it is stopped. */
+	entry.time = bpf_ktime_get_boot_ns();
+	if (bpf_map_update_elem(&held, &pid, &entry, BPF_ANY))
+		bpf_send_signal(SIGCONT);
+	else if (control)
+		__sync_fetch_and_add(&control->held, 1);
+	return 0;
+}
+
 /*
  * Stops the current process, if the ring of the family is half full, and its session has sent more
  * since the daemon began to read than its part of what is left for all. A global function, which
@@ -38,8 +57,6 @@ static __noinline __u64 sent(__u64 session, __u32 family)
  */
 int hold(__u64 session, __u64 family)
 {
-	__u32 pid = bpf_get_current_pid_tgid() >> 32;
-	struct held entry = {.session = session};
 	struct control *control = shared();
 	__u64 size, used, own, sessions;
 
@@ -71,16 +88,7 @@ int hold(__u64 session, __u64 family)
 	/* What was sent is counted from a quarter on; the last eighth is kept by `has_room`. */
 	if (own * (sessions + 1) < size / 4 - size / 16)
 		return 0;
-	/* It may have been killed. */
-	if (bpf_send_signal(SIGSTOP))
-		return 0;
-	/* Behind the signal, so that the daemon does not let it go before it is stopped. */
-	entry.time = bpf_ktime_get_boot_ns();
-	if (bpf_map_update_elem(&held, &pid, &entry, BPF_ANY))
-		bpf_send_signal(SIGCONT);
-	else
-		__sync_fetch_and_add(&control->held, 1);
-	return 0;
+	return process_stop(session);
 }
 
 /* Sends what the current process has done; whoever else it is told of is not stopped for it. */

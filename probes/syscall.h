@@ -194,6 +194,7 @@ static __always_inline int is_obscure(void)
 		struct syscall_exit exit = {.process = known_process(), .is_compat = 1};           \
 		if (!exit.process)                                                                 \
 			return 0;                                                                  \
+		exit.registers = user_registers();                                                 \
 		exit.number = syscall_number();                                                    \
 		exit.result = result_returned(context);                                            \
 		return exit.number ? program##_body(&exit) : 0;                                    \
