@@ -9,7 +9,7 @@
 
 #include "ring.h"
 
-#define SEATS 4096
+#define SEAT_BITS 12
 
 struct seat {
 	__u64 claims; /* it belongs to who has its only claim, as with a slot */
@@ -19,7 +19,7 @@ struct seat {
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, SEATS);
+	__uint(max_entries, 1 << SEAT_BITS);
 	__type(key, __u32);
 	__type(value, struct seat);
 } seats SEC(".maps");
@@ -31,10 +31,10 @@ struct {
 	__type(value, struct record);
 } crowded SEC(".maps");
 
-/* Sockets lie at multiples of 64. */
+/* Sockets of one kind lie in few places of each slab: the product mixes the upper bits in. */
 static __always_inline struct seat *seat_of(struct sock *sk)
 {
-	__u32 number = low_half(sk) >> 6 & (SEATS - 1);
+	__u32 number = (__u32)(low_half(sk) * 0x9e3779b1) >> (32 - SEAT_BITS);
 
 	return bpf_map_lookup_elem(&seats, &number);
 }
@@ -77,7 +77,8 @@ static __always_inline long await(struct sock *sk, struct record *connect)
 	if (!seat || !control)
 		return -1;
 	__sync_fetch_and_add(&seat->claims, 1);
-	if (*(volatile __u64 *)&seat->claims == 1) {
+	/* On other CPUs, a claim can be seen to go before the socket does. */
+	if (*(volatile __u64 *)&seat->claims == 1 && !*(volatile __u64 *)&seat->socket) {
 		seat->connect = *connect;
 		*(volatile __u64 *)&seat->socket = key;
 		return 0;

@@ -215,8 +215,7 @@ SYSCALL_EXIT(disk_change)
 SEC("fexit/security_path")
 int disk_name(__u64 *context)
 {
-	__u32 pid = bpf_get_current_pid_tgid() >> 32;
-	struct process *process = bpf_map_lookup_elem(&processes, &pid);
+	struct process *process = known_process();
 	__u64 arguments[4];
 	__u64 number;
 

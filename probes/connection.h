@@ -22,11 +22,11 @@ struct {
 	__type(value, struct client_note);
 } clients SEC(".maps");
 
-/* How a socket begins on all kernels that there are. */
+/* How a socket begins; other kernels than those that there are may have it otherwise. */
 struct head {
 	__u32 remote;
 	__u32 local;
-	__u32 hash;
+	__u32 unused;
 	__u16 remote_port; /* network byte order */
 	__u16 local_port;
 	__u16 family;

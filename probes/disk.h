@@ -93,12 +93,10 @@ static __always_inline long append_name(struct slot *slot, __u64 from)
  */
 __noinline int is_unsettled(__u64 from, __u64 length)
 {
-	struct task_struct *task = (void *)bpf_get_current_task();
-	__u32 pid = bpf_get_current_pid_tgid() >> 32;
-	struct process *process = bpf_map_lookup_elem(&processes, &pid);
+	struct process *process = known_process();
 	struct vm_area_struct *vma;
 
-	if ((process && process->shares_memory) || BPF_CORE_READ(task, signal, nr_threads) > 1)
+	if (has_company(process))
 		return 1;
 	vma = (void *)vma_at(from);
 	return !vma || BPF_CORE_READ(vma, vm_flags) & VM_SHARED ||

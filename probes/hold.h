@@ -85,7 +85,8 @@ int hold(__u64 session, __u64 family)
 		      sent(session, FAMILY_PRIVILEGE);
 		sessions = control->active[FAMILY_COMMAND];
 	}
-	/* What was sent is counted from a quarter on; the last eighth is kept by `has_room`. */
+	/* Of the quarter that is counted by now, and half of what `has_room` keeps for others less.
+	 */
 	if (own * (sessions + 1) < size / 4 - size / 16)
 		return 0;
 	return process_stop(session);

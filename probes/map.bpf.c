@@ -76,8 +76,7 @@ __noinline int code_send(__u64 session, __u64 from, __u32 operation, __u32 flags
 /* The same of memory without a file: once for each program, since some compile what they run. */
 __noinline int memory_send(__u64 session, __u32 operation, __u32 flags, long result)
 {
-	__u32 pid = bpf_get_current_pid_tgid() >> 32;
-	struct process *process = bpf_map_lookup_elem(&processes, &pid);
+	struct process *process = known_process();
 	struct slot *slot;
 
 	if (!process || process->code_told)

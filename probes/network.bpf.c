@@ -81,9 +81,9 @@ int network_state(__u64 *context)
 		return 0;
 	}
 	number = syscall_number();
-	if (state == TCP_SYN_SENT) {
-		if ((number == X86_CONNECT || number == ARM64_CONNECT) &&
-		    process->role == ROLE_USER && !process->connecting)
+	/* The ends of a broker's calls are not looked at. */
+	if (state == TCP_SYN_SENT && process->role == ROLE_USER) {
+		if ((number == X86_CONNECT || number == ARM64_CONNECT) && !process->connecting)
 			process->connecting = mark_of(sk);
 		else
 			begun_note(sk);

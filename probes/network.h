@@ -35,10 +35,10 @@ static __always_inline void begun_note(struct sock *sk)
 	bpf_map_update_elem(&begun, &key, &inode, BPF_ANY);
 }
 
-/* What tells a socket from all others of a process. */
+/* What tells a socket from almost all others; never 0. */
 static __always_inline __u32 mark_of(struct sock *sk)
 {
-	return low_half(sk);
+	return low_half(sk) | 1;
 }
 
 /* Not inlined: the kernel allows 512 bytes of stack for the longest chain of calls. */
@@ -127,7 +127,7 @@ static __always_inline int is_marked(struct attempt *attempt)
 
 	if (process->connecting != mark_of(sk)) {
 		/* Without threads, none is under way any more: one of MPTCP has its own socket. */
-		if (!process->shares_memory)
+		if (process->connecting && !has_company(process))
 			process->connecting = 0;
 		return 0;
 	}
@@ -137,7 +137,7 @@ static __always_inline int is_marked(struct attempt *attempt)
 	return 1;
 }
 
-/* Whether this is the end of another that was told of when it began. */
+/* Whether this is the end of one without a mark that was told of when it began. */
 static __always_inline int is_begun(struct attempt *attempt)
 {
 	struct sock *sk = attempt->sk;

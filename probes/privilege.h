@@ -28,8 +28,7 @@ static __noinline struct slot *privilege_begin(struct process *process, __u32 op
 
 __noinline int loginuid_send(void)
 {
-	__u32 pid = bpf_get_current_pid_tgid() >> 32;
-	struct process *process = bpf_map_lookup_elem(&processes, &pid);
+	struct process *process = known_process();
 	__u32 audit_session_id = current_audit_session();
 	__u32 loginuid = current_loginuid();
 	struct privilege *privilege;

@@ -47,6 +47,15 @@ static __always_inline struct process *known_process(void)
 	return process_of(bpf_get_current_pid_tgid() >> 32);
 }
 
+/* Whether others may act in the memory of the current process: threads, or processes without one of
+ * their own. */
+static __always_inline int has_company(struct process *process)
+{
+	struct task_struct *task = (void *)bpf_get_current_task();
+
+	return (process && process->shares_memory) || BPF_CORE_READ(task, signal, nr_threads) > 1;
+}
+
 /* Returns an error if there is an entry, or no room for one. */
 static __always_inline int process_add(__u32 pid, struct process *process)
 {

@@ -431,8 +431,9 @@ struct session {
 	__u64 lost[FAMILY_COUNT][LOSS_COUNT];
 	__u64 families_left_out;      /* bits of enum family */
 	__u64 left_out[FAMILY_COUNT]; /* how many events were */
-	__u64 rounds[FAMILY_COUNT];   /* of reading, in which it has last sent something, */
-	__u64 sent[FAMILY_COUNT];     /* and how much since that began, bytes */
+	/* Of what is sent to a ring that is a quarter full: */
+	__u64 rounds[FAMILY_COUNT]; /* of reading, in which it has last sent something, */
+	__u64 sent[FAMILY_COUNT];   /* and how much since that began, bytes */
 };
 
 /* A file of at or cron that a session has written. */
@@ -557,7 +558,8 @@ struct control {
 	__u64 sessions_full;	    /* logins that found no room in the table of sessions */
 	__u64 processes_full;	    /* processes that found no room in the table of processes */
 	__u64 round;		    /* how often the daemon has begun to read the rings */
-	__u64 active[FAMILY_COUNT]; /* sessions that have sent something since */
+	__u64 active[FAMILY_COUNT]; /* sessions that have sent something since, counted as for each
+				       of them */
 	__u64 silence;		    /* for how long sends to one peer are one event, nanoseconds */
 	__u64 throttle;		    /* set if a process that fills a ring is to be stopped */
 	__u64 held;		    /* counts up with every process that was stopped */

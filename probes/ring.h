@@ -278,7 +278,7 @@ static __always_inline long record_output(struct slot *slot, void *ring, __u32 f
 		length = sizeof(*record);
 	record->length = length;
 	flags = wakeup(used, size, urgent);
-	if (family == FAMILY_SESSION || used < size / 4 ||
+	if (family == FAMILY_SESSION || used + length < size / 4 ||
 	    has_room(record->session, family, length, used, size))
 		error = bpf_ringbuf_output(ring, record, length, flags);
 	/* Nothing was woken: the next record has to try again. */

@@ -363,7 +363,7 @@ __noinline int login_join(__u64 child)
 	return process_join(key, BPF_CORE_READ(task, tgid), ROLE_USER);
 }
 
-/* The same if it is in a session; `process` is what known_process() has given. */
+/* The entry of the current process, which known_process() has given, if it is in a session. */
 static __always_inline struct process *recorded_process(struct process *process)
 {
 	if (!process)
@@ -406,9 +406,7 @@ __noinline int broker_join(__u64 server)
 /* Its session entry, or nothing if it is something else. */
 static __always_inline struct process *broker_process(void)
 {
-	__u32 pid = bpf_get_current_pid_tgid() >> 32;
-
-	return broker_join(bpf_get_current_task()) ? bpf_map_lookup_elem(&processes, &pid) : NULL;
+	return broker_join(bpf_get_current_task()) ? known_process() : NULL;
 }
 
 /* The same for what only the user's own processes do. */

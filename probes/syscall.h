@@ -161,18 +161,18 @@ static __always_inline int is_obscure(void)
 #define any_call(registers) 1
 
 /*
- * The same for calls of which few matter, by their registers: in the first form, where that takes
- * least, it is asked ahead of the process.
+ * The same for calls of which few matter, by their registers. A process that may begin a session
+ * does so with any of them.
  */
 #define SYSCALL_EXIT_IF(program, may_matter)                                                       \
 	static int program##_body(struct syscall_exit *context);                                   \
 	SEC("tp_btf/sys_exit") int program(__u64 *context)                                         \
 	{                                                                                          \
-		struct syscall_exit exit = {.registers = (void *)context[0]};                      \
-		if (!may_matter(exit.registers))                                                   \
-			return 0;                                                                  \
-		exit.process = known_process();                                                    \
+		struct syscall_exit exit = {.process = known_process()};                           \
 		if (!exit.process)                                                                 \
+			return 0;                                                                  \
+		exit.registers = (void *)context[0];                                               \
+		if (!exit.process->login && !may_matter(exit.registers))                           \
 			return 0;                                                                  \
 		exit.is_compat = is_32_bit();                                                      \
 		exit.number = exit.is_compat ? syscall_number() : number_given(exit.registers);    \

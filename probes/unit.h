@@ -250,8 +250,7 @@ __noinline __u64 manager_note(__u64 key, __u64 of)
 __noinline int unit_note(__u32 index, __u64 key, __u64 manager)
 {
 	struct session *session = bpf_map_lookup_elem(&sessions, &key);
-	__u32 pid = bpf_get_current_pid_tgid() >> 32;
-	struct process *process = bpf_map_lookup_elem(&processes, &pid);
+	struct process *process = known_process();
 	struct unit_request request = {.session = key, .login = LOGIN_SYSTEMD_RUN};
 	struct unit unit = {.manager = manager};
 	struct slot *slot = slot_at(index);
@@ -343,7 +342,7 @@ __noinline int unit_join(void)
 	__u32 login = LOGIN_SYSTEMD;
 	__u64 origin = 0, *session;
 
-	if (!manager || !control || !control->logins || bpf_map_lookup_elem(&processes, &pid))
+	if (!manager || !control || !control->logins || known_process())
 		return 0;
 	unit.name = unit_of_cgroup(task);
 	if (manager & OF_ACCOUNT) {
@@ -365,9 +364,7 @@ __noinline int unit_join(void)
 /* The session entry of the current process, if it is such a program, or nothing. */
 static __always_inline struct process *unit_process(void)
 {
-	__u32 pid = bpf_get_current_pid_tgid() >> 32;
-
-	return unit_join() ? bpf_map_lookup_elem(&processes, &pid) : NULL;
+	return unit_join() ? known_process() : NULL;
 }
 
 #endif

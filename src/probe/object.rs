@@ -436,12 +436,12 @@ impl Probes {
             return Err(ProbeError::new("record", why));
         }
         let rules = filter::rules(filter);
-        let set = self.rules.set(0, rules, 0);
-        set.map_err(|e| ProbeError::new("map rules", e))?;
-        self.families_left_out = rules.families;
         if rules.families != 0 || masks.values().any(|mask| *mask != 0) {
             self.shared.set_goes_without();
         }
+        let set = self.rules.set(0, rules, 0);
+        set.map_err(|e| ProbeError::new("map rules", e))?;
+        self.families_left_out = rules.families;
         for line in unknown {
             crate::report!("recorderd: {line}; sessions of others are not concerned");
         }

@@ -12,6 +12,9 @@ use crate::record::layout::ProcessEntry;
 /// PROCESS_COUNTS of probes/process.h.
 const COUNTS: usize = 32_768;
 
+/// From linux/bpf.h: only where there is no entry.
+const NOEXIST: u64 = 1;
+
 /// The table, and how many entries have process ids that end in the same bits: the probes look there
 /// first.
 pub struct Processes {
@@ -50,11 +53,11 @@ impl Processes {
     /// Puts one in that has none.
     ///
     /// # Errors
-    /// What the kernel says.
+    /// What the kernel says, also where it has one.
     pub(super) fn insert(&mut self, pid: u32, entry: ProcessEntry) -> Result<(), MapError> {
         // Ahead of the entry, so that no probe overlooks it.
         self.count(pid).fetch_add(1, Ordering::SeqCst);
-        let inserted = self.table.insert(pid, entry, 0);
+        let inserted = self.table.insert(pid, entry, NOEXIST);
         if inserted.is_err() {
             self.count(pid).fetch_sub(1, Ordering::SeqCst);
         }
