@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::net::TcpListener;
-use std::process::{Command, Output, Stdio};
+use std::process::{Command, Output};
 
 use serde_json::{Value, json};
 
@@ -102,14 +102,19 @@ pub fn unknown_programs() -> Outcome {
     Ok(())
 }
 
+/// The events in the log.
+fn logged(folder: &Folder) -> Vec<Value> {
+    let id = fs::read_to_string(folder.path().join("host_uuid")).unwrap();
+    events(&folder.path().join("log").join(id.trim()).join("events.log"))
+}
+
 /// It goes without what the config leaves out of the user's sessions, and says how much that was.
 pub fn left_out() -> Outcome {
     let folder = Folder::new();
     let config = write_config(folder.path(), "record: {families: [command]}")
         .display()
         .to_string();
-    let mut command = Command::new(binary());
-    command.args([
+    let output = recorderd(&[
         "record",
         "--config",
         &config,
@@ -117,9 +122,8 @@ pub fn left_out() -> Outcome {
         "/bin/cat",
         "/etc/hostname",
     ]);
-    assert!(command.stdout(Stdio::null()).status()?.success());
-    let id = fs::read_to_string(folder.path().join("host_uuid"))?;
-    let lines = events(&folder.path().join("log").join(id.trim()).join("events.log"));
+    assert!(output.status.success());
+    let lines = logged(&folder);
     assert_eq!(of_kind(&lines, "session.command").len(), 1);
     assert!(of_kind(&lines, "session.disk").is_empty());
     let end = lines.last().unwrap();
@@ -136,9 +140,7 @@ pub fn into_the_log() -> Outcome {
         .to_string();
     let output = recorderd(&["record", "--config", &config, "--", "/bin/echo", "printed"]);
     assert_eq!(parts(&output), (Some(0), "printed\n", ""));
-    let id = fs::read_to_string(folder.path().join("host_uuid")).unwrap();
-    let log = folder.path().join("log").join(id.trim()).join("events.log");
-    let lines = events(&log);
+    let lines = logged(&folder);
     assert_eq!(of_kind(&lines, "session.command").len(), 1);
     assert_eq!(lines.last().unwrap()["event"], "session.end");
     assert!(lines.iter().all(|line| line["cluster_name"] == "purple"));
