@@ -88,21 +88,26 @@ static __always_inline int is_inet(__u16 family)
 	return family == AF_INET || family == AF_INET6;
 }
 
+/* The socket behind the descriptor in a table of files, if it is one for IPv4 or IPv6. */
+static __always_inline struct sock *inet_at(__u64 files, __u32 descriptor)
+{
+	struct file *file = NULL;
+	struct sock *sk;
+
+	bpf_probe_read_kernel(&file, sizeof(file), (struct file **)files + descriptor);
+	sk = file ? socket_of(file) : NULL;
+	return sk && is_inet(BPF_CORE_READ(sk, __sk_common.skc_family)) ? sk : NULL;
+}
+
 /*
  * The socket behind the descriptor in a table of files, as a number, if it is a TCP connection; one
  * that is just being begun is not.
  */
 __u64 connection_of(__u64 files, __u32 descriptor)
 {
-	struct file *file = NULL;
-	struct sock *sk;
+	struct sock *sk = inet_at(files, descriptor);
 
-	bpf_probe_read_kernel(&file, sizeof(file), (struct file **)files + descriptor);
-	if (!file)
-		return 0;
-	sk = socket_of(file);
-	if (!sk || !is_inet(BPF_CORE_READ(sk, __sk_common.skc_family)) ||
-	    BPF_CORE_READ(sk, sk_protocol) != IPPROTO_TCP ||
+	if (!sk || BPF_CORE_READ(sk, sk_protocol) != IPPROTO_TCP ||
 	    !BPF_CORE_READ(sk, __sk_common.skc_dport) || !BPF_CORE_READ(sk, __sk_common.skc_num))
 		return 0;
 	return (__u64)sk;
@@ -111,15 +116,9 @@ __u64 connection_of(__u64 files, __u32 descriptor)
 /* The port if the descriptor is a TCP socket that listens, else 0. */
 __u32 listener_of(__u64 files, __u32 descriptor)
 {
-	struct file *file = NULL;
-	struct sock *sk;
+	struct sock *sk = inet_at(files, descriptor);
 
-	bpf_probe_read_kernel(&file, sizeof(file), (struct file **)files + descriptor);
-	if (!file)
-		return 0;
-	sk = socket_of(file);
-	if (!sk || !is_inet(BPF_CORE_READ(sk, __sk_common.skc_family)) ||
-	    BPF_CORE_READ(sk, __sk_common.skc_state) != TCP_LISTEN)
+	if (!sk || BPF_CORE_READ(sk, __sk_common.skc_state) != TCP_LISTEN)
 		return 0;
 	return BPF_CORE_READ(sk, __sk_common.skc_num);
 }
