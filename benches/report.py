@@ -168,7 +168,7 @@ def targets(values):
         ("opens lost, two producers", median("burst", "2 producers", "lost"), 0, "", ""),
     ]
     lines = [
-        f"| {name} | {number(value)}{unit} | {limit}{unit}{f' ({goal})' if goal else ''} | "
+        f"| {name} | {value:.4g}{unit} | {limit}{unit}{f' ({goal})' if goal else ''} | "
         f"{'yes' if value <= limit else '**no**'} |"
         for name, value, limit, goal, unit in rows if value is not None
     ]
