@@ -15,9 +15,11 @@ import report
 from host import ACCOUNT, Auditd, Bpftrace, Host, Nobody, Recorderd, patiently, settle
 
 ROUNDS = 3
-# How often each loop is made in a row.
+# How often bare and ours follow each other (in a round), and each loop itself.
+PAIRS = 4
 TIMES = 2
 LOOPS = {"commands": 1000, "opens": 70_000, "connects": 10_000, "calls": 700_000}
+FREE = "commands on any processor"
 # Peers take much longer per open.
 PEER_LOOPS = {"commands": 500, "opens": 7_000, "connects": 4_000}
 
@@ -54,16 +56,15 @@ class Bench:
     def loop(self, work, count):
         return [self.load, work, str(count)]
 
+    def held(self, work, count):
+        """The same on one processor: among several, where the system puts a command makes its times
+        spread twice as far."""
+        return ["taskset", "-c", str(max(os.sched_getaffinity(0))), *self.loop(work, count)]
+
     def in_session(self, work, count):
         """Nanoseconds for each turn of a loop in a login."""
-        done = self.host.ssh("; ".join([" ".join(self.loop(work, count))] * TIMES))
+        done = self.host.ssh("; ".join([" ".join(self.held(work, count))] * TIMES))
         return [int(line) / count for line in done.stdout.splitlines()]
-
-    def outside(self, work, count):
-        """The same outside any login."""
-        return [
-            int(subprocess.check_output(self.loop(work, count))) / count for _ in range(TIMES)
-        ]
 
     def make_project(self):
         """A small C project, a tree of files, and a repository, for real work."""
@@ -87,7 +88,7 @@ class Bench:
             subprocess.run([*git, "-C", tree, *words], check=True)
         subprocess.run(["chown", "-R", ACCOUNT, folder, tree], check=True)
 
-    def real(self):
+    def real_work(self):
         base = self.host.folder
         return {
             "tar": f"for i in 1 2 3 4 5; do tar -C {base} -cf - tree | cat > /dev/null; done",
@@ -100,33 +101,41 @@ class Bench:
     # Measurements
 
     def loops(self):
-        """Recorded loops and real work, bare, ours and peers in turn."""
-        recorders = {
-            "bare": lambda: Nobody(self.host),
-            "recorderd": self.recorder,
-            "auditd": lambda: Auditd(self.host),
-            "bpftrace": lambda: Bpftrace(self.host),
-        }
+        """Recorded loops and real work: bare, ours and peers in turn."""
+        peers = {"auditd": lambda: Auditd(self.host), "bpftrace": lambda: Bpftrace(self.host)}
         for turn in range(self.rounds):
-            # The two follow each other closely, as a machine is not the same for long, and neither is
-            # always the first.
-            ours = ["bare", "recorderd"][:: -1 if turn % 2 else 1]
-            for name in [*ours, *ours, *(one for one in recorders if one not in ours)]:
+            for pair in range(PAIRS):
+                for name, recorder in self.ours(pair):
+                    self.recorded(name, recorder, LOOPS)
+                    if pair == 0:
+                        self.real(name, recorder)
+            for name in list(peers):
                 try:
-                    recorder = recorders[name]()
+                    recorder = peers[name]()
                 except (RuntimeError, TimeoutError, OSError) as error:
                     print(f"{name} does not work here: {error}")
-                    recorders.pop(name)
+                    del peers[name]
                     continue
-                try:
-                    self.recorded(name, recorder)
-                    if name in ("bare", "recorderd"):
-                        recorder.be_quiet()
-                        self.beside("outside", name)
-                        with self.somebody():
-                            self.beside("beside", name)
-                finally:
-                    recorder.close()
+                with contextlib.closing(recorder):
+                    self.recorded(name, recorder, PEER_LOOPS)
+                    self.real(name, recorder)
+
+    def outside(self):
+        """Loops and a server that are in no session, with nobody logged in, and with somebody."""
+        for turn in range(PAIRS):
+            for name, recorder in self.ours(turn):
+                recorder.be_quiet()
+                self.beside("outside", name)
+                with self.somebody():
+                    self.beside("beside", name)
+
+    def ours(self, turn):
+        """Bare and ours, close to each other as a machine is not the same for long; neither is always
+        the first."""
+        pair = [("bare", lambda: Nobody(self.host)), ("recorderd", self.recorder)]
+        for name, start in reversed(pair) if turn % 2 else pair:
+            with contextlib.closing(start()) as recorder:
+                yield name, recorder
 
     @contextlib.contextmanager
     def somebody(self):
@@ -139,19 +148,25 @@ class Bench:
             login.stdin.close()
 
     def beside(self, section, name):
-        """Loops and a server that are in no session."""
         for work, count in LOOPS.items():
-            for value in self.outside(work, count):
+            command = self.held(work, count)
+            for _ in range(TIMES):
+                value = int(subprocess.check_output(command)) / count
                 self.results.add(section, work, name, value, "ns")
         self.redis(section, name)
 
-    def recorded(self, name, recorder):
-        loops = LOOPS if name in ("bare", "recorderd") else PEER_LOOPS
+    def recorded(self, name, recorder, loops):
         for work in PEER_LOOPS:
             for value in self.in_session(work, loops[work]):
                 self.results.add("loop", work, name, value, "ns")
             settle(recorder)
-        for work, command in self.real().items():
+        count = loops["commands"]
+        done = self.host.ssh(" ".join(self.loop("commands", count)))
+        self.results.add("loop", FREE, name, int(done.stdout) / count, "ns")
+        settle(recorder)
+
+    def real(self, name, recorder):
+        for work, command in self.real_work().items():
             start = time.monotonic()
             self.host.ssh(command)
             self.results.add("real", work, name, time.monotonic() - start, "s")
@@ -397,7 +412,7 @@ def main():
     bench = Bench(arguments)
     try:
         # Overload takes a minute, and is measured by itself.
-        for name in arguments.only or ["lines", "start", "loops", "burst", "command_cost", "profile", "many", "guest"]:
+        for name in arguments.only or ["lines", "start", "loops", "outside", "burst", "command_cost", "profile", "many", "guest"]:
             getattr(bench, name)()
     finally:
         bench.close()

@@ -79,7 +79,8 @@ def machine():
         f"{datetime.datetime.now(datetime.timezone.utc):%Y-%m-%d %H:%M} UTC, commit {commit}: "
         f"Linux {system.release} {system.machine}, {os.cpu_count()} × {model}, {memory}, "
         f"load {load} at the end. Made by `benches/run`; every single run is in "
-        "[raw.csv](raw.csv). A command is a posix_spawn of /bin/true.",
+        "[raw.csv](raw.csv). A command is a posix_spawn of /bin/true. Loops are held on "
+        "one processor.",
     ]
 
 
