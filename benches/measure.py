@@ -15,8 +15,8 @@ import report
 from host import ACCOUNT, Auditd, Bpftrace, Host, Nobody, Recorderd, patiently, settle
 
 ROUNDS = 3
-# How often bare and ours follow each other (in a round), and each loop itself.
-PAIRS = 4
+# How often bare and ours follow each other in a round, and each loop itself.
+PAIRS = 3
 TIMES = 2
 LOOPS = {"commands": 1000, "opens": 70_000, "connects": 10_000, "calls": 700_000}
 FREE = "commands on any processor"
@@ -122,12 +122,14 @@ class Bench:
 
     def outside(self):
         """Loops and a server that are in no session, with nobody logged in, and with somebody."""
-        for turn in range(PAIRS):
+        for turn in range(self.rounds * 2):
+            # They take as long as all loops.
+            servers = turn < self.rounds
             for name, recorder in self.ours(turn):
                 recorder.be_quiet()
-                self.beside("outside", name)
+                self.beside("outside", name, servers)
                 with self.somebody():
-                    self.beside("beside", name)
+                    self.beside("beside", name, servers)
 
     def ours(self, turn):
         """Bare and ours, close to each other as a machine is not the same for long; neither is always
@@ -147,13 +149,14 @@ class Bench:
             yield
             login.stdin.close()
 
-    def beside(self, section, name):
+    def beside(self, section, name, servers):
         for work, count in LOOPS.items():
             command = self.held(work, count)
             for _ in range(TIMES):
                 value = int(subprocess.check_output(command)) / count
                 self.results.add(section, work, name, value, "ns")
-        self.redis(section, name)
+        if servers:
+            self.redis(section, name)
 
     def recorded(self, name, recorder, loops):
         for work in PEER_LOOPS:
