@@ -6,8 +6,8 @@ use std::process::{Command, Output};
 
 use serde_json::{Value, json};
 
-use crate::common::{Folder, Outcome, binary, of_kind, schema, write_config};
-use crate::{events, parts, recorderd};
+use crate::common::{Folder, Outcome, binary, log, of_kind, schema, write_config};
+use crate::{parts, recorderd};
 
 /// The events of `recorderd record` on standard output, which holds nothing else.
 fn recorded(output: &Output) -> Vec<Value> {
@@ -102,12 +102,6 @@ pub fn unknown_programs() -> Outcome {
     Ok(())
 }
 
-/// The events in the log.
-fn logged(folder: &Folder) -> Vec<Value> {
-    let id = fs::read_to_string(folder.path().join("host_uuid")).unwrap();
-    events(&folder.path().join("log").join(id.trim()).join("events.log"))
-}
-
 /// It goes without what the config leaves out of the user's sessions, and says how much that was.
 pub fn left_out() -> Outcome {
     let folder = Folder::new();
@@ -123,7 +117,7 @@ pub fn left_out() -> Outcome {
         "/etc/hostname",
     ]);
     assert!(output.status.success());
-    let lines = logged(&folder);
+    let lines = log::log(folder.path());
     assert_eq!(of_kind(&lines, "session.command").len(), 1);
     assert!(of_kind(&lines, "session.disk").is_empty());
     let end = lines.last().unwrap();
@@ -140,7 +134,7 @@ pub fn into_the_log() -> Outcome {
         .to_string();
     let output = recorderd(&["record", "--config", &config, "--", "/bin/echo", "printed"]);
     assert_eq!(parts(&output), (Some(0), "printed\n", ""));
-    let lines = logged(&folder);
+    let lines = log::log(folder.path());
     assert_eq!(of_kind(&lines, "session.command").len(), 1);
     assert_eq!(lines.last().unwrap()["event"], "session.end");
     assert!(lines.iter().all(|line| line["cluster_name"] == "purple"));
