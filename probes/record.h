@@ -566,6 +566,7 @@ struct control {
 	__u64 found;	/* processes that were put into the table because they were there already */
 	__u64 jobs;	/* set once a session has asked for some, or may have */
 	__u64 unhooked; /* set while the ends of calls may not be seen: nobody is logged in */
+	__u64 heard;	/* counts up with every call by which the daemon looks for its hook */
 	__u64 crowded;	/* set once the seat of an awaited connect was taken */
 	__u64 goes_without;	   /* set once a session may go without a family */
 	__u64 sizes[FAMILY_COUNT]; /* of the families' rings, bytes */

@@ -9,6 +9,7 @@ use std::path::Path;
 use std::process::{Command, ExitCode, Stdio};
 use std::time::{Duration, Instant};
 
+use aya::maps::{Map, MapData, MapInfo, ProgramArray, loaded_maps};
 use common::{
     Folder, Host, ONE, Outcome, Process, binary, of_kind, opened_in, patiently, plain, plains,
     printed, start_daemon,
@@ -27,6 +28,7 @@ fn main() -> ExitCode {
         ("late for all of a login", late_for_all),
         ("late for the beginning of a login", late_for_the_beginning),
         ("late for internal-sftp", late_for_sftp),
+        ("a hook that is not run", not_run),
     ])
 }
 
@@ -301,6 +303,44 @@ fn late_for_sftp() -> Outcome {
         assert!(time(&lines[0]) < since.as_str(), "{lines:#?}");
     }
     Ok(())
+}
+
+/// The kernel that attaches the hook and does not run it: the daemon says so, and ends
+fn not_run() -> Outcome {
+    let mut host = Host::with("", PORTABLE);
+    be_quiet(&[&host.daemon]);
+    // As if the hook were not run, the call by which the daemon looks is not heard of.
+    table_of_calls(&host.daemon).clear_index(&(libc::SYS_clock_getres as u32))?;
+    host.ssh(ONE, ":");
+    let ended = patiently("the end of the daemon", || {
+        host.daemon.child.try_wait().unwrap()
+    });
+    assert_eq!(ended.code(), Some(1));
+    let expected = "recorderd: hook sys_exit: it is attached, and the kernel does not run it";
+    let errors = host.daemon.errors();
+    assert!(
+        errors.iter().any(|line| line.starts_with(expected)),
+        "{errors:#?}"
+    );
+    Ok(())
+}
+
+/// The kernel's table by which the hook of all calls leads on to other programs.
+fn table_of_calls(daemon: &Process) -> ProgramArray<MapData> {
+    let folder = format!("/proc/{}/fdinfo", daemon.child.id());
+    let files = fs::read_dir(folder).unwrap().flatten();
+    let texts = files.filter_map(|file| fs::read_to_string(file.path()).ok());
+    let ids: Vec<u32> = texts
+        .flat_map(|text| {
+            let mut lines = text.lines();
+            let id = lines.find_map(|line| line.strip_prefix("map_id:\t"));
+            id.map(|id| id.parse().unwrap())
+        })
+        .collect();
+    let is_table = |map: &MapInfo| map.name_as_str() == Some("dispatch") && ids.contains(&map.id());
+    let table = loaded_maps().flatten().find(is_table).unwrap();
+    let table = MapData::from_id(table.id()).unwrap();
+    Map::ProgramArray(table).try_into().unwrap()
 }
 
 fn time(line: &Value) -> &str {

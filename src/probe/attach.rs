@@ -20,6 +20,7 @@ use super::object::{ProbeError, chain};
 use super::plan::{Hook, Kind, PLANS, Place, Plan};
 use super::syscall::{
     COMPAT_DISPATCHER, COMPAT_FUNCTION, Call, DISPATCHER, Dispatcher, Dispatchers, TRACEPOINT,
+    WITNESS,
 };
 
 /// The program that finds the sessions that are open at the start.
@@ -88,6 +89,7 @@ struct Part<'a> {
 /// The programs that lead to others from the ends of calls.
 struct Passing<'a> {
     all: &'a mut Program,
+    witness: &'a mut Program,
     compat: &'a mut Program,
 }
 
@@ -134,6 +136,7 @@ impl<'a> Attacher<'a> {
         };
         let mut passing = Passing {
             all: take(DISPATCHER.to_owned())?,
+            witness: take(WITNESS.to_owned())?,
             compat: take(COMPAT_DISPATCHER.to_owned())?,
         };
         let finder = take(FINDER.to_owned())?;
@@ -281,10 +284,10 @@ impl<'a> Part<'a> {
                 (Program::BtfTracePoint(program), Place::Exits(calls)) => {
                     let error = |e: &dyn std::error::Error| refused(hook, TRACEPOINT, e);
                     let fd = program.fd().map_err(|e| error(&e))?;
-                    let passing = &mut *passing.all;
-                    let passing = passing.try_into().map_err(|e: ProgramError| error(&e))?;
                     let dispatcher = &mut dispatchers.all;
-                    dispatcher.attach(passing, btf).map_err(|e| error(&e))?;
+                    dispatcher
+                        .attach(passing.all, passing.witness, btf)
+                        .map_err(|e| error(&*e))?;
                     for call in calls {
                         dispatcher.insert(*call, fd).map_err(|e| error(&e))?;
                         attached.exits.push(*call);

@@ -413,7 +413,7 @@ impl Probes {
 
     fn hook_again(&mut self) -> Result<(), ProbeError> {
         if let Some(dispatchers) = &mut self.dispatchers {
-            let hooked = dispatchers.all.hook();
+            let hooked = dispatchers.all.hook(|| self.shared.heard());
             hooked.map_err(|e| ProbeError::new(format!("hook {TRACEPOINT}"), e))?;
         }
         let now = boot_time();

@@ -139,6 +139,12 @@ impl Shared {
         fence(Ordering::SeqCst);
     }
 
+    /// How often the end of the call was seen by which the daemon looks for its hook, since the start.
+    pub(super) fn heard(&self) -> u64 {
+        self.control(std::mem::offset_of!(Control, heard))
+            .load(Ordering::SeqCst)
+    }
+
     /// Has logins of these types noticed from now on: bits of `enum login`.
     pub(super) fn notice_logins(&self, types: u64) {
         self.control(std::mem::offset_of!(Control, logins))

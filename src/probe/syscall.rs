@@ -1,14 +1,16 @@
 //! System calls, and the hooks that the ends of all of them pass, or of all of 32 bits. From there a
 //! table of the kernel leads to the program that looks at a call, if there is one.
 
+use std::error::Error;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader};
 use std::os::fd::OwnedFd;
+use std::ptr;
 
 use aya::Btf;
 use aya::maps::{MapData, MapError, ProgramArray};
 use aya::programs::fexit::FExitLink;
-use aya::programs::{BtfTracePoint, FExit, ProgramError, ProgramFd};
+use aya::programs::{BtfTracePoint, FExit, Program, ProgramError, ProgramFd};
 
 use super::bpf;
 
@@ -17,6 +19,15 @@ pub const DISPATCHER: &str = "syscall_exit";
 
 /// That hook, a tracepoint.
 pub const TRACEPOINT: &str = "sys_exit";
+
+/// The program at the end of [`HEARD`].
+pub const WITNESS: &str = "syscall_heard";
+
+/// A call that hardly anybody else makes: glibc has the answer without one, from the vDSO.
+const HEARD: Call = Call::new("SYS_clock_getres", libc::SYS_clock_getres);
+
+/// How often a hook is attached that is not heard of.
+const ATTEMPTS: u32 = 3;
 
 /// The program at the hook of those of 32 bits.
 pub const COMPAT_DISPATCHER: &str = "compat_exit";
@@ -105,28 +116,56 @@ impl Dispatchers {
 }
 
 impl Dispatcher<OwnedFd> {
-    /// Attaches it by `program`, if it is not.
+    /// Attaches it by `program`, if it is not, and has `witness` tell whether it is heard of.
     ///
     /// # Errors
-    /// The kernel that refuses the program.
-    pub fn attach(&mut self, program: &mut BtfTracePoint, btf: &Btf) -> Result<(), ProgramError> {
+    /// The kernel that refuses the programs.
+    pub fn attach(
+        &mut self,
+        program: &mut Program,
+        witness: &mut Program,
+        btf: &Btf,
+    ) -> Result<(), Box<dyn Error>> {
         if self.program.is_none() {
+            let witness: &mut BtfTracePoint = witness.try_into()?;
+            witness.load(TRACEPOINT, btf)?;
+            self.insert(HEARD, witness.fd()?)?;
+            let program: &mut BtfTracePoint = program.try_into()?;
             program.load(TRACEPOINT, btf)?;
-            self.program = Some(program.fd()?.try_clone()?);
+            let program = program.fd()?.try_clone()?;
+            self.hook = Some(bpf::attach(&program)?);
+            self.program = Some(program);
         }
-        self.hook()?;
         Ok(())
     }
 
-    /// Attaches its program, if there is one that is not.
+    /// Attaches its program, if there is one that is not, until it is at work. `heard` tells how often
+    /// the witness was run.
     ///
     /// # Errors
-    /// What the kernel says.
-    pub fn hook(&mut self) -> io::Result<()> {
-        if let (Some(program), None) = (&self.program, &self.hook) {
-            self.hook = Some(bpf::attach(program)?);
+    /// What the kernel says, or that it does not run what it has attached.
+    pub fn hook(&mut self, heard: impl Fn() -> u64) -> io::Result<()> {
+        let (Some(program), None) = (&self.program, &self.hook) else {
+            return Ok(());
+        };
+        for _ in 0..ATTEMPTS {
+            let hook = bpf::attach(program)?;
+            let before = heard();
+            // SAFETY: asked for nothing, the kernel writes nothing.
+            unsafe {
+                libc::syscall(
+                    HEARD.number,
+                    libc::CLOCK_MONOTONIC,
+                    ptr::null_mut::<libc::timespec>(),
+                )
+            };
+            if heard() != before {
+                self.hook = Some(hook);
+                return Ok(());
+            }
         }
-        Ok(())
+        let why = "it is attached, and the kernel does not run it; start the recorder again";
+        Err(io::Error::other(why))
     }
 
     /// Detaches it.

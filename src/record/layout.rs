@@ -372,6 +372,7 @@ layout! {
         found: u64,
         jobs: u64,
         unhooked: u64,
+        heard: u64,
         crowded: u64,
         goes_without: u64,
         sizes: Counts,
