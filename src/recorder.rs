@@ -259,7 +259,9 @@ impl Recorder {
         let unwritten = self.take_down();
         let holding = self.release();
         self.show_metrics(now, woken);
-        if (woken && !self.order.is_empty()) || self.table.has_newborn() || holding {
+        // By now its wake-up may be gone from the ring.
+        let awaited = self.probes.is_awaited();
+        if (woken && !self.order.is_empty()) || self.table.has_newborn() || holding || awaited {
             return Next::Now;
         }
         if count > 0 || !self.order.is_empty() || reconciling {

@@ -382,6 +382,11 @@ impl Probes {
         self.shared.jobs() || !self.tables.processes.is_empty()
     }
 
+    /// Whether somebody has come for whom the ends of calls are not hooked yet.
+    pub fn is_awaited(&self) -> bool {
+        self.is_hooked() == Some(false) && self.is_somebody()
+    }
+
     /// Hooks the ends of all calls if somebody may be about to log in, and lets go of them when nobody
     /// has been there for a while; `is_idle` if no session is open. Tells since when they are seen, if
     /// not from the start: nanoseconds since boot.
