@@ -379,7 +379,7 @@ class Bench:
         units = {"ns": 1, "µs": 1000, "ms": 1e6}
         for program, made in zip(self.json, ("", ", all for speed")):
             done = subprocess.run(
-                [program, "--bench", "--warm-up-time", "1", "--measurement-time", "2"],
+                [program, "--bench", "--warm-up-time", "0.5", "--measurement-time", "1"],
                 check=True, capture_output=True, text=True,
             )
             found = re.findall(r"(\w+)/(\w+)\s+time:\s+\[\S+ \S+ (\S+) (\S+)", done.stdout)
