@@ -367,10 +367,8 @@ impl Drop for Root {
 /// Sizes in bytes of the ring buffers that a daemon has open, as the kernel tells them.
 fn rings(daemon: &Process) -> Vec<u64> {
     const RINGBUF: &str = "27";
-    let folder = format!("/proc/{}/fdinfo", daemon.child.id());
-    let files = fs::read_dir(folder).unwrap().flatten();
-    let texts = files.map(|file| fs::read_to_string(file.path()).unwrap_or_default());
-    let mut sizes: Vec<u64> = texts
+    let mut sizes: Vec<u64> = daemon
+        .open_files()
         .filter_map(|text| {
             let value = |key| {
                 let of_key = |line: &str| Some(line.strip_prefix(key)?.trim().to_owned());

@@ -39,10 +39,8 @@ const PATIENCE: Duration = Duration::from_secs(600);
 
 /// Whether the daemon has the ends of all calls hooked.
 fn is_hooked(daemon: &Process) -> bool {
-    let folder = format!("/proc/{}/fdinfo", daemon.child.id());
-    let files = fs::read_dir(folder).unwrap().flatten();
-    let mut texts = files.filter_map(|file| fs::read_to_string(file.path()).ok());
-    texts.any(|text| text.lines().any(|line| line == "tp_name:\tsys_exit"))
+    let is_hook = |text: String| text.lines().any(|line| line == "tp_name:\tsys_exit");
+    daemon.open_files().any(is_hook)
 }
 
 /// Waits until nobody has been logged in for a while.
@@ -327,16 +325,12 @@ fn not_run() -> Outcome {
 
 /// The kernel's table by which the hook of all calls leads on to other programs.
 fn table_of_calls(daemon: &Process) -> ProgramArray<MapData> {
-    let folder = format!("/proc/{}/fdinfo", daemon.child.id());
-    let files = fs::read_dir(folder).unwrap().flatten();
-    let texts = files.filter_map(|file| fs::read_to_string(file.path()).ok());
-    let ids: Vec<u32> = texts
-        .flat_map(|text| {
-            let mut lines = text.lines();
-            let id = lines.find_map(|line| line.strip_prefix("map_id:\t"));
-            id.map(|id| id.parse().unwrap())
-        })
-        .collect();
+    let id = |text: String| {
+        let mut lines = text.lines();
+        let id = lines.find_map(|line| line.strip_prefix("map_id:\t"))?;
+        id.parse().ok()
+    };
+    let ids: Vec<u32> = daemon.open_files().filter_map(id).collect();
     let is_table = |map: &MapInfo| map.name_as_str() == Some("dispatch") && ids.contains(&map.id());
     let table = loaded_maps().flatten().find(is_table).unwrap();
     let table = MapData::from_id(table.id()).unwrap();

@@ -180,6 +180,13 @@ impl Process {
         })
     }
 
+    /// What the kernel tells of each file that it has open.
+    pub fn open_files(&self) -> impl Iterator<Item = String> {
+        let folder = format!("/proc/{}/fdinfo", self.child.id());
+        let files = fs::read_dir(folder).unwrap().flatten();
+        files.filter_map(|file| fs::read_to_string(file.path()).ok())
+    }
+
     pub fn signal(&self, signal: i32) {
         // SAFETY: our own child, not yet waited for.
         unsafe { libc::kill(self.child.id() as i32, signal) };
