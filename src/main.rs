@@ -273,10 +273,10 @@ fn run_daemon(path: &Path) -> Result<u8, Failure> {
     recorder.show(control.ok(), file);
     let mut manager = Manager::of_environment();
     let place = recorder.sink.name();
-    recorderd::report!("ready: recording SSH sessions to {place}");
     if let Err(error) = confine() {
         recorderd::report!("recorderd: it keeps more rights than it needs: {error}");
     }
+    recorderd::report!("ready: recording SSH sessions to {place}");
     manager.ready();
     let mut reload = Reload::new(path.into(), config);
     daemon::run(recorder, &waiter, &mut manager, &mut reload).map_err(cannot)?;

@@ -12,7 +12,7 @@ pub mod volume;
 pub mod ways;
 
 use std::fs;
-use std::io::{BufRead, BufReader, Read};
+use std::io::{self, BufRead, BufReader, Read};
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
@@ -109,9 +109,16 @@ impl Folder {
 
     pub fn within(folder: &Path) -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(0);
-        let count = COUNT.fetch_add(1, Ordering::Relaxed);
-        let path = folder.join(format!("recorderd-test-{}-{count}", std::process::id()));
-        fs::create_dir_all(&path).unwrap();
+        let path = loop {
+            let count = COUNT.fetch_add(1, Ordering::Relaxed);
+            let path = folder.join(format!("recorderd-test-{}-{count}", std::process::id()));
+            match fs::create_dir(&path) {
+                Ok(()) => break path,
+                // A test that was killed had the same process id.
+                Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {}
+                Err(e) => panic!("{}: {e}", path.display()),
+            }
+        };
         fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
         Self(path)
     }
@@ -223,10 +230,11 @@ pub fn patiently<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
 
 /// A server to log in to, and the daemon that records its sessions.
 pub struct Host {
-    pub folder: Folder,
     pub port: u16,
     pub daemon: Process,
     sshd: Option<Process>,
+    /// Goes last: the daemon would write to it again.
+    pub folder: Folder,
 }
 
 impl Host {
