@@ -1,34 +1,30 @@
 //! The compiled object: loaded with the config's sizes, and attached.
 
 use std::fmt;
-use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::path::Path;
 use std::thread::{self, ScopedJoinHandle};
-use std::time::Duration;
 
 use aya::maps::{Array, HashMap, Map, MapData, MapError};
 use aya::{Btf, Ebpf, EbpfLoader, Endianness};
 
 use super::attach::{self, Attacher, missed};
-use super::bpf;
 use super::coverage::Coverage;
 use super::filter;
 use super::plan::{Family, Kind, PLANS};
-use super::presence::{Presence, can_wait};
+use super::presence::Presence;
 use super::processes::Processes;
 use super::requests::Requests;
-use super::ring::{Ring, page_size};
+use super::ring::Ring;
 use super::selftest::selftest;
-use super::shared::{Shared, boot_time};
-use super::syscall::{Dispatcher, Dispatchers, TRACEPOINT};
+use super::settings::Settings;
+use super::shared::Shared;
+use super::syscall::{Dispatcher, Dispatchers};
+use super::tables::Tables;
 use super::types;
-use crate::config::{Config, Filter, Overload};
+use crate::config::{Config, Filter};
 use crate::packed::OBJECT;
-use crate::record::layout::{
-    AUDIT_UNSET, FAMILIES, HeldEntry, Job, JobFile, ProcessEntry, Rules, Sends, SendsKey,
-    SessionEntry, Variables,
-};
+use crate::record::layout::{FAMILIES, Rules, Variables};
 use crate::session::Accounts;
 
 /// Sessions and processes that can be recorded at once.
@@ -41,78 +37,14 @@ const USERS: usize = 1_024;
 /// Processes that can be stopped at once.
 const HELD: u32 = 4096;
 
-/// How often all processes are looked at at the start. Each time finds the children of what the time
-/// before has found.
-const LOOKS: usize = 16;
-
 /// Room for the life of 16,384 sessions at once, without their environments. Bytes.
 const SESSION_RING: usize = 2 << 20;
 
 /// SLOTS_PER_CPU of probes/ring.h.
 const SLOTS_PER_CPU: usize = 4;
 
-/// Sizes of the rings, in bytes: powers of two, and multiples of a page.
-#[derive(Clone, Copy, Debug)]
-pub struct RingSizes {
-    /// Ring of session.command.
-    pub command: usize,
-    /// Ring of session.disk.
-    pub disk: usize,
-    /// Ring of session.network.
-    pub network: usize,
-}
-
-impl RingSizes {
-    /// From numbers of pages, as the config has them.
-    pub fn from_pages(command: u32, disk: u32, network: u32) -> Self {
-        let bytes = |pages: u32| pages as usize * page_size();
-        Self {
-            command: bytes(command),
-            disk: bytes(disk),
-            network: bytes(network),
-        }
-    }
-}
-
-/// What the probes are to do.
-pub struct Settings<'a> {
-    /// Of the rings.
-    pub sizes: RingSizes,
-    /// Names of the variables to record, as the config allows them.
-    pub environment: &'a [String],
-    /// For how long datagrams to one peer are one event.
-    pub silence: Duration,
-    /// Where the kernel's types are described.
-    pub btf: &'a Path,
-    /// The one kind of plan to take.
-    pub plan: Option<Kind>,
-    /// What is left out.
-    pub filter: &'a Filter,
-    /// Whether processes may be stopped that fill a ring.
-    pub throttle: bool,
-}
-
-impl<'a> Settings<'a> {
-    /// As the config has it.
-    pub fn new(config: &'a Config, btf: &'a Path) -> Self {
-        Self {
-            sizes: RingSizes::from_pages(
-                config.command_buffer_pages,
-                config.disk_buffer_pages,
-                config.network_buffer_pages,
-            ),
-            environment: &config.environment,
-            silence: config.network_silence,
-            btf,
-            plan: config.plan,
-            filter: &config.filter,
-            throttle: config.overload == Overload::Throttle,
-        }
-    }
-}
-
 /// What could not be loaded or attached, and why.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct ProbeError {
     what: String,
     why: String,
@@ -153,54 +85,11 @@ pub struct Probes {
     pub requests: Requests,
     held_descriptor: RawFd,
     ring_maps: [MapData; 4],
-    finder: Result<OwnedFd, ProbeError>,
+    /// Looks at all processes.
+    pub(super) finder: Result<OwnedFd, ProbeError>,
     /// None where the ends of calls are hooked at all times.
-    presence: Option<Presence>,
-    /// Since when they are seen, if not from the start. Nanoseconds since boot.
-    seen_since: Option<u64>,
-    dispatchers: Option<Dispatchers>,
-}
-
-/// What the probes keep in the kernel.
-pub struct Tables {
-    /// Sessions that are open.
-    pub sessions: HashMap<MapData, u64, SessionEntry>,
-    /// Their processes.
-    pub processes: Processes,
-    /// Datagrams without an event of their own.
-    pub sends: HashMap<MapData, SendsKey, Sends>,
-    /// Files of at and cron that sessions have written.
-    job_files: HashMap<MapData, JobFile, Job>,
-    /// The session that has written the table of an account, by its uid.
-    pub job_tables: HashMap<MapData, u32, u64>,
-    /// Processes that are stopped, by process id.
-    pub held: HashMap<MapData, u32, HeldEntry>,
-}
-
-impl Tables {
-    /// The session that has written a file of at or cron last.
-    pub fn writer_of(&self, file: &JobFile) -> Option<u64> {
-        self.job_files.get(file, 0).ok().map(|job| job.session)
-    }
-
-    /// Begins a session of ours, with the one process that its entry names.
-    ///
-    /// # Errors
-    /// What the kernel says.
-    pub fn begin(&mut self, key: u64, session: SessionEntry) -> Result<(), MapError> {
-        let session = SessionEntry {
-            processes: 1,
-            audit_session_id: AUDIT_UNSET,
-            environment_sent: 1,
-            ..session
-        };
-        let process = ProcessEntry {
-            session: key,
-            ..ProcessEntry::default()
-        };
-        self.sessions.insert(key, session, 0)?;
-        self.processes.insert(session.pid, process)
-    }
+    pub(super) presence: Option<Presence>,
+    pub(super) dispatchers: Option<Dispatchers>,
 }
 
 impl Probes {
@@ -305,7 +194,6 @@ impl Probes {
             ring_maps: ring_maps.try_into().map_err(|_| array(()))?,
             finder: Err(ProbeError::new("processes", "not looked at")),
             presence: None,
-            seen_since: None,
             dispatchers: None,
         };
         probes.show(environment)?;
@@ -338,96 +226,6 @@ impl Probes {
     fn show(&mut self, environment: &[String]) -> Result<(), ProbeError> {
         let set = self.variables.set(0, wanted(environment), 0);
         set.map_err(|e| ProbeError::new("map variables", e))
-    }
-
-    /// Has logins of these types, bits of `enum login`, noticed from now on, and finds the sessions
-    /// that are open already. Before that, sessions are only those that were put into the kernel's
-    /// table.
-    ///
-    /// # Errors
-    /// What keeps us from finding them.
-    pub fn notice_logins(&mut self, types: u64) -> Result<(), ProbeError> {
-        self.shared.notice_logins(types);
-        for _ in 0..LOOKS {
-            let before = self.shared.found();
-            self.find()?;
-            if self.shared.found() == before {
-                break;
-            }
-        }
-        if can_wait(types) && self.is_hooked().is_some() {
-            self.presence = Some(Presence::new(boot_time()));
-        }
-        Ok(())
-    }
-
-    /// Looks once at each process that there is.
-    fn find(&self) -> Result<(), ProbeError> {
-        let finder = self.finder.as_ref();
-        let finder = finder.map_err(|e| ProbeError::new(&*e.what, &e.why))?;
-        let looked = bpf::iterator(finder)
-            .and_then(|mut processes| io::copy(&mut processes, &mut io::sink()));
-        looked.map_err(|e| ProbeError::new("processes", e))?;
-        Ok(())
-    }
-
-    /// Whether the one hook of all calls is attached, which makes each of them slower; none where there
-    /// is no need of it.
-    pub fn is_hooked(&self) -> Option<bool> {
-        self.dispatchers.as_ref()?.all.is_hooked()
-    }
-
-    /// Whether a session has a process, or a process may begin one; or a job may at any time.
-    fn is_somebody(&self) -> bool {
-        self.shared.jobs() || !self.tables.processes.is_empty()
-    }
-
-    /// Whether somebody has come for whom the ends of calls are not hooked yet.
-    pub fn is_awaited(&self) -> bool {
-        self.is_hooked() == Some(false) && self.is_somebody()
-    }
-
-    /// Hooks the ends of all calls if somebody may be about to log in, and lets go of them when nobody
-    /// has been there for a while; `is_idle` if no session is open. Tells since when they are seen, if
-    /// not from the start: nanoseconds since boot.
-    ///
-    /// # Errors
-    /// What keeps us from hooking them again.
-    pub fn attend(&mut self, is_idle: bool) -> Result<Option<u64>, ProbeError> {
-        let is_there = !is_idle || (self.presence.is_some() && self.is_somebody());
-        let (Some(presence), Some(dispatchers)) = (&mut self.presence, &mut self.dispatchers)
-        else {
-            return Ok(self.seen_since);
-        };
-        let now = boot_time();
-        let hook = &mut dispatchers.all;
-        if hook.is_hooked() == Some(true) {
-            if presence.lasts(is_there, now) {
-                return Ok(self.seen_since);
-            }
-            // Who comes from here on wakes the daemon, and who has come before is seen below.
-            self.shared.set_unhooked(true);
-            hook.unhook();
-        }
-        self.seen_since = Some(now);
-        if self.is_somebody() {
-            self.hook_again()?;
-        }
-        Ok(self.seen_since)
-    }
-
-    fn hook_again(&mut self) -> Result<(), ProbeError> {
-        if let Some(dispatchers) = &mut self.dispatchers {
-            let hooked = dispatchers.all.hook(|| self.shared.heard());
-            hooked.map_err(|e| ProbeError::new(format!("hook {TRACEPOINT}"), e))?;
-        }
-        let now = boot_time();
-        // Who acts for a user by now may have done so before.
-        self.find()?;
-        self.shared.set_unhooked(false);
-        self.presence = Some(Presence::new(now));
-        self.seen_since = Some(now);
-        Ok(())
     }
 
     fn leave_out(&mut self, filter: &Filter) -> Result<(), ProbeError> {

@@ -12,8 +12,9 @@ use std::process::{Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::object::{ProbeError, Probes, Tables};
+use super::object::{ProbeError, Probes};
 use super::shared::boot_time;
+use super::tables::Tables;
 use super::uring;
 use crate::record::layout::{
     ProcessEntry, SessionEntry, disk_operation, operation, path_note, via,
