@@ -39,6 +39,8 @@ pub struct Recorder {
     malformed: u64,
     reconciled: u64,
     reconciling: bool,
+    /// Whether it found nothing after it had told the probes to wake it.
+    resting: bool,
 }
 
 /// How long to gather losses before they are written. Nanoseconds.
@@ -120,6 +122,7 @@ impl Recorder {
             malformed: 0,
             reconciled: 0,
             reconciling: false,
+            resting: false,
         }
     }
 
@@ -201,7 +204,10 @@ impl Recorder {
 
     /// Takes all that is complete from the rings to the sink. `woken` if a probe asked for it.
     pub fn round(&mut self, woken: bool) -> Next {
-        self.probes.shared.timed();
+        let rested = std::mem::take(&mut self.resting) && !woken;
+        if !rested {
+            self.probes.shared.timed();
+        }
         self.probes.shared.begin_round();
         self.writer.clock.adjust();
         if let Some(state) = &mut self.state {
@@ -267,12 +273,16 @@ impl Recorder {
         if count > 0 || !self.order.is_empty() || reconciling {
             return Next::Soon;
         }
-        self.probes.shared.asleep();
-        let idle = !self.probes.shared.busy()
+        if !rested {
+            self.probes.shared.asleep();
+        }
+        self.resting = !self.probes.shared.busy()
             && self.probes.rings.iter().all(crate::probe::Ring::is_empty);
-        match (idle, waiting || unwritten) {
+        match (self.resting, waiting || unwritten) {
             (false, _) => Next::Soon,
             (true, true) => Next::Later,
+            // Where CPUs order memory weakly, a probe at work may not know yet that it has to wake us.
+            (true, false) if !rested => Next::Soon,
             (true, false) => Next::Woken,
         }
     }
