@@ -611,12 +611,12 @@ fn the_host_keeps_its_id() -> Outcome {
 /// Each has the whole session.
 fn two_daemons_at_once() -> Outcome {
     let (root, folder) = (Root::new(), Folder::new());
-    let mut host = Host::start();
-    let _second = start_daemon(folder.path(), &format!("root_path: {}", root.0));
+    let host = Host::start();
+    let second = start_daemon(folder.path(), &format!("root_path: {}", root.0));
+    let second = host.recorded_by(folder, second);
     host.ssh(ONE, "cat /etc/hostname; id -u");
     let of_first = host.sessions(1).remove(0);
-    let _first_folder = std::mem::replace(&mut host.folder, folder);
-    let of_second = host.sessions(1).remove(0);
+    let of_second = second.sessions(1).remove(0);
     assert_ne!(of_first[0]["sid"], of_second[0]["sid"]);
     for event in ["session.command", "session.disk", "session.end"] {
         // Two processes that act at once may be seen in either order.

@@ -34,11 +34,18 @@ fn main() -> ExitCode {
         ("what can't be done", refused),
         ("a reader that goes away", broken_pipe),
     ];
-    common::main_with(tests, |name| {
+    let code = common::main_with(tests, |name| {
         let has_room = large::has_room(&std::env::temp_dir(), 2 << 30);
         (name == "a large log" && !has_room).then_some("2 GB of disk")
-    })
+    });
+    // What is static is not dropped.
+    if let Some(recorded) = RECORDED.get() {
+        let _ = fs::remove_dir_all(recorded.folder.path());
+    }
+    code
 }
+
+static RECORDED: OnceLock<Recorded> = OnceLock::new();
 
 /// A log of one session, and what is known of it otherwise.
 struct Recorded {
@@ -52,7 +59,6 @@ struct Recorded {
 
 /// Records a session once for all tests.
 fn recorded() -> &'static Recorded {
-    static RECORDED: OnceLock<Recorded> = OnceLock::new();
     RECORDED.get_or_init(|| {
         let host = Host::start();
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
