@@ -24,6 +24,11 @@ FREE = "commands on any processor"
 PEER_LOOPS = {"commands": 500, "opens": 7_000, "connects": 4_000}
 
 
+def on(which, command):
+    """A command that is held on the first processor (`min`), or on the last (`max`)."""
+    return ["taskset", "-c", str(which(os.sched_getaffinity(0))), *command]
+
+
 class Results:
     """What was measured: a row for each single run."""
 
@@ -59,7 +64,7 @@ class Bench:
     def held(self, work, count):
         """The same on one processor: among several, where the system puts a command makes its times
         spread twice as far."""
-        return ["taskset", "-c", str(max(os.sched_getaffinity(0))), *self.loop(work, count)]
+        return on(max, self.loop(work, count))
 
     def in_session(self, work, count):
         """Nanoseconds for each turn of a loop in a login."""
@@ -177,15 +182,15 @@ class Bench:
 
     def redis(self, section, name):
         with subprocess.Popen(
-            ["redis-server", "--port", "0", "--unixsocket", f"{self.host.folder}/redis",
-             "--save", "", "--appendonly", "no"],
+            on(min, ["redis-server", "--port", "0", "--unixsocket", f"{self.host.folder}/redis",
+                     "--save", "", "--appendonly", "no"]),
             stdout=subprocess.DEVNULL,
         ) as server:
             socket = self.host.folder / "redis"
             patiently("redis", socket.exists)
             done = subprocess.run(
-                ["redis-benchmark", "-s", socket, "-t", "get,set", "-n", "60000", "-c", "50",
-                 "--csv"],
+                on(max, ["redis-benchmark", "-s", socket, "-t", "get,set", "-n", "60000",
+                         "-c", "50", "--csv"]),
                 check=True, capture_output=True, text=True,
             )
             server.terminate()
