@@ -123,11 +123,17 @@ fn opens_in_the_smallest_ring() -> Outcome {
 /// A session that fills the rings leaves room for another that does little.
 fn a_noisy_session_beside_a_quiet_one() -> Outcome {
     let host = Host::with("", "command_buffer_size: 16\ndisk_buffer_size: 16");
+    // As long as somebody is there, calls stay hooked.
+    let mut somebody = host.login(ONE, "read");
+    patiently("somebody", || {
+        (!host.all_sessions().is_empty()).then_some(())
+    });
     host.daemon.signal(libc::SIGSTOP);
     host.ssh(ONE, &commands(1_000));
     host.ssh(ONE, &commands(4));
     host.daemon.signal(libc::SIGCONT);
-    let sessions = host.sessions(2);
+    drop(somebody.child.stdin.take());
+    let sessions = host.sessions(3).split_off(1);
     let lost = |lines: &[Value]| ["command", "process_exit", "disk"].map(|f| totals(lines, f).1);
     let noisy = lost(&sessions[0]);
     assert!(noisy.iter().all(|lost| *lost > 0), "{noisy:?} lost");

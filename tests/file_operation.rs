@@ -7,7 +7,9 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 use std::process::{Command, ExitCode};
 
-use common::{Host, ONE, Outcome, PYTHON, account, done_in, file_operation, of_kind, printed};
+use common::{
+    Folder, Host, ONE, Outcome, PYTHON, account, done_in, file_operation, of_kind, printed,
+};
 use serde_json::Value;
 
 fn main() -> ExitCode {
@@ -532,7 +534,9 @@ fn outside() -> Outcome {
     let here = folder.display();
     let script = "mkdir folder; mkfifo pipe; ln -s x link; ln pipe hard; mv hard moved; chmod 600 pipe; \
         chown 0 pipe; truncate -s 1 file; rm pipe; rmdir folder";
-    let mut login = host.login(ONE, "read; mkdir inside");
+    let elsewhere = Folder::new();
+    let inside = elsewhere.shared().join("inside");
+    let mut login = host.login(ONE, &format!("read; mkdir {}", inside.display()));
     common::patiently("the session", || {
         (!host.all_sessions().is_empty()).then_some(())
     });

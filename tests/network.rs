@@ -106,7 +106,7 @@ print(errno.errorcode[one.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)])
 connect(one, to)
 connect(one, ("255.255.255.255", 9))
 listener, waiting = full(), socket.socket()
-waiting.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, b"\x02" + bytes(15))
+waiting.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, b"\x14" + bytes(15))
 thread = threading.Thread(target=connect, args=(waiting, listener.getsockname()))
 thread.start()
 asked = " 0100007F:%04X 02 " % listener.getsockname()[1]

@@ -358,7 +358,7 @@ fn stdout_is_never_read() -> Outcome {
     let (mut host, _) = on_a_full_pipe();
     assert_eq!(host.daemon.stop(), Some(0));
     let given_up = "events could not be written and are lost";
-    let errors = host.daemon.errors();
+    let errors = host.daemon.errors_at_end();
     assert!(
         errors.iter().any(|line| line.ends_with(given_up)),
         "{errors:?}"

@@ -176,14 +176,18 @@ impl Noise {
             let events = fs::read_to_string(cgroup.join("cgroup.events"));
             events.is_ok_and(|events| events.contains("frozen 1"))
         };
+        let mut pause = BETWEEN_BURSTS;
         patiently("a session that is frozen", || {
-            // It is frozen as soon as the daemon sees what it has done meanwhile: a burst or two.
+            // It is frozen as soon as the daemon sees what it has done meanwhile: a burst or two, for which
+            // a slow machine takes longer.
             self.pause();
-            std::thread::sleep(BETWEEN_BURSTS);
+            std::thread::sleep(pause);
+            pause += BETWEEN_BURSTS / 2;
             self.host.daemon.signal(libc::SIGCONT);
             (0..10_000).any(|_| is_frozen()).then_some(())?;
             self.pause();
             if !is_frozen() || self.is_stopped() {
+                pause = BETWEEN_BURSTS;
                 self.host.daemon.signal(libc::SIGCONT);
                 return None;
             }
@@ -270,7 +274,7 @@ fn all_kinds() -> Outcome {
 
 /// A session beside one that is held does what it wants.
 fn others_go_on() -> Outcome {
-    const COUNT: usize = 100;
+    const COUNT: usize = 500;
     let noise = Noise::new(SMALL);
     let mut noisy = noise.begin("200 20 2 endless");
     patiently("a session that is held", || {

@@ -52,29 +52,35 @@ fn be_quiet(daemons: &[&Process]) {
     }
 }
 
-fn wait_for_hook(daemon: &Process) {
-    patiently("the hook", || is_hooked(daemon).then_some(()));
+/// Waits for the hook, and until the daemon has gone on from there.
+fn wait_for_hook(host: &Host) {
+    patiently("the hook", || is_hooked(&host.daemon).then_some(()));
+    assert_eq!(hooked_metric(host).as_deref(), Some("1"));
+}
+
+/// What the daemon says of it.
+fn hooked_metric(host: &Host) -> Option<String> {
+    let config = host.folder.path().join("config.yaml");
+    let text = printed(
+        Command::new(binary())
+            .args(["metrics", "--config"])
+            .arg(config),
+    );
+    let mut lines = text.lines();
+    lines.find_map(|line| Some(line.strip_prefix("recorderd_calls_hooked ")?.to_owned()))
 }
 
 fn while_somebody_is_there() -> Outcome {
     let host = Host::with("", PORTABLE);
-    let metric = || {
-        let mut ask = Command::new(binary());
-        let text = printed(
-            ask.args(["metrics", "--config"])
-                .arg(host.folder.path().join("config.yaml")),
-        );
-        let mut lines = text.lines().map(str::to_owned);
-        lines.find_map(|line| {
-            line.strip_prefix("recorderd_calls_hooked ")
-                .map(str::to_owned)
-        })
-    };
-    assert!(is_hooked(&host.daemon));
-    assert_eq!(metric().as_deref(), Some("1"));
+    let mut login = host.login(ONE, "read");
+    patiently("a session", || {
+        (!host.all_sessions().is_empty()).then_some(())
+    });
+    wait_for_hook(&host);
+    drop(login.child.stdin.take());
     be_quiet(&[&host.daemon]);
     host.daemon.signal(libc::SIGHUP);
-    assert!(metric().is_some());
+    assert!(hooked_metric(&host).is_some());
     // Longer than it would stay hooked for nobody.
     let script = "/bin/sleep 12; /bin/cat /etc/hostname";
     let lines = host.did(ONE, script);
@@ -229,7 +235,7 @@ fn late_for_the_beginning() -> Outcome {
         let mut output = BufReader::new(client.child.stdout.take().unwrap()).lines();
         output.next().unwrap()?;
         host.daemon.signal(libc::SIGCONT);
-        wait_for_hook(&host.daemon);
+        wait_for_hook(&host);
         writeln!(client.child.stdin.take().unwrap(), "on")?;
         client.child.wait()?;
         let lines = host.session(&script);
@@ -287,7 +293,7 @@ fn late_for_sftp() -> Outcome {
         };
         fetch(&names[0]);
         host.daemon.signal(libc::SIGCONT);
-        wait_for_hook(&host.daemon);
+        wait_for_hook(&host);
         fetch(&names[1]);
         drop(typed);
         client.child.wait()?;
@@ -315,7 +321,7 @@ fn not_run() -> Outcome {
     });
     assert_eq!(ended.code(), Some(1));
     let expected = "recorderd: hook sys_exit: it is attached, and the kernel does not run it";
-    let errors = host.daemon.errors();
+    let errors = host.daemon.errors_at_end();
     assert!(
         errors.iter().any(|line| line.starts_with(expected)),
         "{errors:#?}"

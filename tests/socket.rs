@@ -199,8 +199,7 @@ fn sent(event: &str, code: &str, name: &str, return_code: i32, more: &str) -> St
 fn local() -> Outcome {
     let host = Host::start();
     let script = "
-import tempfile
-os.chdir(tempfile.mkdtemp())
+os.chdir('SHARED')
 l = socket.socket(1, socket.SOCK_DGRAM); l.bind('log')
 a = socket.socket(1, socket.SOCK_DGRAM); a.bind(b'\\0recorded/name')
 s = socket.socket(1, socket.SOCK_DGRAM)
@@ -228,7 +227,8 @@ received = 0
 try:
     while l.recv(9): received += 1
 except BlockingIOError: print(received)";
-    let (printed, lines) = session(&host, ONE, "", script);
+    let script = script.replace("SHARED", host.folder.shared().to_str().unwrap());
+    let (printed, lines) = session(&host, ONE, "", &script);
     let [path, first, second, at_once, received] = &printed[..] else {
         panic!("{printed:?}");
     };

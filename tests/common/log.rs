@@ -10,11 +10,11 @@ use super::{of_kind, patiently, schema};
 
 /// The files of the log, oldest first.
 pub fn files(folder: &Path) -> Vec<PathBuf> {
-    let host = fs::read_to_string(folder.join("host_uuid")).unwrap();
+    let host = fs::read_to_string(folder.join("host_uuid")).unwrap_or_default();
     let folder = folder.join("log").join(host.trim());
     let entries = fs::read_dir(folder).into_iter().flatten().flatten();
     let mut files: Vec<_> = entries.map(|entry| entry.path()).collect();
-    files.retain(|file| file.is_file() && !file.is_symlink() && file.extension().is_some());
+    files.retain(|file| !file.is_symlink() && file.extension().is_some_and(|it| it == "log"));
     files.sort();
     files
 }

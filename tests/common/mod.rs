@@ -20,6 +20,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitCode, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use libtest_mimic::{Arguments, Conclusion, Failed, Trial};
@@ -147,6 +148,7 @@ pub struct Process {
     pub child: Child,
     /// What it has written to standard error so far.
     errors: Arc<Mutex<Vec<String>>>,
+    reader: Option<JoinHandle<()>>,
 }
 
 impl Process {
@@ -162,16 +164,29 @@ impl Process {
         let errors = Arc::new(Mutex::new(Vec::new()));
         let lines = BufReader::new(child.stderr.take().unwrap()).lines();
         let into = errors.clone();
-        std::thread::spawn(move || {
+        let reader = std::thread::spawn(move || {
             for line in lines.map_while(Result::ok) {
                 into.lock().unwrap().push(line);
             }
         });
-        Self { child, errors }
+        Self {
+            child,
+            errors,
+            reader: Some(reader),
+        }
     }
 
     pub fn errors(&self) -> Vec<String> {
         self.errors.lock().unwrap().clone()
+    }
+
+    /// All that it has written to standard error, once it has ended.
+    pub fn errors_at_end(&mut self) -> Vec<String> {
+        self.child.wait().unwrap();
+        if let Some(reader) = self.reader.take() {
+            reader.join().unwrap();
+        }
+        self.errors()
     }
 
     /// Waits for a line on standard error that begins so.
@@ -220,10 +235,12 @@ impl Drop for Process {
 pub fn patiently<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
     let start = Instant::now();
     loop {
+        // An answer can take long.
+        let is_last = start.elapsed() >= PATIENCE;
         if let Some(answer) = ask() {
             return answer;
         }
-        assert!(start.elapsed() < PATIENCE, "waited in vain for {what}");
+        assert!(!is_last, "waited in vain for {what}");
         std::thread::sleep(Duration::from_millis(10));
     }
 }
@@ -316,14 +333,11 @@ impl Host {
 
     /// The whole log so far, as it stands.
     pub fn text(&self) -> String {
-        let host = fs::read_to_string(self.folder.path().join("host_uuid")).unwrap_or_default();
-        let path = self
-            .folder
-            .path()
-            .join("log")
-            .join(host.trim())
-            .join("events.log");
-        let mut text = fs::read(&path).unwrap_or_default();
+        let files = log::files(self.folder.path());
+        let mut text = files
+            .iter()
+            .flat_map(|file| fs::read(file).unwrap_or_default())
+            .collect::<Vec<_>>();
         let whole = text.iter().rposition(|byte| *byte == b'\n');
         text.truncate(whole.map_or(0, |end| end + 1));
         String::from_utf8(text).expect("the log is UTF-8")
