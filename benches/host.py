@@ -1,5 +1,6 @@
 """A host to measure on: sshd on loopback, and one recorder at a time."""
 
+import contextlib
 import json
 import os
 import pathlib
@@ -94,9 +95,15 @@ class Recorderd:
 
     def be_quiet(self):
         """Waits until it has seen nobody for a while, and has let go of what makes calls slower."""
-        files = pathlib.Path(f"/proc/{self.process.pid}/fdinfo")
-        hooked = lambda: any("tp_name:\tsys_exit\n" in file.read_text() for file in files.iterdir())
-        patiently("nobody", lambda: not hooked())
+        patiently("nobody", lambda: not self.is_hooked())
+
+    def is_hooked(self):
+        for file in pathlib.Path(f"/proc/{self.process.pid}/fdinfo").iterdir():
+            # The recorder may close one meanwhile.
+            with contextlib.suppress(FileNotFoundError):
+                if "tp_name:\tsys_exit\n" in file.read_text():
+                    return True
+        return False
 
     def status(self, key):
         """A line of /proc/PID/status, as a number."""
