@@ -34,6 +34,7 @@ fn main() -> ExitCode {
         ("names in every event", names_in_every_event),
         ("ring sizes", ring_sizes),
         ("a cgroup for each session", a_cgroup_for_each_session),
+        ("cgroups that are left", cgroups_that_are_left),
         ("service manager", manager::service_manager),
         ("watchdog", manager::watchdog),
         ("stopped by SIGTERM", stopped_by_sigterm),
@@ -505,6 +506,29 @@ fn a_cgroup_for_each_session() -> Outcome {
         // Another daemon on this host may have moved it after ours, into a cgroup of its own.
         assert!(!cgroups.contains(root) && index < 200, "{cgroups}");
     }
+    Ok(())
+}
+
+/// What a recorder that was killed has left is removed, as soon as nobody is in it.
+fn cgroups_that_are_left() -> Outcome {
+    let (root, folder) = (Root::new(), Folder::new());
+    let config = format!("root_path: {}", root.0);
+    let daemon = start_daemon(folder.path(), &config);
+    let mut host = Host::serve(folder, daemon, "");
+    let base = cgroup().join(&root.0[1..]);
+    let [left, used] = ["left", "used"].map(|name| base.join(name));
+    fs::create_dir(&left)?;
+    fs::create_dir(&used)?;
+    let mut somebody = Process::spawn(Command::new("sleep").arg("infinity"));
+    let pid = somebody.child.id().to_string();
+    fs::write(used.join("cgroup.procs"), pid)?;
+    assert_eq!(host.daemon.stop(), Some(0));
+    host.daemon = start_daemon(host.folder.path(), &config);
+    assert!(!left.exists() && used.exists());
+    somebody.child.kill()?;
+    somebody.child.wait()?;
+    host.ssh(ONE, "exit");
+    patiently("the end of the other", || (!used.exists()).then_some(()));
     Ok(())
 }
 

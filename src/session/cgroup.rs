@@ -20,6 +20,8 @@ pub struct Cgroups {
     base: PathBuf,
     /// Those whose session has ended, but which could not be removed yet.
     ended: Vec<PathBuf>,
+    /// Those of a recorder that is gone, in which somebody was still.
+    inherited: Vec<PathBuf>,
 }
 
 impl Cgroups {
@@ -36,20 +38,13 @@ impl Cgroups {
         }
         let base = mount.join(root.trim_start_matches('/'));
         fs::create_dir_all(&base).map_err(|e| fault("can't make root_path in it", e))?;
-        let cgroups = Self {
+        let inherited = inherit(&base);
+        Ok(Self {
             mount: mount.to_owned(),
             base,
             ended: Vec::new(),
-        };
-        cgroups.thaw();
-        Ok(cgroups)
-    }
-
-    /// Lets go of sessions that were held by a recorder that is gone.
-    fn thaw(&self) {
-        for cgroup in fs::read_dir(&self.base).into_iter().flatten().flatten() {
-            let _ = fs::write(cgroup.path().join("cgroup.freeze"), "0");
-        }
+            inherited,
+        })
     }
 
     /// Moves the processes `pids` and their descendants into the session's own cgroup, unless
@@ -104,16 +99,33 @@ impl Cgroups {
     pub fn end(&mut self, sid: &str) {
         self.ended.push(self.base.join(sid));
         self.sweep();
+        self.inherited.retain(|cgroup| !is_removed(cgroup));
     }
 
     /// Tries again what could not be removed; tells whether something is left.
     pub fn sweep(&mut self) -> bool {
-        self.ended.retain(|cgroup| match fs::remove_dir(cgroup) {
-            Ok(()) => false,
-            Err(e) => e.raw_os_error() == Some(libc::EBUSY),
-        });
+        self.ended.retain(|cgroup| !is_removed(cgroup));
         !self.ended.is_empty()
     }
+}
+
+/// Removes what a recorder that is gone has left, and lets go of sessions that it held; returns those in
+/// which somebody is.
+fn inherit(base: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(base).into_iter().flatten().flatten();
+    let cgroups = entries.filter(|entry| entry.file_type().is_ok_and(|it| it.is_dir()));
+    let mut inherited: Vec<_> = cgroups.map(|cgroup| cgroup.path()).collect();
+    inherited.retain(|cgroup| !is_removed(cgroup));
+    for cgroup in &inherited {
+        let _ = fs::write(cgroup.join("cgroup.freeze"), "0");
+    }
+    inherited
+}
+
+/// Removes a cgroup unless somebody is in it; tells whether there is nothing more to do.
+fn is_removed(cgroup: &Path) -> bool {
+    let removed = fs::remove_dir(cgroup);
+    removed.map_or_else(|e| e.raw_os_error() != Some(libc::EBUSY), |()| true)
 }
 
 fn is_cgroup2(path: &Path) -> io::Result<bool> {
