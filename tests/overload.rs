@@ -125,18 +125,12 @@ impl Noise {
 
     /// The processes that make the noise.
     fn processes(&self) -> Vec<i32> {
-        let script = self.folder.join("work").into_os_string().into_vec();
-        let processes = fs::read_dir("/proc").unwrap().flatten();
-        processes
-            .filter_map(|process| {
-                let arguments = fs::read(process.path().join("cmdline")).ok()?;
-                let pid = process.file_name().to_str()?.parse().ok()?;
-                let is_meant = arguments
-                    .split(|byte| *byte == 0)
-                    .any(|word| word == script);
-                is_meant.then_some(pid)
-            })
-            .collect()
+        let script = self.script();
+        processes(|arguments| arguments.split(|byte| *byte == 0).any(|it| it == script))
+    }
+
+    fn script(&self) -> Vec<u8> {
+        self.folder.join("work").into_os_string().into_vec()
     }
 
     fn kill(&self) {
@@ -163,9 +157,11 @@ impl Noise {
         });
     }
 
-    /// Whether a process is stopped.
+    /// Whether a process is stopped: one of them, or the shell that begins them.
     fn is_stopped(&self) -> bool {
-        self.processes().into_iter().any(is_stopped)
+        let script = self.script();
+        let named = processes(|it| it.windows(script.len()).any(|part| part == script));
+        named.into_iter().any(is_stopped)
     }
 
     /// Stops the daemon while the first session is frozen; returns what tells whether it is.
@@ -202,6 +198,17 @@ impl Noise {
         let status = login.child.wait().unwrap();
         assert!(status.success(), "{:?}", login.errors());
     }
+}
+
+/// The processes whose arguments are those that are meant.
+fn processes(is_meant: impl Fn(&[u8]) -> bool) -> Vec<i32> {
+    let processes = fs::read_dir("/proc").unwrap().flatten();
+    let meant = processes.filter_map(|process| {
+        let arguments = fs::read(process.path().join("cmdline")).ok()?;
+        let pid = process.file_name().to_str()?.parse().ok()?;
+        is_meant(&arguments).then_some(pid)
+    });
+    meant.collect()
 }
 
 /// Whether a signal has stopped a process.
