@@ -19,18 +19,22 @@ pub fn files(folder: &Path) -> Vec<PathBuf> {
     files
 }
 
-/// All whole lines, each held against the schema.
+/// All whole lines, as they stand.
+pub fn text(folder: &Path) -> String {
+    let files = files(folder);
+    // One that has expired since has nothing to tell.
+    let read = files
+        .iter()
+        .flat_map(|file| fs::read(file).unwrap_or_default());
+    let mut text: Vec<u8> = read.collect();
+    let whole = text.iter().rposition(|byte| *byte == b'\n');
+    text.truncate(whole.map_or(0, |end| end + 1));
+    String::from_utf8(text).expect("the log is UTF-8")
+}
+
+/// The same line by line, each held against the schema.
 pub fn log(folder: &Path) -> Vec<Value> {
-    let text: Vec<u8> = files(folder)
-        .iter()
-        .flat_map(|file| fs::read(file).unwrap())
-        .collect();
-    let end = text
-        .iter()
-        .rposition(|byte| *byte == b'\n')
-        .map_or(0, |at| at + 1);
-    let text = std::str::from_utf8(&text[..end]).unwrap();
-    text.lines().map(schema::check).collect()
+    text(folder).lines().map(schema::check).collect()
 }
 
 /// What the recorder says of itself for a reason.

@@ -333,19 +333,12 @@ impl Host {
 
     /// The whole log so far, as it stands.
     pub fn text(&self) -> String {
-        let files = log::files(self.folder.path());
-        let mut text = files
-            .iter()
-            .flat_map(|file| fs::read(file).unwrap_or_default())
-            .collect::<Vec<_>>();
-        let whole = text.iter().rposition(|byte| *byte == b'\n');
-        text.truncate(whole.map_or(0, |end| end + 1));
-        String::from_utf8(text).expect("the log is UTF-8")
+        log::text(self.folder.path())
     }
 
     /// The same line by line, each held against the schema.
     pub fn log(&self) -> Vec<Value> {
-        self.text().lines().map(schema::check).collect()
+        log::log(self.folder.path())
     }
 
     /// Runs a command over ssh in a session of its own; returns the lines of that.
