@@ -27,6 +27,7 @@ pub mod launch;
 pub mod log;
 pub mod manager;
 pub mod metrics;
+pub mod nearest;
 pub mod packed;
 pub mod probe;
 pub mod read;

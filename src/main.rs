@@ -70,7 +70,7 @@ fn main() -> ExitCode {
             Err(Fault::Usage(lines)) => Err((USAGE, lines)),
             Err(Fault::Cannot(reason)) => Err(cannot(reason)),
         },
-        Err(error) => Err((USAGE, vec![format!("{error}; see recorderd --help")])),
+        Err(error) => Err((USAGE, vec![mistake(&error)])),
     };
     match done {
         Ok(code) => ExitCode::from(code),
@@ -81,6 +81,17 @@ fn main() -> ExitCode {
             ExitCode::from(code)
         }
     }
+}
+
+fn mistake(error: &lexopt::Error) -> String {
+    let arguments: Vec<_> = std::env::args_os().skip(1).collect();
+    let text = usage::mistake(error, &arguments);
+    let more = match text.chars().last() {
+        Some('\n') => "\nSee",
+        Some('?') => " See",
+        _ => "; see",
+    };
+    text + more + " recorderd --help"
 }
 
 fn task() -> Result<Task, lexopt::Error> {

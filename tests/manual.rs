@@ -15,6 +15,8 @@ fn main() -> ExitCode {
             ("the page is shown", page_is_shown),
             ("bash completes", bash_completes),
             ("all of it is taken", all_of_it_is_taken),
+            ("nothing is asked for", nothing_asked),
+            ("words are misspelled", misspelled),
         ],
         |name| {
             let lacks = name == "the page is well formed" && !Path::new("/usr/bin/mandoc").exists();
@@ -136,6 +138,72 @@ fn all_of_it_is_taken() -> Outcome {
                 "{command} {option}: {errors}"
             );
         }
+    }
+    Ok(())
+}
+
+/// What recorderd says of a wrong command line.
+fn told(arguments: &[&str]) -> String {
+    let output = Command::new(binary()).args(arguments).output().unwrap();
+    assert_eq!(output.status.code(), Some(2), "{arguments:?}");
+    assert!(output.stdout.is_empty(), "{arguments:?}");
+    String::from_utf8(output.stderr).unwrap()
+}
+
+/// It says what there is
+fn nothing_asked() -> Outcome {
+    let help = printed(&["--help"]);
+    let usage = help.split("\n\n").find(|part| part.starts_with("Usage:"));
+    let usage = usage.unwrap();
+    assert_eq!(usage.lines().count(), 18, "{usage}");
+    assert_eq!(
+        told(&[]),
+        format!("recorderd: no command is given\n\n{usage}\n\nSee recorderd --help\n")
+    );
+    Ok(())
+}
+
+/// It says what may have been meant
+fn misspelled() -> Outcome {
+    let all = "record, check, install, uninstall, config, metrics, schema, man, completions, \
+               sessions, show, report, tail, search";
+    let unknown = format!("nonsense: unknown command; there are {all}");
+    for (arguments, expected) in [
+        (
+            &["sesions"][..],
+            "sesions: unknown command; did you mean sessions?",
+        ),
+        (
+            &["--config", "/x", "chekc"],
+            "chekc: unknown command; did you mean check?",
+        ),
+        (&["nonsense"], &unknown),
+        (
+            &["--confg", "/x"],
+            "invalid option '--confg'; did you mean --config?",
+        ),
+        (
+            &["sessions", "--sinse", "7d"],
+            "invalid option '--sinse'; did you mean --since?",
+        ),
+        (
+            &["config", "chek", "/x"],
+            "unexpected argument \"chek\"; did you mean check?",
+        ),
+        (
+            &["completions", "bsh"],
+            "unexpected argument \"bsh\"; did you mean bash?",
+        ),
+        (&["schema", "all"], "unexpected argument \"all\""),
+        (&["show", "1", "2"], "unexpected argument \"2\""),
+    ] {
+        let more = if expected.ends_with('?') {
+            " See"
+        } else {
+            "; see"
+        };
+        let expected = format!("recorderd: {expected}{more} recorderd --help\n");
+        assert_eq!(told(arguments), expected, "{arguments:?}");
     }
     Ok(())
 }

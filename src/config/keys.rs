@@ -1,5 +1,6 @@
-//! The keys: where each one stands, what it means, its default, and the nearest one to a slip of
-//! the hand.
+//! The keys: where each one stands, what it means, and its default.
+
+use crate::nearest::nearest;
 
 /// One key of the own form.
 pub struct Key {
@@ -323,30 +324,8 @@ pub fn hint(level: &Level, key: &str) -> String {
         return format!("it belongs under {}", other.path);
     }
     let known = [level.used, level.ignored].concat();
-    // A third of the letters wrong is a slip of the hand; more is another word.
-    let slip = (key.len() / 3).min(3);
-    let nearest = known.iter().min_by_key(|name| distance(name, key));
-    match nearest.filter(|name| distance(name, key) <= slip) {
+    match nearest(known.iter().copied(), key) {
         Some(name) => format!("did you mean {name}?"),
         None => format!("known here: {}", known.join(", ")),
     }
-}
-
-/// Fewest letters to insert, remove or change to make one name of the other.
-fn distance(known: &str, key: &str) -> usize {
-    // A key of any length costs no more than one somewhat longer than a known name.
-    if key.len() > 2 * known.len() {
-        return key.len();
-    }
-    let mut row: Vec<usize> = (0..=key.len()).collect();
-    for (index, letter) in known.bytes().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = index + 1;
-        for (column, other) in key.bytes().enumerate() {
-            let changed = diagonal + usize::from(letter != other);
-            diagonal = row[column + 1];
-            row[column + 1] = changed.min(diagonal + 1).min(row[column] + 1);
-        }
-    }
-    row[key.len()]
 }

@@ -11,15 +11,7 @@ pub fn bash() -> String {
     let names: BTreeSet<_> = COMMANDS.iter().map(|command| command.name).collect();
     let mut cases = String::new();
     for name in &names {
-        let of_name = COMMANDS.iter().filter(|command| command.name == *name);
-        let mut words: BTreeSet<_> = of_name.clone().flat_map(|c| words(c.arguments)).collect();
-        if of_name.clone().any(|c| c.arguments.contains("[OPTIONS]")) {
-            words.extend(OPTIONS.iter().flat_map(|(option, _)| self::words(option)));
-        }
-        // A report has a form of its own.
-        if *name == "report" {
-            words.retain(|word| !matches!(*word, "--json" | "--plain"));
-        }
+        let mut words = words_of(name);
         if name.is_empty() {
             words.extend(names.iter().filter(|name| !name.is_empty()));
         }
@@ -50,6 +42,20 @@ complete -o default -o filenames -F _recorderd recorderd
         commands.join("|"),
         before_files().join("|"),
     )
+}
+
+/// What can follow a command of this name and is written as it stands.
+pub(super) fn words_of(name: &str) -> BTreeSet<&'static str> {
+    let of_name = COMMANDS.iter().filter(|command| command.name == name);
+    let mut words: BTreeSet<_> = of_name.clone().flat_map(|c| words(c.arguments)).collect();
+    if of_name.clone().any(|c| c.arguments.contains("[OPTIONS]")) {
+        words.extend(OPTIONS.iter().flat_map(|(option, _)| self::words(option)));
+    }
+    // A report has a form of its own.
+    if name == "report" {
+        words.retain(|word| !matches!(*word, "--json" | "--plain"));
+    }
+    words
 }
 
 /// The words of arguments that are written as they stand: options, and names in small letters.

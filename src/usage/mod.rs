@@ -2,9 +2,11 @@
 
 mod completions;
 mod man;
+mod mistake;
 
 pub use completions::bash;
 pub use man::page;
+pub use mistake::mistake;
 
 use std::fmt::Write;
 
@@ -152,15 +154,7 @@ const EXIT_OF_RECORD: &str = "`record` exits as its command does.";
 
 /// What `--help` prints.
 pub fn help() -> String {
-    let mut text = format!("recorderd {SUMMARY}.\n\nUsage:\n");
-    for command in &COMMANDS {
-        let line = format!("recorderd {} {}", command.name, command.arguments).replace("  ", " ");
-        let _ = writeln!(
-            text,
-            "{}",
-            format!("  {line:<46}{}", command.meaning).trim_end()
-        );
-    }
+    let mut text = format!("recorderd {SUMMARY}.\n\n{}", commands());
     let _ = write!(text, "\n{RECORD}\n\n{READING}\n");
     for (option, meaning) in OPTIONS {
         let _ = writeln!(text, "  {option:<24}{meaning}");
@@ -170,5 +164,19 @@ pub fn help() -> String {
         let _ = writeln!(text, "  {code}  {meaning}");
     }
     let _ = writeln!(text, "{EXIT_OF_RECORD}");
+    text
+}
+
+/// What it can be asked to do, a line each.
+fn commands() -> String {
+    let mut text = String::from("Usage:\n");
+    for command in &COMMANDS {
+        let line = format!("recorderd {} {}", command.name, command.arguments).replace("  ", " ");
+        let _ = writeln!(
+            text,
+            "{}",
+            format!("  {line:<46}{}", command.meaning).trim_end()
+        );
+    }
     text
 }
