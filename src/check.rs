@@ -7,6 +7,7 @@ use crate::config::Config;
 use crate::event::Object;
 use crate::probe::plan::Family;
 use crate::probe::{self, Coverage, Probes, Settings, preflight};
+use crate::quote;
 
 /// How far this host can be recorded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -122,9 +123,13 @@ pub fn missing(coverage: &[Coverage], required: &[Family]) -> Vec<String> {
 impl Report {
     /// For a person.
     pub fn text(&self) -> String {
-        let mut text = String::new();
+        let (mut text, mut shown) = (String::new(), String::new());
         self.write(&mut text).unwrap_or_default();
-        text
+        for line in text.lines() {
+            quote::plain(line, &mut shown);
+            shown.push('\n');
+        }
+        shown
     }
 
     fn write(&self, out: &mut String) -> std::fmt::Result {

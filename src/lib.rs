@@ -4,14 +4,13 @@
 
 #![warn(missing_docs)]
 
-/// Writes a line to standard error. That it can't be written must not end the daemon, as it would
-/// with `eprintln`.
+/// Writes a line to standard error, with escapes for what a terminal would obey or not show. That it
+/// can't be written must not end the daemon, as it would with `eprintln`.
 #[macro_export]
 macro_rules! report {
-    ($($text:tt)*) => {{
-        use std::io::Write;
-        let _ = writeln!(std::io::stderr(), $($text)*);
-    }};
+    ($($text:tt)*) => {
+        $crate::quote::report(&format!($($text)*))
+    };
 }
 
 pub mod check;
@@ -30,6 +29,7 @@ pub mod metrics;
 pub mod nearest;
 pub mod packed;
 pub mod probe;
+pub mod quote;
 pub mod read;
 pub mod record;
 pub mod recorder;

@@ -70,6 +70,12 @@ fn main() -> ExitCode {
             Err(Fault::Usage(lines)) => Err((USAGE, lines)),
             Err(Fault::Cannot(reason)) => Err(cannot(reason)),
         },
+        Err(_) if std::env::args_os().len() < 2 => {
+            recorderd::report!("recorderd: no command is given");
+            let _ = write!(std::io::stderr(), "\n{}\n", usage::commands());
+            recorderd::report!("See recorderd --help");
+            Ok(USAGE)
+        }
         Err(error) => Err((USAGE, vec![mistake(&error)])),
     };
     match done {
@@ -86,11 +92,7 @@ fn main() -> ExitCode {
 fn mistake(error: &lexopt::Error) -> String {
     let arguments: Vec<_> = std::env::args_os().skip(1).collect();
     let text = usage::mistake(error, &arguments);
-    let more = match text.chars().last() {
-        Some('\n') => "\nSee",
-        Some('?') => " See",
-        _ => "; see",
-    };
+    let more = if text.ends_with('?') { " See" } else { "; see" };
     text + more + " recorderd --help"
 }
 

@@ -3,7 +3,6 @@
 mod describe;
 mod options;
 mod output;
-mod quote;
 mod report;
 mod search;
 mod sessions;

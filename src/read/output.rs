@@ -2,7 +2,7 @@
 
 use std::io::{self, BufWriter, IsTerminal, StdoutLock, Write};
 
-use super::quote;
+use crate::quote;
 
 /// How events are shown.
 #[derive(Clone, Copy, PartialEq)]

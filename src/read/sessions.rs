@@ -9,7 +9,8 @@ use super::describe::duration;
 use super::options::Request;
 use super::output::{Form, Output, Text, Weight};
 use super::summary::Summary;
-use super::{go_on, quote, read};
+use super::{go_on, read};
+use crate::quote;
 
 /// Shows the sessions that have an event which the filter takes. Each is forgotten at its end, so
 /// that only open ones take memory.

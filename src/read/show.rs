@@ -9,10 +9,10 @@ use crate::log::{Event, Filter, Source, Text as Wanted};
 use super::describe::{self, duration};
 use super::options::{Command, Request};
 use super::output::{Form, Output, Text, Weight};
-use super::quote;
 use super::read;
 use super::summary::Summary;
 use super::tree::{Entry, Process, Step, Tree, What};
+use crate::quote;
 
 /// Length of a `sid`.
 const SID: usize = 36;

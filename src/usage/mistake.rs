@@ -4,15 +4,12 @@ use std::ffi::OsString;
 
 use lexopt::Error;
 
+use super::COMMANDS;
 use super::completions::words_of;
-use super::{COMMANDS, commands};
 use crate::nearest::nearest;
 
 /// What to tell of a mistake in a command line of these words.
 pub fn mistake(error: &Error, arguments: &[OsString]) -> String {
-    if arguments.is_empty() {
-        return format!("no command is given\n\n{}", commands());
-    }
     let is_command = |word: &&OsString| names().any(|name| **word == *name);
     let command = arguments.iter().find(is_command);
     let command = command.and_then(|word| word.to_str()).unwrap_or_default();

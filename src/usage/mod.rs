@@ -168,7 +168,7 @@ pub fn help() -> String {
 }
 
 /// What it can be asked to do, a line each.
-fn commands() -> String {
+pub fn commands() -> String {
     let mut text = String::from("Usage:\n");
     for command in &COMMANDS {
         let line = format!("recorderd {} {}", command.name, command.arguments).replace("  ", " ");

@@ -43,9 +43,16 @@ pub fn strays() -> Outcome {
     Ok(())
 }
 
-/// Nothing from a log reaches a terminal as a command to it
+/// One of each kind that a terminal obeys, or that nobody sees: controls, directions, blank letters and
+/// symbols, fillers, selectors, joiners, spaces, tags, and what no standard gives a meaning.
+const HIDDEN: &str = "\u{7f}\u{9b}\u{a0}\u{ad}\u{34f}\u{115f}\u{1160}\u{1680}\u{17b4}\u{180b}\u{2007}\u{200b}\
+    \u{200d}\u{2028}\u{202e}\u{2062}\u{2066}\u{2800}\u{3000}\u{3164}\u{e000}\u{fe0f}\u{feff}\u{ffa0}\u{fff9}\
+    \u{fffc}\u{1bca0}\u{1d159}\u{1d173}\u{e0041}\u{e0100}\u{f0000}\u{378}";
+
+/// Nothing from a log reaches a terminal as a command to it, or passes unseen
 pub fn harmless() -> Outcome {
-    let hostile = "\\u001b]0;x\\u0007\u{9b}2J\u{202e}\\r\u{7f}";
+    let hostile = format!("\\u001b]0;x\\u0007\\r{HIDDEN}");
+    let hostile = hostile.as_str();
     let member = |key: &str| format!(r#""{key}":"{hostile}""#);
     let mut lines = String::new();
     for event in [
@@ -108,10 +115,57 @@ pub fn harmless() -> Outcome {
             .output()?;
         let shown = String::from_utf8(output.stdout)?;
         assert!(output.stderr.is_empty() && shown.lines().count() > 1);
-        let hidden = |c: char| c != '\n' && (c.is_control() || c == '\u{202e}');
-        assert!(!shown.contains(hidden), "{shown:?}");
+        is_plain(&shown);
     }
+    let session = folder.path().join("session");
+    let started = |event: &str, member: &str| {
+        format!(
+            "{{\"event\":\"session.{event}\",\"sid\":\"one\",\"time\":\"2023-07-01T00:00:00Z\",\"pid\":1,{member}}}\n"
+        )
+    };
+    fs::write(
+        &session,
+        started("start", &member("user"))
+            + &started(
+                "command",
+                &format!("{},\"argv\":[\"{hostile}\"]", member("path")),
+            ),
+    )?;
+    let page = folder.path().join("page");
+    let page = page.to_str().unwrap();
+    for command in [
+        &["show", "one", "--plain"][..],
+        &["report", "one", "-o", page],
+    ] {
+        let output = reads(command).arg("--log").arg(&session).output()?;
+        assert!(output.status.success(), "{output:?}");
+        let shown = match command[0] {
+            "report" => fs::read_to_string(page)?,
+            _ => String::from_utf8(output.stdout)?,
+        };
+        is_plain(&shown);
+        for escape in HIDDEN.chars().map(u32::from) {
+            let escape = match escape {
+                0..0x80 => format!("\\x{escape:02x}"),
+                0x80..0x10000 => format!("\\u{escape:04x}"),
+                _ => format!("\\U{escape:08x}"),
+            };
+            assert!(shown.matches(&escape).count() >= 2, "{escape}: {shown}");
+        }
+    }
+    // What it says itself of a file.
+    let named = folder.path().join(format!("log{HIDDEN}"));
+    let output = reads(&["tail", "--log"]).arg(named).output()?;
+    assert_eq!(output.status.code(), Some(1));
+    let told = String::from_utf8(output.stderr)?;
+    assert!(told.contains("log\\x7f\\u009b\\u00a0"), "{told}");
+    is_plain(&told);
     Ok(())
+}
+
+fn is_plain(shown: &str) {
+    let hidden = |c: char| c != '\n' && (c.is_control() || HIDDEN.contains(c));
+    assert!(!shown.contains(hidden), "{shown:?}");
 }
 
 /// A log in which something is wrong with every other line: each command reads to its end

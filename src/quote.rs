@@ -1,23 +1,18 @@
-//! Text from a log, so that a terminal shows it and obeys nothing in it.
+//! Text of any origin, so that a terminal shows it and obeys nothing in it.
+
+mod hidden;
+mod planes;
 
 use std::fmt::Write;
 
-/// Whether a terminal, or a person, can take the character for something that it isn't: control
-/// characters, and those that turn the direction of text or are not to be seen.
-pub fn is_hidden(c: char) -> bool {
-    c.is_control()
-        || matches!(c,
-            '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
-            | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}'
-            | '\u{e0000}'..='\u{e007f}')
-}
+use hidden::is_hidden;
 
 /// A word as a shell would take it: as it is if nothing in it needs quotes, else in quotes, and
 /// where it has hidden characters or bytes that are not UTF-8 in `$'…'`, with those as escapes.
 pub fn word(text: &[u8], into: &mut String) {
     let valid = std::str::from_utf8(text).ok();
     let bare = |c: char| {
-        c.is_alphanumeric() || (!c.is_ascii() || "@%+=:,./_-".contains(c)) && !is_hidden(c)
+        c.is_ascii_alphanumeric() || "@%+=:,./_-".contains(c) || !c.is_ascii() && !is_hidden(c)
     };
     match valid {
         Some(text) if !text.is_empty() && text.chars().all(bare) => into.push_str(text),
@@ -60,6 +55,15 @@ pub fn plain(text: &str, into: &mut String) {
             false => into.push(c),
         }
     }
+}
+
+/// Writes a line to standard error, where it can be written.
+pub fn report(text: &str) {
+    use std::io::Write;
+    let mut line = String::with_capacity(text.len() + 1);
+    plain(text, &mut line);
+    line.push('\n');
+    let _ = std::io::stderr().write_all(line.as_bytes());
 }
 
 /// JSON that means the same, with what is hidden as `\uXXXX`.
