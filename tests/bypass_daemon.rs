@@ -26,6 +26,9 @@ fn main() -> ExitCode {
             ("systemd", systemd),
             ("systemd that nobody's session has asked", systemd_of_nobody),
             ("a container engine and D-Bus", sockets),
+            ("what others run later", places),
+            ("units that are put in place", units),
+            ("programs that the kernel runs", kernel_helpers),
         ],
     )
 }
@@ -134,7 +137,9 @@ fn crontab(host: &Host) -> Outcome {
     assert_eq!(ran(&lines)[1..], [json!(["/usr/bin/crontab", "-"])]);
     let spool = written(&lines, "/var/spool/cron/crontabs/tmp.");
     assert_eq!(spool.len(), 1, "{lines:#?}");
-    assert_eq!(delegated(&lines), [json!(["cron", spool[0][1]])]);
+    // It is written, and then put in place.
+    let told = json!(["cron", spool[0][1]]);
+    assert_eq!(delegated(&lines), [told.clone(), told]);
     let daemon = cron();
     wait_for(&first, "from-cron");
     drop(daemon);
@@ -354,5 +359,127 @@ fn sockets(host: &Host) -> Outcome {
         assert_eq!(talked.iter().map(Path::new).collect::<Vec<_>>(), [&socket]);
     }
     drop(listeners);
+    Ok(())
+}
+
+/// Files are told by whoever runs them at some later time
+fn places(host: &Host) -> Outcome {
+    let files = [
+        ("at", "/etc/cron.hourly/job", "cron"),
+        ("rc", "/etc/rc.local", "init"),
+        ("hook", "/etc/network/if-up.d/hook", "ifupdown"),
+        ("preload", "/etc/ld.so.preload", "ld.so"),
+        ("pam", "/etc/pam.d/sshd", "pam"),
+        ("sudo", "/etc/sudoers.d/own", "sudo"),
+        ("profile", "/etc/profile.d/own.sh", "shell"),
+        ("udev", "/etc/udev/rules.d/99-own.rules", "udev"),
+        ("generator", "/run/systemd/system-generators/own", "systemd"),
+        (
+            "dispatcher",
+            "/etc/NetworkManager/dispatcher.d/own",
+            "NetworkManager",
+        ),
+        ("logrotate", "/etc/logrotate.d/own", "logrotate"),
+        ("apt", "/etc/apt/apt.conf.d/99own", "apt"),
+        ("motd", "/etc/update-motd.d/99-own", "motd"),
+        ("sshrc", "/etc/ssh/sshrc", "sshd"),
+        ("rc of a home", "/run/home/one/.ssh/rc", "sshd"),
+        ("bashrc", "/run/home/one/.bashrc", "shell"),
+    ];
+    let write = |(_, path, _): &(&str, &str, &str)| {
+        format!(
+            "mkdir -p {}; echo > {path}; ",
+            Path::new(path).parent().unwrap().display()
+        )
+    };
+    let script: String = files.iter().map(write).collect();
+    let expected = files.map(|(_, path, delegate)| json!([delegate, path]));
+    let script = format!(
+        "unshare -m sh -ec 'mount -t tmpfs none /etc; mount -t tmpfs none /run; {script} \
+         echo > /etc/hosts; cat /etc/rc.local'; :"
+    );
+    assert_eq!(delegated(&host.did("root", &script)), expected);
+    Ok(())
+}
+
+/// Whatever call puts them there, and drop-ins and links in `.wants` alike
+fn units(host: &Host) -> Outcome {
+    let unit = "/etc/systemd/system";
+    let script = format!(
+        "mkdir -p {unit}/own.service.d {unit}/multi-user.target.wants /run/x.d /run/systemd/user; \
+         echo > /etc/a; mv /etc/a {unit}/moved.service; \
+         echo > /etc/b; ln /etc/b {unit}/linked.service; \
+         ln -s /run/c {unit}/link.service; \
+         ln -s ../moved.service {unit}/multi-user.target.wants/moved.service; \
+         echo > {unit}/own.service.d/own.conf; \
+         mv /run/x.d /run/systemd/user/x.service.d; \
+         echo > /lib/systemd/dropped; \
+         chmod 755 {unit}/moved.service; \
+         mv {unit}/moved.service /etc/moved; \
+         mkdir /run/own; mount --bind /run/own {unit}"
+    );
+    // Which of both paths a line has first.
+    let place = |line: &Value, lines: &[Value]| {
+        let request = lines
+            .iter()
+            .find(|event| event["uid"] == line["request_uid"]);
+        let request = request.unwrap();
+        let place = request
+            .get("target")
+            .filter(|_| request["operation"] != "symlink");
+        json!([
+            line["delegate"],
+            request["operation"],
+            place.unwrap_or(&request["path"])
+        ])
+    };
+    let script = format!(
+        "unshare -m sh -ec 'mount -t tmpfs none /etc; mount -t tmpfs none /run; \
+         mount -t tmpfs none /usr/lib/systemd; {script}'; :"
+    );
+    let lines = host.did("root", &script);
+    let told: Vec<_> = of_kind(&lines, "session.delegated")
+        .into_iter()
+        .map(|line| place(line, &lines))
+        .collect();
+    let at = |operation: &str, place: &str| json!(["systemd", operation, place]);
+    let of = |operation: &str, name: &str| at(operation, &format!("{unit}/{name}"));
+    assert_eq!(
+        told,
+        [
+            // As the place where all of it is mounted holds such places.
+            at("mount", "/usr/lib/systemd"),
+            of("rename", "moved.service"),
+            of("link", "linked.service"),
+            of("symlink", "link.service"),
+            of("symlink", "multi-user.target.wants/moved.service"),
+            of("create", "own.service.d/own.conf"),
+            at("rename", "/run/systemd/user/x.service.d"),
+            at("create", "/usr/lib/systemd/dropped"),
+            of("chmod", "moved.service"),
+            at("mount", unit),
+        ]
+    );
+    Ok(())
+}
+
+/// Files of the kernel's own: only opened, since what is written there is everybody's
+fn kernel_helpers(host: &Host) -> Outcome {
+    let place = place(host, "kernel");
+    let root = place.display();
+    let script = format!(
+        "mkdir -p {root}/binfmt_misc; : > {root}/binfmt_misc/register; : > {root}/release_agent; \
+         cat /proc/sys/kernel/core_pattern > /dev/null; : > /proc/sys/kernel/core_pattern; :"
+    );
+    let lines = host.did("root", &script);
+    let expected = [
+        format!("{root}/binfmt_misc/register"),
+        format!("{root}/release_agent"),
+        "/proc/sys/kernel/core_pattern".to_owned(),
+    ];
+    assert_eq!(
+        delegated(&lines),
+        expected.map(|path| json!(["kernel", path]))
+    );
     Ok(())
 }

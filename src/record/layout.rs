@@ -569,6 +569,8 @@ pub mod disk_operation {
     pub const CREATE: u16 = 1;
     pub const UNLINK: u16 = 2;
     pub const RENAME: u16 = 3;
+    pub const LINK: u16 = 4;
+    pub const SYMLINK: u16 = 5;
     pub const MKDIR: u16 = 6;
     pub const MKNOD: u16 = 8;
     pub const CHMOD: u16 = 9;
