@@ -6,6 +6,7 @@
 pub mod golden;
 pub mod lines;
 pub mod log;
+pub mod openssh;
 pub mod random;
 pub mod schema;
 pub mod volume;
@@ -27,6 +28,7 @@ use libtest_mimic::{Arguments, Conclusion, Failed, Trial};
 use serde_json::Value;
 
 pub use lines::*;
+pub use openssh::{Door, Openssh, Server, Sshd, TestOfEach, main_of_each};
 
 /// What a test returns.
 pub type Outcome = Result<(), Failed>;
@@ -247,9 +249,10 @@ pub fn patiently<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
 
 /// A server to log in to, and the daemon that records its sessions.
 pub struct Host {
+    /// 0 of one at a local socket.
     pub port: u16,
     pub daemon: Process,
-    sshd: Option<Process>,
+    sshd: Option<Sshd>,
     /// Goes last: the daemon would write to it again.
     pub folder: Folder,
 }
@@ -261,17 +264,26 @@ impl Host {
 
     /// With further lines for sshd's config and for ours.
     pub fn with(sshd_config: &str, config: &str) -> Self {
+        Self::of(&Server::USUAL, sshd_config, config)
+    }
+
+    /// The same with another server.
+    pub fn of(server: &Server<'_>, sshd_config: &str, config: &str) -> Self {
         let folder = Folder::new();
         let daemon = start_daemon(folder.path(), config);
-        Self::serve(folder, daemon, sshd_config)
+        Self::serve_by(server, folder, daemon, sshd_config)
     }
 
     /// With a daemon that keeps its log in `folder`.
     pub fn serve(folder: Folder, daemon: Process, sshd_config: &str) -> Self {
-        let (sshd, port) = start_sshd(folder.path(), sshd_config);
+        Self::serve_by(&Server::USUAL, folder, daemon, sshd_config)
+    }
+
+    fn serve_by(server: &Server<'_>, folder: Folder, daemon: Process, sshd_config: &str) -> Self {
+        let sshd = server.start(folder.path(), sshd_config);
         Self {
+            port: sshd.port,
             folder,
-            port,
             daemon,
             sshd: Some(sshd),
         }
@@ -291,8 +303,12 @@ impl Host {
     pub fn client(&self, program: &str) -> Command {
         let mut command = Command::new(program);
         let port = if program == "ssh" { "-p" } else { "-P" };
+        if self.port == 0 {
+            let options = openssh::by_socket(self.folder.path());
+            command.args(options.iter().flat_map(|option| ["-o", option]));
+        }
         command
-            .args(["-F", "none", port, &self.port.to_string()])
+            .args(["-F", "none", port, &self.port.max(1).to_string()])
             .arg("-i")
             .arg(self.folder.path().join("key"));
         for option in [
@@ -397,8 +413,11 @@ impl Host {
                 None => sessions.push(vec![line]),
             }
         }
-        let local = format!("127.0.0.1:{}", self.port);
-        sessions.retain(|lines| lines[0]["addr.local"] == local.as_str());
+        let local = match self.port {
+            0 => Value::Null,
+            port => format!("127.0.0.1:{port}").into(),
+        };
+        sessions.retain(|lines| lines[0]["addr.local"] == local);
         for lines in &sessions {
             assert_eq!(lines[0]["event"], "session.start");
             for (index, line) in lines.iter().enumerate() {
@@ -446,50 +465,6 @@ pub fn cgroup() -> PathBuf {
         .map(|line| line.split(' ').collect::<Vec<_>>())
         .find(|fields| fields[2] == "cgroup2")
         .map_or_else(|| "/cgroup2".into(), |fields| fields[1].into())
-}
-
-fn start_sshd(folder: &Path, more: &str) -> (Process, u16) {
-    for name in ["key", "host_key"] {
-        let made = Command::new("ssh-keygen")
-            .args(["-q", "-t", "ed25519", "-N", "", "-f"])
-            .arg(folder.join(name))
-            .status()
-            .unwrap();
-        assert!(made.success());
-    }
-    fs::create_dir_all("/run/sshd").unwrap();
-    let port = TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap()
-        .port();
-    let folder = folder.display();
-    // sshd refuses a second line for a subsystem.
-    let subsystem = match more.contains("Subsystem sftp") {
-        true => "",
-        false => "Subsystem sftp /usr/lib/openssh/sftp-server",
-    };
-    // What comes first counts, so a test's lines come before the usual ones.
-    let config = format!(
-        "{more}\n\
-         Port {port}\n\
-         ListenAddress 127.0.0.1\n\
-         HostKey {folder}/host_key\n\
-         AuthorizedKeysFile {folder}/key.pub\n\
-         StrictModes no\n\
-         UsePAM yes\n\
-         PermitRootLogin yes\n\
-         PidFile none\n\
-         {subsystem}\n"
-    );
-    fs::write(format!("{folder}/sshd_config"), config).unwrap();
-    let mut sshd = Process::spawn(
-        Command::new("/usr/sbin/sshd")
-            .args(["-D", "-e", "-f", &format!("{folder}/sshd_config")])
-            .stdin(Stdio::null()),
-    );
-    sshd.wait_for("Server listening");
-    (sshd, port)
 }
 
 /// All that a process prints, once it has succeeded.
