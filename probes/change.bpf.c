@@ -197,7 +197,7 @@ __noinline int change_send(__u64 session, __u64 number, long result)
 	return 0;
 }
 
-SYSCALL_EXIT(disk_change)
+SYSCALL_EXIT(disk_change, PROBE_DISK_CHANGE)
 {
 	struct process *process = recorded_user(context->process);
 

@@ -296,8 +296,7 @@ static __noinline int is_compat(struct linux_binprm *binprm)
 	return header[0] == 0x7f && header[1] == 'E' && header[4] == 1 /* ELFCLASS32 */;
 }
 
-SEC("tp_btf/sched_process_exec")
-int command_exec(__u64 *context)
+TRACEPOINT("sched_process_exec", command_exec, PROBE_COMMAND_EXEC)
 {
 	struct task_struct *task = (void *)context[0];
 	struct linux_binprm *binprm = (void *)context[2];
@@ -421,7 +420,7 @@ __noinline int arguments_append(__u32 index, __u64 argv, __u32 number)
 #define X86_EXECVEAT 322
 #define ARM64_EXECVEAT 281
 
-SYSCALL_EXIT(command_failed)
+SYSCALL_EXIT(command_failed, PROBE_COMMAND_FAILED)
 {
 	int path = context->number == X86_EXECVEAT || context->number == ARM64_EXECVEAT;
 	struct task_struct *task = (void *)bpf_get_current_task();

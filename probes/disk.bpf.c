@@ -116,7 +116,7 @@ __noinline int open_send(__u64 session, __s32 number, long result, int identity)
 	return 0;
 }
 
-SYSCALL_EXIT(disk_open)
+SYSCALL_EXIT(disk_open, PROBE_DISK_OPEN)
 {
 	struct process *process = recorded_process(context->process);
 	int identity;

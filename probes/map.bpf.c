@@ -165,7 +165,7 @@ static __always_inline int may_be_executed(struct pt_regs *registers)
 	       current_task()->personality & READ_IMPLIES_EXEC;
 }
 
-SYSCALL_EXIT_IF(disk_map, may_be_executed)
+SYSCALL_EXIT_IF(disk_map, PROBE_DISK_MAP, may_be_executed)
 {
 	struct process *process = recorded_user(context->process);
 	long number = context->number;

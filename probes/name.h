@@ -62,7 +62,8 @@ __noinline int name_walked(__u32 index, __u64 text, __u64 mount, __u64 dentry)
 __noinline int names_note(__u64 operation, __u64 first, __u64 second, __u64 third, __u64 fourth)
 {
 	__u64 thread = bpf_get_current_pid_tgid();
-	struct slot *slot = slot_claim();
+	struct process *process = known_process();
+	struct slot *slot = process ? slot_claim(process->session) : NULL;
 	struct disk *disk;
 
 	if (!slot)

@@ -56,8 +56,29 @@ static __noinline int result_send(struct sock *sk, int state)
 	return 0;
 }
 
+/* What comes by interrupt can come between the two copies of what the process itself does. */
+static __always_inline __u32 led_at(__u64 *context)
+{
+	int state = context[2];
+
+	return state == TCP_SYN_SENT || state == TCP_LISTEN ? PROBE_NETWORK_STATE : SEAT_OF_RESULTS;
+}
+
+static int state_body(__u64 *context);
+
 SEC("tp_btf/inet_sock_set_state")
 int network_state(__u64 *context)
+{
+	return leads_in(PROBE_NETWORK_STATE, led_at(context)) ? state_body(context) : 0;
+}
+
+SEC("tp_btf/inet_sock_set_state")
+int network_state_again(__u64 *context)
+{
+	return follows_in(PROBE_NETWORK_STATE, led_at(context)) ? state_body(context) : 0;
+}
+
+static __always_inline int state_body(__u64 *context)
 {
 	struct sock *sk = (void *)context[0];
 	int before = context[1], state = context[2];
@@ -101,7 +122,7 @@ static __noinline struct sock *socket_at(int descriptor)
 	return file ? socket_of(file) : NULL;
 }
 
-SYSCALL_EXIT(network_connect)
+SYSCALL_EXIT(network_connect, PROBE_NETWORK_CONNECT)
 {
 	struct process *process = recorded_user(context->process);
 	struct attempt attempt = {.process = process};
@@ -116,7 +137,7 @@ SYSCALL_EXIT(network_connect)
 	return connect_end(&attempt);
 }
 
-SYSCALL_EXIT(network_accept)
+SYSCALL_EXIT(network_accept, PROBE_NETWORK_ACCEPT)
 {
 	struct process *process = recorded_user(context->process);
 	struct attempt attempt = {};

@@ -287,7 +287,7 @@ static __noinline int fill_namespace(struct slot *slot)
 	return 0;
 }
 
-SYSCALL_EXIT(privilege_act)
+SYSCALL_EXIT(privilege_act, PROBE_PRIVILEGE_ACT)
 {
 	struct task_struct *task = (void *)bpf_get_current_task();
 	struct process *process = context->process;

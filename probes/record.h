@@ -59,6 +59,7 @@ enum kind {
 enum via {
 	VIA_IO_URING = 1,
 	VIA_UNCONFIRMED = 2, /* how it ended could not be seen */
+	VIA_LATE = 4,	     /* set by the daemon: later ones have been handed on already */
 };
 
 enum path_note {
@@ -71,6 +72,33 @@ enum path_note {
 	PATH_NONE = 64,	      /* memory without a file */
 	PATH_UNSETTLED = 128, /* what was typed can have been changed during the call */
 };
+
+/* Programs that the kernel may skip. */
+enum probe {
+	PROBE_SESSION_FORK,
+	PROBE_SESSION_EXIT,
+	PROBE_COMMAND_EXEC,
+	PROBE_COMMAND_FAILED,
+	PROBE_DISK_OPEN,
+	PROBE_DISK_CHANGE,
+	PROBE_DISK_MAP,
+	PROBE_URING_SUBMIT,
+	PROBE_URING_COMPLETE,
+	PROBE_NETWORK_STATE,
+	PROBE_NETWORK_CONNECT,
+	PROBE_NETWORK_ACCEPT,
+	PROBE_NETWORK_SOCKET,
+	PROBE_NETWORK_LOCAL,
+	PROBE_PRIVILEGE_ACT,
+	PROBE_SYSCALL_EXIT,
+	PROBE_COMPAT_EXIT,
+	PROBE_DISK_NAME, /* without a copy: what it notes is told by other names, too */
+	PROBE_COUNT,
+};
+
+/* Of the results of connects, which come by interrupt, and of what runs first for a thread. */
+#define SEAT_OF_RESULTS PROBE_COUNT
+#define PROBE_SEATS 24
 
 /* Every record begins with this. */
 struct record {
@@ -471,7 +499,9 @@ struct client_note {
 struct claim {
 	__u64 claims;
 	__u64 time;
-	__u64 unused[6];
+	__u64 session; /* for which it was claimed last */
+	__u64 cpu;     /* where */
+	__u64 unused[4];
 };
 
 enum role {
@@ -544,6 +574,13 @@ struct held {
 	__u64 time;
 };
 
+/* How often the kernel has skipped one of its programs on one of its CPUs. */
+struct missed {
+	__u32 program; /* its id */
+	__u32 cpu;
+	__u64 count;
+};
+
 enum reader {
 	READER_ASLEEP, /* wake it for the next record */
 	READER_TIMED,  /* it looks by itself; wake it when a ring is a quarter full */
@@ -570,6 +607,9 @@ struct control {
 	__u64 crowded;	/* set once the seat of an awaited connect was taken */
 	__u64 goes_without;	   /* set once a session may go without a family */
 	__u64 sizes[FAMILY_COUNT]; /* of the families' rings, bytes */
+	__u64 spare_slots;	   /* the first of the slots that are of no CPU */
+	__u64 copies;		   /* set where programs have copies at their hooks */
+	__u64 cpus;		   /* that there can be */
 };
 
 #endif

@@ -12,6 +12,7 @@
 #include "packet.bpf.c"
 #include "privilege.bpf.c"
 #include "uring.bpf.c"
+#include "missed.bpf.c"
 
 /* Never called: it keeps the types of record.h in the BTF, where tests/layout.rs looks for them. */
 struct layout {
@@ -31,6 +32,7 @@ struct layout {
 	struct dns dns;
 	struct vsock vsock;
 	struct packet_socket packet_socket;
+	struct missed missed;
 	enum send_mark send_mark;
 	enum family family;
 	enum loss loss;
@@ -47,6 +49,7 @@ struct layout {
 	enum role role;
 	enum reader reader;
 	enum verdict verdict;
+	enum probe probe;
 };
 
 int layout(struct layout *layout)

@@ -10,8 +10,28 @@
 #include "record.h"
 #include "task.h"
 
-/* How many probes may interrupt one another on one CPU before a record is lost. */
+/*
+ * Functions of the kernel for which the loader has no way; the daemon puts in the right
+ * instructions (src/probe/kfunc.rs). The first two are none where they can't be called around
+ * global functions.
+ */
+static void (*const claim_unpreempted)(void) = (void *)0x7ff1;
+static void (*const release_unpreempted)(void) = (void *)0x7ff2;
+static void (*const preempt_disable)(void) = (void *)0x7ff3;
+static void (*const preempt_enable)(void) = (void *)0x7ff4;
+
+/* The slots of each CPU, and those that all CPUs have beside them. */
 #define SLOTS_PER_CPU 4
+#define SPARE_SLOTS 16
+
+/*
+ * A task that is preempted keeps its slot for as long as the scheduler likes. So one session may
+ * have so many at work on one CPU, an account so many of the CPU's own, and so many of the others;
+ * who has none at work on the CPU finds one of those, unless the account has taken twice as many.
+ */
+#define SLOTS_PER_SESSION 3
+#define SLOTS_PER_ACCOUNT 3
+#define SPARE_PER_ACCOUNT (SPARE_SLOTS / 4)
 
 /* Deep enough for the longest path that a name lookup can produce, twice over. */
 #define WALK_MAX 8192
@@ -149,35 +169,159 @@ static __noinline int record_actor(struct record *record, int helpers)
 }
 
 /*
- * Claims a slot, or tells that all of this CPU are claimed. The claim is a plain atomic add, which
- * 5.10 has too: a slot is ours if ours is its only claim.
+ * Claims this slot, if nobody has. The claim is a plain atomic add, which 5.10 has too: a slot is
+ * ours if ours is its only claim.
  */
-static __always_inline struct slot *slot_claim(void)
+static __always_inline int slot_take(struct slot *slot, __u64 session)
 {
-	__u32 first = bpf_get_smp_processor_id() * SLOTS_PER_CPU;
-
-	for (__u32 i = 0; i < SLOTS_PER_CPU; i++) {
-		__u32 index = first + i;
-		struct slot *slot = slot_at(index);
-
-		if (!slot)
-			break;
-		__sync_fetch_and_add(&slot->claim.claims, 1);
-		if (*(volatile __u64 *)&slot->claim.claims == 1) {
-			*(volatile __u64 *)&slot->claim.time = bpf_ktime_get_boot_ns();
-			slot->index = index;
-			slot->names = NAMES_OF_PROGRAM;
-			return slot;
-		}
-		__sync_fetch_and_add(&slot->claim.claims, -1);
+	__sync_fetch_and_add(&slot->claim.claims, 1);
+	if (*(volatile __u64 *)&slot->claim.claims == 1) {
+		*(volatile __u64 *)&slot->claim.time = bpf_ktime_get_boot_ns();
+		slot->claim.session = session;
+		slot->claim.cpu = bpf_get_smp_processor_id();
+		slot->names = NAMES_OF_PROGRAM;
+		return 1;
 	}
-	return NULL;
+	__sync_fetch_and_add(&slot->claim.claims, -1);
+	return 0;
+}
+
+static __always_inline void slot_drop(struct slot *slot)
+{
+	*(volatile __u64 *)&slot->claim.time = 0;
+	__sync_fetch_and_add(&slot->claim.claims, -1);
+}
+
+static __always_inline void slot_release(struct slot *slot)
+{
+	slot_drop(slot);
+	release_unpreempted();
+}
+
+/* What a session and its account have, as sums in one number. */
+#define SHARE_SESSION 0
+#define SHARE_ACCOUNT 8
+#define SHARE_SPARE 16
+#define share_of(shares, whose) ((shares) >> (whose)&0xff)
+
+/* The slots that can be had on this CPU are counted from its own on: here is where each is. */
+static __always_inline __u32 slot_place(__u32 number)
+{
+	struct control *control = shared();
+
+	if (number < SLOTS_PER_CPU)
+		return bpf_get_smp_processor_id() * SLOTS_PER_CPU + number;
+	return control ? control->spare_slots + number - SLOTS_PER_CPU : 0;
+}
+
+/* What the slot of this number adds to it. */
+__noinline __u64 slot_share(__u64 session, __u32 number)
+{
+	struct session *asking = bpf_map_lookup_elem(&sessions, &session);
+	struct slot *slot = slot_at(slot_place(number));
+	struct session *owner;
+	__u64 share = 0;
+	__u64 key;
+
+	if (!slot || !*(volatile __u64 *)&slot->claim.claims)
+		return 0;
+	key = slot->claim.session;
+	owner = bpf_map_lookup_elem(&sessions, &key);
+	if (key == session && slot->claim.cpu == bpf_get_smp_processor_id())
+		share = 1 << SHARE_SESSION;
+	if (key == session || (owner && asking && owner->uid == asking->uid))
+		share |= 1 << (number < SLOTS_PER_CPU ? SHARE_ACCOUNT : SHARE_SPARE);
+	return share;
+}
+
+static __always_inline __u64 slot_shares(__u64 session)
+{
+	__u64 shares = 0;
+
+	for (__u32 number = 0; number < SLOTS_PER_CPU + SPARE_SLOTS; number++)
+		shares += slot_share(session, number);
+	return shares;
+}
+
+/* Whether the session may have one more, of the CPU's own or a spare one, beside such shares. */
+static __always_inline int is_fair(__u64 shares, int is_spare)
+{
+	__u64 spare = share_of(shares, SHARE_SPARE);
+
+	if (share_of(shares, SHARE_SESSION) >= SLOTS_PER_SESSION)
+		return 0;
+	if (!is_spare)
+		return share_of(shares, SHARE_ACCOUNT) < SLOTS_PER_ACCOUNT;
+	if (!share_of(shares, SHARE_SESSION))
+		return spare < 2 * SPARE_PER_ACCOUNT;
+	return spare < SPARE_PER_ACCOUNT;
+}
+
+/* Claims the slot of this number, if nobody has; returns the number behind its index, or 0. */
+__noinline __u32 slot_try(__u64 session, __u32 number)
+{
+	__u32 index = slot_place(number);
+	struct slot *slot = slot_at(index);
+
+	if (!slot || *(volatile __u64 *)&slot->claim.claims || !slot_take(slot, session))
+		return 0;
+	return index + 1;
+}
+
+/*
+ * Where the CPU's first slot is claimed: the number behind the index of another one, or 0. It asks
+ * again behind the claim whether that is fair, since others can have been preempted between the
+ * two.
+ */
+__noinline __u32 slot_other(__u64 session)
+{
+	__u64 shares = slot_shares(session);
+	__u32 number, place = 0;
+	struct slot *slot;
+
+	for (number = 1; number < SLOTS_PER_CPU + SPARE_SLOTS; number++) {
+		if (is_fair(shares, number >= SLOTS_PER_CPU)) {
+			place = slot_try(session, number);
+			if (place)
+				break;
+		}
+	}
+	if (!place)
+		return 0;
+	shares = slot_shares(session) - (1 << SHARE_SESSION);
+	if (number < SLOTS_PER_CPU ? is_fair(shares - (1 << SHARE_ACCOUNT), 0)
+				   : is_fair(shares - (1 << SHARE_SPARE), 1))
+		return place;
+	slot = slot_at(place - 1);
+	if (slot)
+		slot_drop(slot);
+	return 0;
+}
+
+/* A slot for what this session does, if there is one that is not needed by others. */
+static __always_inline struct slot *slot_claim(__u64 session)
+{
+	struct slot *slot;
+	__u32 index;
+
+	claim_unpreempted();
+	index = bpf_get_smp_processor_id() * SLOTS_PER_CPU;
+	slot = slot_at(index);
+	if (!slot || !slot_take(slot, session)) {
+		index = slot_other(session);
+		slot = index ? slot_at(--index) : NULL;
+	}
+	if (slot)
+		slot->index = index;
+	else
+		release_unpreempted();
+	return slot;
 }
 
 /* A slot for a record; that there is none is counted. */
 static __always_inline struct slot *slot_for(__u64 session, __u32 family)
 {
-	struct slot *slot = slot_claim();
+	struct slot *slot = slot_claim(session);
 
 	if (!slot)
 		lose(session, family, LOSS_SLOTS_BUSY);
@@ -212,12 +356,6 @@ static __always_inline struct slot *record_claim(__u64 session, __u32 family, __
 						 __u32 length)
 {
 	return slot_begin(session, family, kind, length, 1);
-}
-
-static __always_inline void slot_release(struct slot *slot)
-{
-	*(volatile __u64 *)&slot->claim.time = 0;
-	__sync_fetch_and_add(&slot->claim.claims, -1);
 }
 
 /*
@@ -263,6 +401,17 @@ static __noinline int has_room(__u64 session, __u32 family, __u64 length, __u64 
 	return before * (control->active[family] + 1) <= size / 8;
 }
 
+/* Not preempted, where that can be: all behind it in the ring would have to wait. */
+static __always_inline long output(void *ring, struct record *record, __u64 length, __u64 flags)
+{
+	long error;
+
+	preempt_disable();
+	error = bpf_ringbuf_output(ring, record, length, flags);
+	preempt_enable();
+	return error;
+}
+
 /* Sends the record and gives the slot back; returns an error if there was no room for it. */
 static __always_inline long record_output(struct slot *slot, void *ring, __u32 family, int urgent)
 {
@@ -280,7 +429,7 @@ static __always_inline long record_output(struct slot *slot, void *ring, __u32 f
 	flags = wakeup(used, size, urgent);
 	if (family == FAMILY_SESSION || used + length < size / 4 ||
 	    has_room(record->session, family, length, used, size))
-		error = bpf_ringbuf_output(ring, record, length, flags);
+		error = output(ring, record, length, flags);
 	/* Nothing was woken: the next record has to try again. */
 	if (error && control && flags == BPF_RB_FORCE_WAKEUP)
 		control->reader = READER_ASLEEP;

@@ -27,7 +27,7 @@ __noinline int local_send_messages(__u64 session, __u64 at, __u64 length, __u64 
 	return 0;
 }
 
-SYSCALL_EXIT(network_local)
+SYSCALL_EXIT(network_local, PROBE_NETWORK_LOCAL)
 {
 	struct process *process = recorded_user(context->process);
 	__s32 number = context->number;

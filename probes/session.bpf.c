@@ -47,8 +47,7 @@ static __noinline int memory_share(struct task_struct *child, struct task_struct
 	return 0;
 }
 
-SEC("tp_btf/sched_process_fork")
-int session_fork(__u64 *context)
+TRACEPOINT("sched_process_fork", session_fork, PROBE_SESSION_FORK)
 {
 	struct task_struct *parent = (void *)context[0];
 	struct task_struct *child = (void *)context[1];
@@ -103,8 +102,7 @@ static __noinline int process_leave(__u64 key)
 	return 0;
 }
 
-SEC("tp_btf/sched_process_exit")
-int session_exit(__u64 *context)
+TRACEPOINT("sched_process_exit", session_exit, PROBE_SESSION_EXIT)
 {
 	struct task_struct *task = (void *)context[0];
 	struct signal_struct *signal = task->signal;

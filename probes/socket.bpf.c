@@ -36,7 +36,7 @@ static __always_inline int may_be_told(struct pt_regs *registers)
 	       is_listen(number_given(registers));
 }
 
-SYSCALL_EXIT_IF(network_socket, may_be_told)
+SYSCALL_EXIT_IF(network_socket, PROBE_NETWORK_SOCKET, may_be_told)
 {
 	struct process *process = recorded_user(context->process);
 	struct attempt attempt = {};

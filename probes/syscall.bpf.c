@@ -14,15 +14,28 @@ struct {
 	__type(value, __u32);
 } dispatch SEC(".maps"), dispatch_compat SEC(".maps");
 
-SEC("tp_btf/sys_exit")
-int syscall_exit(__u64 *context)
+/* The number of the call that is over; what looks at it is run in the program's place. */
+static __always_inline long number_over(__u64 *context)
 {
 	long number = number_given((void *)context[0]);
 
 	/* Almost all calls of a host are told by the table to be none of 32 bits that counts. */
-	if (may_be_compat(number))
-		number = native_number(number);
-	bpf_tail_call(context, &dispatch, number);
+	return may_be_compat(number) ? native_number(number) : number;
+}
+
+SEC("tp_btf/sys_exit")
+int syscall_exit(__u64 *context)
+{
+	if (leads(PROBE_SYSCALL_EXIT))
+		bpf_tail_call(context, &dispatch, number_over(context));
+	return 0;
+}
+
+SEC("tp_btf/sys_exit")
+int syscall_exit_again(__u64 *context)
+{
+	if (follows(PROBE_SYSCALL_EXIT))
+		bpf_tail_call(context, &dispatch, number_over(context));
 	return 0;
 }
 
@@ -45,6 +58,17 @@ int syscall_heard(__u64 *context)
 SEC("fexit/ia32_sys_call")
 int compat_exit(__u64 *context)
 {
-	bpf_tail_call(context, &dispatch_compat, native_number(number_given(user_registers())));
+	if (leads(PROBE_COMPAT_EXIT))
+		bpf_tail_call(context, &dispatch_compat,
+			      native_number(number_given(user_registers())));
+	return 0;
+}
+
+SEC("fexit/ia32_sys_call")
+int compat_exit_again(__u64 *context)
+{
+	if (follows(PROBE_COMPAT_EXIT))
+		bpf_tail_call(context, &dispatch_compat,
+			      native_number(number_given(user_registers())));
 	return 0;
 }

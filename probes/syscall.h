@@ -6,6 +6,7 @@
 #ifndef SYSCALL_H
 #define SYSCALL_H
 
+#include "again.h"
 #include "compat.h"
 #include "record.h"
 
@@ -157,14 +158,14 @@ static __always_inline int is_obscure(void)
  * arm64 they share functions with the others. Before anything else they ask whether the process is
  * known at all. What follows is the body.
  */
-#define SYSCALL_EXIT(program) SYSCALL_EXIT_IF(program, any_call)
+#define SYSCALL_EXIT(program, probe) SYSCALL_EXIT_IF(program, probe, any_call)
 #define any_call(registers) 1
 
 /*
  * The same for calls of which few matter, by their registers. A process that may begin a session
  * does so with any of them.
  */
-#define SYSCALL_EXIT_IF(program, may_matter)                                                       \
+#define SYSCALL_EXIT_IF(program, probe, may_matter)                                                \
 	static int program##_body(struct syscall_exit *context);                                   \
 	SEC("tp_btf/sys_exit") int program(__u64 *context)                                         \
 	{                                                                                          \
@@ -179,15 +180,22 @@ static __always_inline int is_obscure(void)
 		exit.result = exit.is_compat ? result_told(context[1]) : context[1];               \
 		return exit.number ? program##_body(&exit) : 0;                                    \
 	}                                                                                          \
-	SEC("fexit/syscall") int program##_fexit(__u64 *context)                                   \
+	static __always_inline int program##_over(long result)                                     \
 	{                                                                                          \
-		struct syscall_exit exit = {.process = known_process()};                           \
+		struct syscall_exit exit = {.process = known_process(), .result = result};         \
 		if (!exit.process || is_32_bit())                                                  \
 			return 0;                                                                  \
 		exit.registers = user_registers();                                                 \
 		exit.number = number_given(exit.registers);                                        \
-		exit.result = context[1];                                                          \
 		return exit.number ? program##_body(&exit) : 0;                                    \
+	}                                                                                          \
+	SEC("fexit/syscall") int program##_fexit(__u64 *context)                                   \
+	{                                                                                          \
+		return leads(probe) ? program##_over(context[1]) : 0;                              \
+	}                                                                                          \
+	SEC("fexit/syscall") int program##_fexit_again(__u64 *context)                             \
+	{                                                                                          \
+		return follows(probe) ? program##_over(context[1]) : 0;                            \
 	}                                                                                          \
 	SEC("fexit/ia32_sys_call") int program##_compat(__u64 *context)                            \
 	{                                                                                          \

@@ -475,8 +475,7 @@ static __always_inline int request_submit(struct io_kiocb *request)
 	return 0;
 }
 
-SEC("tp_btf/io_uring_submit_req")
-int uring_submit(__u64 *context)
+TRACEPOINT("io_uring_submit_req", uring_submit, PROBE_URING_SUBMIT)
 {
 	/* Volatile, for the offset to be in the load: older verifiers take no other. */
 	volatile __u64 *arguments = context;
@@ -487,8 +486,7 @@ int uring_submit(__u64 *context)
 	return request_submit((void *)request);
 }
 
-SEC("tp_btf/io_uring_complete")
-int uring_complete(__u64 *context)
+TRACEPOINT("io_uring_complete", uring_complete, PROBE_URING_COMPLETE)
 {
 	/* Volatile, for the offset to be in the load: older verifiers take no other. */
 	volatile __u64 *arguments = context;

@@ -16,6 +16,8 @@ const NOW: Duration = Duration::from_millis(2);
 const SOON: Duration = Duration::from_millis(50);
 /// How often to look without being woken: a loss wakes nobody.
 const IDLE: Duration = Duration::from_secs(5);
+/// How often to look while a session is open, where the kernel may skip a probe.
+const WATCH: Duration = Duration::from_secs(1);
 /// How long what waits for its time may wait longer.
 const LATER: Duration = Duration::from_millis(250);
 
@@ -74,6 +76,7 @@ impl Waiter {
             Next::Now => NOW,
             Next::Soon => SOON,
             Next::Later => LATER,
+            Next::Watching => WATCH,
             Next::Woken => IDLE,
         };
         // Rounded up, so that it is over when the wait is.

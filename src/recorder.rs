@@ -56,6 +56,8 @@ pub enum Next {
     Soon,
     /// A little later: something waits for its time.
     Later,
+    /// When a probe wakes the daemon, or to look whether it was skipped.
+    Watching,
     /// When a probe wakes the daemon.
     Woken,
 }
@@ -223,7 +225,7 @@ impl Recorder {
             holds,
             ..
         } = self;
-        let settled = order.scan(&mut probes.rings, &probes.shared);
+        let settled = order.scan(&mut probes.rings, &mut probes.shared);
         if let Some(holds) = holds {
             for (key, since) in holds.stopped(probes) {
                 table.hold(key, since);
@@ -234,6 +236,10 @@ impl Recorder {
                     table.hold(key, since);
                 }
             }
+        }
+        // What begins or ends is told with what is skipped by now.
+        if order.has_births() {
+            table.missed = probes.missed().counts;
         }
         let kernel = &mut probes.tables;
         let now = boot_time();
@@ -283,6 +289,7 @@ impl Recorder {
             (true, true) => Next::Later,
             // Where CPUs order memory weakly, a probe at work may not know yet that it has to wake us.
             (true, false) if !rested => Next::Soon,
+            (true, false) if self.probes.may_skip && !self.table.is_empty() => Next::Watching,
             (true, false) => Next::Woken,
         }
     }
@@ -355,7 +362,7 @@ impl Recorder {
         let (mut control, mut file) = (self.control.take(), self.metrics_file.take());
         let text = || {
             let ledgers = self.table.ledgers();
-            let missed = self.probes.missed();
+            let missed = self.probes.missed().counts;
             let facts = Facts {
                 sessions: self.table.open(),
                 ledgers: &ledgers,
@@ -387,6 +394,7 @@ impl Recorder {
         } else if now >= self.reconciled + APART {
             self.losses = losses;
             self.reconciled = now;
+            self.table.missed = self.probes.missed().counts;
             self.reconciling = self.table.reconcile(
                 (now, self.order.settled()),
                 &mut self.probes.tables,
@@ -415,12 +423,18 @@ impl Recorder {
         self.reconciling
     }
 
+    /// Whether nothing is left but what was waited for long enough.
+    fn is_held_up(&self) -> bool {
+        let shared = &self.probes.shared;
+        self.order.is_empty() && !self.reconciling && shared.busy() && !shared.is_awaited()
+    }
+
     /// Stops the hooks, and takes what is left in the rings to the sink. An output whose reader is
     /// slow is waited for with `patience`.
     pub fn finish(&mut self, patience: Duration) {
         self.probes.shared.throttle(false);
         self.probes.detach();
-        while matches!(self.round(false), Next::Now | Next::Soon) {
+        while matches!(self.round(false), Next::Now | Next::Soon) && !self.is_held_up() {
             std::thread::sleep(Duration::from_millis(2));
         }
         let kernel = &mut self.probes.tables;
@@ -432,6 +446,7 @@ impl Recorder {
 
     /// Ends all sessions, for a recorder that does not outlive them.
     pub fn end_all(&mut self, patience: Duration) {
+        self.table.missed = self.probes.missed().counts;
         let kernel = &mut self.probes.tables;
         self.table.end_all(boot_time(), kernel, &mut self.writer);
         self.take_down();

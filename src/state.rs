@@ -1,7 +1,8 @@
 //! The state of the recorder itself: when it is told, and until when it was at work.
 
 use crate::event::{Status, Writer};
-use crate::probe::{Coverage, Probes};
+use crate::probe::{Coverage, Probes, Skipped};
+use crate::record::layout::MissedCounts;
 use crate::session::{Ledger, Table};
 use crate::sink::{Before, Heartbeat, Notice, Sink};
 
@@ -36,6 +37,7 @@ pub struct State {
     told_at: u64,
     checked_at: u64,
     lost: u64,
+    missed: MissedCounts,
     fill: [u64; 4],
     not_recorded: Vec<(&'static str, String)>,
 }
@@ -54,6 +56,7 @@ impl State {
             told_at: 0,
             checked_at: 0,
             lost: 0,
+            missed: MissedCounts::default(),
             fill: [0; 4],
             not_recorded: parts.probes.coverage.iter().filter_map(of_family).collect(),
         };
@@ -80,6 +83,9 @@ impl State {
         if now.boot >= self.beat_at + SECOND {
             self.beat_at = now.boot;
             self.beat(settled, parts);
+            if parts.probes.missed().counts != self.missed {
+                self.tell(&Notice::of("hook_missed"), None, parts);
+            }
         }
         if now.boot >= self.told_at + HOUR {
             self.tell(&Notice::of("hourly"), None, parts);
@@ -116,7 +122,8 @@ impl State {
                 sessions: parts.table.len(),
                 ledger: &ledger,
                 refused: parts.probes.shared.full(),
-                missed: &missed,
+                missed: &missed.counts,
+                missed_on: &missed.by_cpu,
                 not_recorded: &self.not_recorded,
                 malformed: parts.table.malformed,
                 written: parts.sink.written(),
@@ -131,6 +138,7 @@ impl State {
         parts.writer.clear();
         self.told_at = now.boot;
         self.lost = lost_of(parts, &ledger, &missed);
+        self.missed = missed.counts;
     }
 
     /// Writes the last recorder.status, and notes that this was an orderly end.
@@ -154,9 +162,9 @@ fn lost(parts: &Parts<'_>) -> u64 {
     lost_of(parts, &parts.table.ledger(), &parts.probes.missed())
 }
 
-fn lost_of(parts: &Parts<'_>, ledger: &Ledger, missed: &[(&str, u64)]) -> u64 {
+fn lost_of(parts: &Parts<'_>, ledger: &Ledger, missed: &Skipped) -> u64 {
     let (logins, processes) = parts.probes.shared.full();
-    let missed = missed.iter().map(|(_, count)| count).sum::<u64>();
+    let missed = missed.counts.iter().sum::<u64>();
     let of_events = ledger.lost_at_all().saturating_add(missed);
     of_events
         + logins

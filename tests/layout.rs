@@ -2,9 +2,9 @@
 
 use object::{Object, ObjectSection};
 use recorderd::record::layout::{
-    ALL, CAUSES, DISK_OPERATIONS, DISK_TEXTS, FAMILIES, LOGINS, PRIVILEGE_OPERATIONS, ProcessEntry,
-    RECORD_MAX, TEXTS, command_mark, disk_operation, kind, login, operation, path_note,
-    privilege_operation, reader, send_mark, verdict, via,
+    ALL, CAUSES, DISK_OPERATIONS, DISK_TEXTS, FAMILIES, LOGINS, PRIVILEGE_OPERATIONS, PROBES,
+    ProcessEntry, RECORD_MAX, TEXTS, command_mark, disk_operation, kind, login, operation,
+    path_note, privilege_operation, reader, send_mark, verdict, via,
 };
 
 const OBJECT: &[u8] = include_bytes!("../probes/recorderd.bpf.o");
@@ -212,6 +212,7 @@ fn lists_of_names_are_mirrored() {
         ("family", "FAMILY", &FAMILIES[..]),
         ("loss", "LOSS", &CAUSES),
         ("login", "LOGIN", &LOGINS),
+        ("probe", "PROBE", &PROBES),
         ("disk_operation", "DISK", &DISK_OPERATIONS),
         ("privilege_operation", "PRIVILEGE", &PRIVILEGE_OPERATIONS),
     ] {
@@ -300,6 +301,7 @@ fn constants_are_mirrored() {
         &[
             ("VIA_IO_URING", via::IO_URING),
             ("VIA_UNCONFIRMED", via::UNCONFIRMED),
+            ("VIA_LATE", via::LATE),
         ],
     );
     same(

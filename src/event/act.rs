@@ -240,4 +240,7 @@ pub(super) fn process(object: &mut Object<'_>, head: &Head) {
     if via & via::UNCONFIRMED != 0 {
         object.boolean("unconfirmed", true);
     }
+    if via & via::LATE != 0 {
+        object.boolean("late", true);
+    }
 }

@@ -17,7 +17,7 @@ pub use line::{Buffer, Ids, Object, Uuid};
 pub use status::Status;
 pub use time::{Clock, Moment, date};
 
-use crate::record::layout::{FAMILIES, RECORD_MAX};
+use crate::record::layout::{FAMILIES, MissedCounts, RECORD_MAX};
 use crate::session::Ledger;
 use crate::sink::{Output, Outputs};
 
@@ -159,6 +159,8 @@ pub struct End<'a> {
     pub initial_command: &'a [Vec<u8>],
     /// Events written and lost.
     pub ledger: &'a Ledger,
+    /// How often each probe was skipped on the host meanwhile.
+    pub missed: MissedCounts,
 }
 
 /// Writes events to a buffer, from which a sink takes them.
@@ -335,6 +337,9 @@ impl Writer {
                             object.number(family, count);
                         }
                     });
+                }
+                if end.missed.iter().any(|count| *count > 0) {
+                    status::missed(object, &end.missed);
                 }
             },
         );

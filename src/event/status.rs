@@ -1,7 +1,7 @@
 //! What the recorder says of itself.
 
 use super::{Moment, Object, Writer};
-use crate::record::layout::FAMILIES;
+use crate::record::layout::{FAMILIES, MissedCounts, PROBES};
 use crate::session::{ALL_CAUSES, Ledger};
 use crate::sink::{Account, Before, Notice};
 
@@ -17,8 +17,10 @@ pub struct Status<'a, Outputs> {
     pub ledger: &'a Ledger,
     /// Logins and processes that found no room in the kernel's tables since the start.
     pub refused: (u64, u64),
-    /// How often a program was not run, since the start: its name, and how often.
-    pub missed: &'a [(&'static str, u64)],
+    /// How often each of [`PROBES`] was not run, since the start.
+    pub missed: &'a MissedCounts,
+    /// The same by CPU, as far as that is known: which of them, where, how often.
+    pub missed_on: &'a [(usize, u32, u64)],
     /// Families that can't be recorded on this host, and why.
     pub not_recorded: &'a [(&'static str, String)],
     /// Records that could not be read since the start.
@@ -82,11 +84,18 @@ impl Writer {
             losses(object, status.ledger);
             object.number("logins_not_recorded", status.refused.0);
             object.number("processes_not_recorded", status.refused.1);
-            object.object("hook_missed", |object| {
-                for (program, count) in status.missed.iter().filter(|(_, count)| *count > 0) {
-                    object.number(program, *count);
-                }
-            });
+            missed(object, status.missed);
+            if !status.missed_on.is_empty() {
+                object.object("hook_missed_cpus", |object| {
+                    for counts in status.missed_on.chunk_by(|one, next| one.0 == next.0) {
+                        object.object(PROBES[counts[0].0], |object| {
+                            for (_, cpu, count) in counts {
+                                object.number(itoa::Buffer::new().format(*cpu), *count);
+                            }
+                        });
+                    }
+                });
+            }
             if !status.not_recorded.is_empty() {
                 object.object("not_recorded", |object| {
                     for (family, fault) in status.not_recorded {
@@ -114,6 +123,15 @@ impl Writer {
             });
         });
     }
+}
+
+/// By program; what is 0 is left out.
+pub(super) fn missed(object: &mut Object<'_>, counts: &MissedCounts) {
+    object.object("hook_missed", |object| {
+        for (program, count) in PROBES.iter().zip(counts).filter(|(_, count)| **count > 0) {
+            object.number(program, *count);
+        }
+    });
 }
 
 /// By family and cause; what is 0 is left out.

@@ -10,7 +10,7 @@ pub use control::{Control, ask};
 pub use file::MetricsFile;
 pub use latency::Latency;
 
-use crate::record::layout::{FAMILIES, LOGINS};
+use crate::record::layout::{FAMILIES, LOGINS, MissedCounts, PROBES};
 use crate::session::{ALL_CAUSES, Ledger};
 use crate::sink::Account;
 
@@ -25,8 +25,8 @@ pub struct Facts<'a, Accounts> {
     pub ledgers: &'a [Ledger; LOGINS.len()],
     /// Logins and processes that found no room in the kernel's tables.
     pub refused: (u64, u64),
-    /// How often a program was not run: its name, and how often.
-    pub missed: &'a [(&'static str, u64)],
+    /// How often each of [`PROBES`] was not run.
+    pub missed: &'a MissedCounts,
     /// Whether the hook of all calls is attached, where there is one.
     pub hooked: Option<bool>,
     /// Records that could not be read.
@@ -82,8 +82,9 @@ impl<Accounts: Iterator<Item = Account> + Clone> Facts<'_, Accounts> {
         out.counter(
             "hook_missed",
             "How often the kernel did not run a program.",
-            self.missed
+            PROBES
                 .iter()
+                .zip(self.missed)
                 .map(|(program, count)| ([("program", *program)], *count)),
         );
         out.gauge(

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::thread::{self, ScopedJoinHandle};
 
 use aya::programs::cgroup_skb::CgroupSkbLink;
@@ -29,6 +29,10 @@ const FINDER: &str = "session_found";
 /// What it iterates over.
 const PROCESSES: &str = "task";
 
+/// The program that tells how often others were skipped, and what it iterates over.
+const LOOKER: &str = "probe_missed";
+const PROGRAMS: &str = "bpf_prog";
+
 /// Where the packets of all processes pass.
 const EGRESS: &str = "cgroup2 egress";
 
@@ -49,6 +53,7 @@ pub fn places() -> impl Iterator<Item = String> {
     hooks.chain([
         format!("btf_trace_{TRACEPOINT}"),
         format!("bpf_iter_{PROCESSES}"),
+        format!("bpf_iter_{PROGRAMS}"),
         COMPAT_FUNCTION.to_owned(),
     ])
 }
@@ -75,31 +80,48 @@ pub struct Attacher<'a> {
     object: &'a mut Ebpf,
     btf: &'a Btf,
     dispatchers: &'a mut Dispatchers,
+    /// Whether programs have copies.
+    copies: bool,
 }
 
 /// A program of a plan, and all its hooks.
 struct Part<'a> {
     hooks: &'static [Hook],
     program: &'a mut Program,
+    /// Does the work where that is skipped; none where it is not, or where to do it twice is harmless.
+    again: Option<&'a mut Program>,
     /// The same for calls of 32 bits, where the others are hooked one by one.
     compat: Option<&'a mut Program>,
     attached: Attached,
 }
 
-/// The programs that lead to others from the ends of calls.
+/// The programs that lead to others from the ends of calls, and their copies.
 struct Passing<'a> {
     all: &'a mut Program,
+    all_again: Option<&'a mut Program>,
     witness: &'a mut Program,
     compat: &'a mut Program,
+    compat_again: Option<&'a mut Program>,
+}
+
+/// The copy of a program that the kernel may skip.
+fn copy_of(name: &str) -> String {
+    format!("{name}_again")
 }
 
 impl<'a> Attacher<'a> {
     /// For the programs of `object`, on the kernel that `btf` describes.
-    pub fn new(object: &'a mut Ebpf, btf: &'a Btf, dispatchers: &'a mut Dispatchers) -> Self {
+    pub fn new(
+        object: &'a mut Ebpf,
+        btf: &'a Btf,
+        dispatchers: &'a mut Dispatchers,
+        copies: bool,
+    ) -> Self {
         Self {
             object,
             btf,
             dispatchers,
+            copies,
         }
     }
 
@@ -108,11 +130,23 @@ impl<'a> Attacher<'a> {
     /// # Errors
     /// The kernel that refuses it.
     pub fn finder(&mut self) -> Result<OwnedFd, ProbeError> {
-        let error = |e: &dyn std::error::Error| ProbeError::new(FINDER, chain(e));
-        let program = self.object.program_mut(FINDER);
-        let program = program.ok_or_else(|| ProbeError::new(FINDER, "not in the object"))?;
+        self.iterator(FINDER, PROCESSES)
+    }
+
+    /// The program that looks at each program there is.
+    ///
+    /// # Errors
+    /// The kernel that refuses it, as those before 5.19 do.
+    pub fn looker(&mut self) -> Result<OwnedFd, ProbeError> {
+        self.iterator(LOOKER, PROGRAMS)
+    }
+
+    fn iterator(&mut self, name: &str, over: &str) -> Result<OwnedFd, ProbeError> {
+        let error = |e: &dyn std::error::Error| ProbeError::new(name, chain(e));
+        let program = self.object.program_mut(name);
+        let program = program.ok_or_else(|| ProbeError::new(name, "not in the object"))?;
         let program: &mut Iter = program.try_into().map_err(|e: ProgramError| error(&e))?;
-        unless_loaded(program.load(PROCESSES, self.btf)).map_err(|e| error(&e))?;
+        unless_loaded(program.load(over, self.btf)).map_err(|e| error(&e))?;
         let program = program.fd().map_err(|e| error(&e))?;
         bpf::link(program).map_err(|e| error(&e))
     }
@@ -134,9 +168,14 @@ impl<'a> Attacher<'a> {
             let program = programs.remove(name.as_str());
             program.ok_or_else(|| ProbeError::new(name, "not in the object"))
         };
+        let copies = self.copies;
         let mut passing = Passing {
+            all_again: copies.then(|| take(copy_of(DISPATCHER))).transpose()?,
             all: take(DISPATCHER.to_owned())?,
             witness: take(WITNESS.to_owned())?,
+            compat_again: copies
+                .then(|| take(copy_of(COMPAT_DISPATCHER)))
+                .transpose()?,
             compat: take(COMPAT_DISPATCHER.to_owned())?,
         };
         let finder = take(FINDER.to_owned())?;
@@ -148,16 +187,23 @@ impl<'a> Attacher<'a> {
                 if !hooks[0].is_of(*kind) {
                     continue;
                 }
-                let (program, compat) = match (hooks[0].place, kind) {
+                let (own, compat) = match (hooks[0].place, kind) {
                     (Place::Exits(_), Kind::Fentry) => (
-                        take(format!("{name}_fexit"))?,
+                        format!("{name}_fexit"),
                         Some(take(format!("{name}_compat"))?),
                     ),
-                    _ => (take(name.to_owned())?, None),
+                    _ => (name.to_owned(), None),
                 };
+                let is_guarded = match hooks[0].place {
+                    Place::Tracepoint(_) => true,
+                    Place::Exits(_) => *kind == Kind::Fentry,
+                    Place::Functions(_) | Place::Egress => false,
+                };
+                let again = (copies && is_guarded).then(|| take(copy_of(&own)));
                 of_plan.push(Part {
                     hooks,
-                    program,
+                    program: take(own)?,
+                    again: again.transpose()?,
                     compat,
                     attached: Attached::default(),
                 });
@@ -223,6 +269,12 @@ impl<'a> Part<'a> {
             match (&mut *self.program, hook.place) {
                 (Program::BtfTracePoint(program), Place::Tracepoint(names)) => {
                     self.attached.tracepoint(hook, program, names, btf)?;
+                    if let (Some(Program::BtfTracePoint(again)), Some((_, name))) =
+                        (&mut self.again, self.attached.places.last())
+                    {
+                        let loaded = unless_loaded(again.load(name, btf));
+                        loaded.map_err(|e| refused(hook, name, &e))?;
+                    }
                 }
                 (Program::BtfTracePoint(program), Place::Exits(_)) => {
                     let loaded = unless_loaded(program.load(TRACEPOINT, btf));
@@ -232,12 +284,20 @@ impl<'a> Part<'a> {
                     unless_loaded(program.load()).map_err(|e| refused(hook, EGRESS, &e))?;
                 }
                 (Program::FExit(program), Place::Exits(calls)) => {
-                    self.attached.calls(hook, program, calls, btf)?;
+                    let again = match &mut self.again {
+                        Some(Program::FExit(again)) => Some(again),
+                        _ => None,
+                    };
+                    self.attached.calls(hook, (program, again), calls, btf)?;
                 }
                 (Program::FExit(program), Place::Functions(names)) => {
                     for name in names {
                         // Without it, no more is missing than where there is no such function.
-                        if self.attached.function(hook, program, name, btf).is_err() {
+                        if self
+                            .attached
+                            .function(hook, (program, None), name, btf)
+                            .is_err()
+                        {
                             self.attached.lack(hook, name)?;
                         }
                     }
@@ -280,13 +340,23 @@ impl<'a> Part<'a> {
                         .tracepoints
                         .push(program.take_link(id).map_err(error)?);
                     attached.keep(hook.program, program.fd());
+                    // What is attached later is run later.
+                    if let Some(Program::BtfTracePoint(again)) = &mut self.again {
+                        let id = again.attach().map_err(error)?;
+                        let link = again.take_link(id).map_err(error)?;
+                        attached.tracepoints.push(link);
+                    }
                 }
                 (Program::BtfTracePoint(program), Place::Exits(calls)) => {
                     let error = |e: &dyn std::error::Error| refused(hook, TRACEPOINT, e);
                     let fd = program.fd().map_err(|e| error(&e))?;
                     let dispatcher = &mut dispatchers.all;
                     dispatcher
-                        .attach(passing.all, passing.witness, btf)
+                        .attach(
+                            (passing.all, passing.all_again.as_deref_mut()),
+                            passing.witness,
+                            btf,
+                        )
                         .map_err(|e| error(&*e))?;
                     for call in calls {
                         dispatcher.insert(*call, fd).map_err(|e| error(&e))?;
@@ -301,7 +371,8 @@ impl<'a> Part<'a> {
             }
         }
         // What is not seen without it, the coverage tells.
-        let _ = self.attach_compat(&mut dispatchers.compat, passing.compat, btf);
+        let again = passing.compat_again.as_deref_mut();
+        let _ = self.attach_compat(&mut dispatchers.compat, (passing.compat, again), btf);
         Ok(())
     }
 
@@ -309,13 +380,14 @@ impl<'a> Part<'a> {
     fn attach_compat(
         &mut self,
         dispatcher: &mut Dispatcher<FExitLink>,
-        passing: &mut Program,
+        (passing, again): (&mut Program, Option<&mut Program>),
         btf: &Btf,
     ) -> Result<(), Box<dyn std::error::Error>> {
         let Some(Program::FExit(program)) = &self.compat else {
             return Ok(());
         };
-        dispatcher.attach(passing.try_into()?, btf)?;
+        let again = again.map(TryInto::try_into).transpose()?;
+        dispatcher.attach(passing.try_into()?, again, btf)?;
         let fd = program.fd()?;
         for hook in self.hooks {
             if let Place::Exits(calls) = hook.place {
@@ -407,10 +479,10 @@ impl Attached {
         }
     }
 
-    /// The programs, and how often the kernel did not run each.
-    pub fn missed(&self) -> impl Iterator<Item = (&'static str, u64)> {
+    /// Every instance of each program that the kernel may skip.
+    pub fn instances(&self) -> impl Iterator<Item = (&'static str, &ProgramFd)> {
         let programs = self.loaded.iter();
-        programs.map(|(name, fds)| (*name, fds.iter().map(missed).sum()))
+        programs.flat_map(|(name, fds)| fds.iter().map(move |fd| (*name, fd)))
     }
 
     fn tracepoint(
@@ -451,13 +523,14 @@ impl Attached {
     fn calls(
         &mut self,
         hook: &Hook,
-        program: &mut FExit,
+        (program, mut again): (&mut FExit, Option<&mut FExit>),
         calls: &[Call],
         btf: &Btf,
     ) -> Result<(), ProbeError> {
         for call in calls {
             let function = call.function();
-            match self.function(hook, program, &function, btf) {
+            let programs = (&mut *program, again.as_deref_mut());
+            match self.function(hook, programs, &function, btf) {
                 // That the kernel has the call, and tells nothing of it, must not make us blind to it.
                 Err(ProgramError::Btf(BtfError::UnknownBtfTypeName { .. })) if !call.exists() => {
                     self.lack(hook, call.name)?;
@@ -468,18 +541,21 @@ impl Attached {
         Ok(())
     }
 
-    /// Each function has its own instance of the program.
+    /// Each function has its own instance of the program. Of several at a function, the last that was
+    /// attached is run first.
     fn function(
         &mut self,
         hook: &Hook,
-        program: &mut FExit,
+        (program, again): (&mut FExit, Option<&mut FExit>),
         function: &str,
         btf: &Btf,
     ) -> Result<(), ProgramError> {
-        let _ = program.unload();
-        program.load(function, btf)?;
-        let id = program.attach()?;
-        self.functions.push(program.take_link(id)?);
+        for program in again.into_iter().chain([&mut *program]) {
+            let _ = program.unload();
+            program.load(function, btf)?;
+            let id = program.attach()?;
+            self.functions.push(program.take_link(id)?);
+        }
         self.keep(hook.program, program.fd());
         self.count(hook.program, program.info());
         self.places.push((hook.program, function.to_owned()));
@@ -505,17 +581,6 @@ fn unless_loaded(loaded: Result<(), ProgramError>) -> Result<(), ProgramError> {
         Err(ProgramError::AlreadyLoaded) => Ok(()),
         loaded => loaded,
     }
-}
-
-/// How often the kernel did not run a program because it was at work on the same CPU already. Kernels
-/// before 5.12 don't count that.
-pub fn missed(fd: &ProgramFd) -> u64 {
-    let path = format!("/proc/self/fdinfo/{}", fd.as_fd().as_raw_fd());
-    let text = std::fs::read_to_string(path).unwrap_or_default();
-    let mut lines = text.lines();
-    let count = lines.find_map(|line| line.strip_prefix("recursion_misses:"));
-    let count = count.and_then(|count| count.trim().parse().ok());
-    count.unwrap_or(0)
 }
 
 fn refused(hook: &Hook, place: &str, error: &dyn std::error::Error) -> ProbeError {

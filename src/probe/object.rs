@@ -8,17 +8,21 @@ use std::thread::{self, ScopedJoinHandle};
 use aya::maps::{Array, HashMap, Map, MapData, MapError};
 use aya::{Btf, Ebpf, EbpfLoader, Endianness};
 
-use super::attach::{self, Attacher, missed};
+use super::attach::{self, Attacher};
 use super::coverage::Coverage;
 use super::filter;
+use super::kfunc;
+use super::missed::{Skipped, Skips};
 use super::plan::{Family, Kind, PLANS};
+use super::preemption;
+use super::preflight;
 use super::presence::Presence;
 use super::processes::Processes;
 use super::requests::Requests;
 use super::ring::Ring;
 use super::selftest::selftest;
 use super::settings::Settings;
-use super::shared::Shared;
+use super::shared::{Shared, slots_of};
 use super::syscall::{Dispatcher, Dispatchers};
 use super::tables::Tables;
 use super::types;
@@ -39,9 +43,6 @@ const HELD: u32 = 4096;
 
 /// Room for the life of 16,384 sessions at once, without their environments. Bytes.
 const SESSION_RING: usize = 2 << 20;
-
-/// SLOTS_PER_CPU of probes/ring.h.
-const SLOTS_PER_CPU: usize = 4;
 
 /// What could not be loaded or attached, and why.
 #[derive(Clone, Debug)]
@@ -90,6 +91,9 @@ pub struct Probes {
     /// None where the ends of calls are hooked at all times.
     pub(super) presence: Option<Presence>,
     pub(super) dispatchers: Option<Dispatchers>,
+    /// Whether the kernel may preempt a program, and skip it for others meanwhile.
+    pub may_skip: bool,
+    skips: Skips,
 }
 
 impl Probes {
@@ -105,14 +109,15 @@ impl Probes {
         let (masks, _) = filter::users(settings.filter, &Accounts::of_host());
         let users_limit = masks.len().max(USERS);
         raise_memory_limit();
-        let slots = possible_cpus()? * SLOTS_PER_CPU;
+        let slots = slots_of(possible_cpus()?);
+        let copies = preemption::is_possible();
         let ring_sizes = [SESSION_RING, sizes.command, sizes.disk, sizes.network];
         let ring_names = ["session_ring", "command_ring", "disk_ring", "network_ring"];
-        let unpacked = OBJECT.unpack();
+        let mut unpacked = OBJECT.unpack();
         // A new loader reads all that the kernel has, whatever it is given then.
         let (loader, btf) = thread::scope(|scope| {
             let loader = thread::Builder::new().spawn_scoped(scope, EbpfLoader::new);
-            let btf = kernel_types(settings.btf, &unpacked);
+            let btf = kernel_types(settings.btf, &mut unpacked);
             (loader.map(ScopedJoinHandle::join), btf)
         });
         let btf = btf?;
@@ -130,7 +135,12 @@ impl Probes {
         for (name, size) in ring_names.into_iter().zip(ring_sizes) {
             loader.map_max_entries(name, size as u32);
         }
+        if !preemption::has_copies() {
+            types::make_plain(&mut unpacked);
+            loader.map_max_entries("led", 1);
+        }
         let mut object = loader
+            .allow_unsupported_maps()
             .load(&unpacked)
             .map_err(|e| ProbeError::new("probes", chain(&e)))?;
         let mut ring_maps = Vec::new();
@@ -195,15 +205,24 @@ impl Probes {
             finder: Err(ProbeError::new("processes", "not looked at")),
             presence: None,
             dispatchers: None,
+            may_skip: copies,
+            skips: Skips::new(typed(&mut object, "made_up")?),
         };
         probes.show(environment)?;
         let mut dispatchers = Dispatchers {
             all: Dispatcher::new(typed(&mut object, "dispatch")?),
             compat: Dispatcher::new(typed(&mut object, "dispatch_compat")?),
         };
-        let mut attacher = Attacher::new(&mut object, &btf, &mut dispatchers);
+        probes.shared.set_copies(copies, possible_cpus()?);
+        let mut attacher = Attacher::new(&mut object, &btf, &mut dispatchers, copies);
         probes.cover(settings.plan, &mut attacher)?;
         probes.finder = attacher.finder();
+        let looker = attacher.looker().ok();
+        let taken = probes.coverage.iter().filter_map(|one| one.taken.as_ref());
+        let at_hooks = taken.flat_map(|(_, attached)| attached.instances());
+        probes
+            .skips
+            .of(at_hooks.chain(dispatchers.programs()), looker);
         probes.dispatchers = Some(dispatchers);
         // The self-test is over, of which nothing is left out.
         probes.leave_out(settings.filter)?;
@@ -313,13 +332,9 @@ impl Probes {
         self.held_descriptor
     }
 
-    /// How often the kernel did not run a program, by its name.
-    pub fn missed(&self) -> Vec<(&'static str, u64)> {
-        let taken = self.coverage.iter().filter_map(|one| one.taken.as_ref());
-        let passing = self.dispatchers.iter().flat_map(Dispatchers::programs);
-        let passing = passing.map(|(name, fd)| (name, missed(fd)));
-        let programs = taken.flat_map(|(_, attached)| attached.missed());
-        programs.chain(passing).collect()
+    /// How often the kernel ran neither a program nor its copy.
+    pub fn missed(&self) -> Skipped {
+        self.skips.count()
     }
 
     /// Detaches every hook; what is in the rings stays readable.
@@ -329,10 +344,19 @@ impl Probes {
     }
 }
 
-/// The kernel's types in the file `path`, as far as the object and its places have use for them.
-fn kernel_types(path: &Path, object: &[u8]) -> Result<Btf, ProbeError> {
+/// The kernel's types in the file `path`, as far as the object and its places have use for them. The
+/// object's calls of functions of the kernel are resolved by it.
+fn kernel_types(path: &Path, object: &mut [u8]) -> Result<Btf, ProbeError> {
     let whole = std::fs::read(path)
         .map_err(|e| ProbeError::new("BTF", format_args!("{}: {e}", path.display())))?;
+    // A kernel that does not describe itself lets none of them be called.
+    let described = if path == Path::new(preflight::BTF) {
+        &whole[..]
+    } else {
+        &[]
+    };
+    let version = preflight::version(&preflight::release()).unwrap_or_default();
+    kfunc::resolve(object, described, version);
     let places: Vec<_> = attach::places().collect();
     let mut names = types::names(types::description_in(object).unwrap_or(&[]));
     names.extend(places.iter().map(String::as_bytes));

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 const OLDEST_KERNEL: (u32, u32) = (5, 8);
 
 /// Where the kernel describes its own types.
-const BTF: &str = "/sys/kernel/btf/vmlinux";
+pub(super) const BTF: &str = "/sys/kernel/btf/vmlinux";
 
 /// An answer, or what is missing.
 pub type Answer = Result<String, String>;
@@ -184,12 +184,12 @@ pub fn cgroup(path: &Path) -> String {
     }
 }
 
-fn release() -> String {
+pub(super) fn release() -> String {
     let release = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
     release.trim().into()
 }
 
-fn version(release: &str) -> Option<(u32, u32)> {
+pub(super) fn version(release: &str) -> Option<(u32, u32)> {
     let mut parts = release.split(|c: char| !c.is_ascii_digit());
     Some((parts.next()?.parse().ok()?, parts.next()?.parse().ok()?))
 }

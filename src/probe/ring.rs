@@ -87,6 +87,9 @@ const BUSY: u32 = 1 << 31;
 const DISCARDED: u32 = 1 << 30;
 pub const HEADER: usize = 8;
 
+/// Of records that are being written, room is made for so many.
+const BUSY_AT_ONCE: usize = 64;
+
 /// The reader's side of a ring.
 pub struct Ring {
     consumer: Mapping,
@@ -94,6 +97,8 @@ pub struct Ring {
     size: usize,
     data: usize,
     scanned: u64,
+    /// Records before that which a probe was still writing.
+    busy: Vec<u64>,
 }
 
 impl Ring {
@@ -110,6 +115,7 @@ impl Ring {
             size,
             data: page,
             scanned: 0,
+            busy: Vec::with_capacity(BUSY_AT_ONCE),
         })
     }
 
@@ -126,7 +132,7 @@ impl Ring {
 
     /// Whether there is nothing that `scan` has not yet seen.
     pub fn is_empty(&self) -> bool {
-        self.scanned == self.producer.word(0).load(Ordering::Acquire)
+        self.busy.is_empty() && self.scanned == self.producer.word(0).load(Ordering::Acquire)
     }
 
     /// How full it is, in percent.
@@ -138,37 +144,135 @@ impl Ring {
         self.data + (position as usize & (self.size - 1))
     }
 
-    /// Calls `each` with the position and the bytes of every record not seen before. `false` if it
-    /// stopped at one that a probe is still writing.
-    pub fn scan(&mut self, mut each: impl FnMut(u64, &[u8])) -> bool {
+    fn header(&self, position: u64) -> u32 {
+        let offset = self.offset(position);
+        self.producer.half_word(offset).load(Ordering::Acquire)
+    }
+
+    /// Calls `each` with the position and the bytes of every record not seen before. One that a probe
+    /// is still writing is passed over until it is complete.
+    pub fn scan(&mut self, mut each: impl FnMut(u64, &[u8])) {
+        let mut busy = std::mem::take(&mut self.busy);
+        busy.retain(|position| !self.take(*position, &mut each));
         let end = self.producer.word(0).load(Ordering::Acquire);
         while self.scanned < end {
-            let offset = self.offset(self.scanned);
-            let header = self.producer.half_word(offset).load(Ordering::Acquire);
-            if header & BUSY != 0 {
-                return false;
+            let position = self.scanned;
+            if !self.take(position, &mut each) {
+                busy.push(position);
             }
-            let length = (header & !(BUSY | DISCARDED)) as usize;
-            if header & DISCARDED == 0 {
-                each(self.scanned, self.producer.bytes(offset + HEADER, length));
-            }
+            // The length is there before the record.
+            let length = (self.header(position) & !(BUSY | DISCARDED)) as usize;
             self.scanned += (length + HEADER).next_multiple_of(8) as u64;
+        }
+        self.busy = busy;
+    }
+
+    /// Whether the record there is complete; then it is `each`'s, unless it was discarded.
+    fn take(&self, position: u64, each: &mut impl FnMut(u64, &[u8])) -> bool {
+        let header = self.header(position);
+        if header & BUSY != 0 {
+            return false;
+        }
+        if header & DISCARDED == 0 {
+            each(position, self.record(position));
         }
         true
     }
 
     /// The bytes of the record that `scan` found at `position`, until its space is given back.
     pub fn record(&self, position: u64) -> &[u8] {
-        let offset = self.offset(position);
-        let header = self.producer.half_word(offset).load(Ordering::Acquire);
-        let length = (header & !(BUSY | DISCARDED)) as usize;
-        self.producer.bytes(offset + HEADER, length)
+        let length = (self.header(position) & !(BUSY | DISCARDED)) as usize;
+        self.producer.bytes(self.offset(position) + HEADER, length)
     }
 
-    /// Gives back the space of all before `position`, or of all that was seen.
+    /// Gives back the space of all before `position`, or of all that was seen, up to what is not
+    /// complete.
     pub fn release(&mut self, position: Option<u64>) {
-        self.consumer
-            .word(0)
-            .store(position.unwrap_or(self.scanned), Ordering::Release);
+        let position = position.unwrap_or(self.scanned);
+        let busy = self.busy.iter().copied().min();
+        self.consumer.word(0).store(
+            busy.map_or(position, |busy| busy.min(position)),
+            Ordering::Release,
+        );
+    }
+}
+
+#[cfg(test)]
+pub mod tests {
+    use std::os::fd::{AsFd, OwnedFd};
+
+    use super::*;
+    use crate::descriptor::owned;
+
+    /// So many bytes to be mapped.
+    pub fn memory(length: usize) -> OwnedFd {
+        // SAFETY: makes a descriptor.
+        let fd = owned(unsafe { libc::memfd_create(c"memory".as_ptr(), 0) }.into()).unwrap();
+        // SAFETY: changes the length of what is ours.
+        unsafe { libc::ftruncate(fd.as_raw_fd(), length as libc::off_t) };
+        fd
+    }
+
+    /// The probes' side of a ring, for as much as fits it once.
+    pub struct Producer {
+        data: Mapping,
+        end: usize,
+    }
+
+    impl Producer {
+        pub fn new() -> (Self, Ring) {
+            let (page, size) = (page_size(), 4 * page_size());
+            let fd = memory(2 * page + 2 * size);
+            let ring = Ring::map(fd.as_fd(), size).unwrap();
+            let data = Mapping::new(fd.as_fd(), page + size, page, true).unwrap();
+            (Self { data, end: 0 }, ring)
+        }
+
+        /// Reserves a record; returns where.
+        pub fn reserve(&mut self, bytes: &[u8]) -> usize {
+            let at = page_size() + self.end;
+            let header = self.data.half_word(at);
+            header.store(bytes.len() as u32 | BUSY, Ordering::SeqCst);
+            for (index, word) in bytes.chunks_exact(8).enumerate() {
+                let word = u64::from_ne_bytes(word.try_into().unwrap());
+                let place = self.data.word(at + HEADER + 8 * index);
+                place.store(word, Ordering::SeqCst);
+            }
+            self.end += bytes.len() + HEADER;
+            self.data.word(0).store(self.end as u64, Ordering::SeqCst);
+            at
+        }
+
+        /// Completes it.
+        pub fn commit(&self, at: usize) {
+            let header = self.data.half_word(at);
+            header.fetch_and(!BUSY, Ordering::SeqCst);
+        }
+    }
+
+    #[test]
+    fn what_is_not_complete_holds_nothing_up_and_keeps_its_space() {
+        let (mut producer, mut ring) = Producer::new();
+        let places: Vec<_> = (0..4u8).map(|it| producer.reserve(&[it; 16])).collect();
+        let seen = |ring: &mut Ring| {
+            let mut seen = Vec::new();
+            ring.scan(|position, bytes| seen.push((position, bytes[0])));
+            seen
+        };
+        producer.commit(places[0]);
+        producer.commit(places[2]);
+        assert_eq!(seen(&mut ring), [(0, 0), (48, 2)]);
+        assert!(!ring.is_empty());
+        ring.release(None);
+        assert_eq!(ring.used(), 3 * 24);
+        producer.commit(places[3]);
+        assert_eq!(seen(&mut ring), [(72, 3)]);
+        producer.commit(places[1]);
+        assert_eq!(seen(&mut ring), [(24, 1)]);
+        ring.release(Some(24));
+        assert_eq!(ring.used(), 3 * 24);
+        ring.release(None);
+        assert!(ring.is_empty() && ring.used() == 0);
+        assert_eq!(seen(&mut ring), []);
     }
 }

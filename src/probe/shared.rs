@@ -31,12 +31,26 @@ fn nanoseconds(clock: libc::clockid_t) -> u64 {
 /// that are still on their way. Nanoseconds.
 const VISIBILITY: u64 = 1_000_000;
 
+/// How long a claim is waited for: who is preempted has it for as long as the scheduler likes.
+/// Nanoseconds.
+const PATIENCE: u64 = 50_000_000;
+
+/// The slots of each CPU, and those that all have beside them: of probes/ring.h.
+const SLOTS_PER_CPU: usize = 4;
+const SPARE_SLOTS: usize = 16;
+
+/// How many slots there are for so many CPUs.
+pub(super) fn slots_of(cpus: usize) -> usize {
+    cpus * SLOTS_PER_CPU + SPARE_SLOTS
+}
+
 /// The control page and the slots.
 pub struct Shared {
     control: Mapping,
     slots: Mapping,
     slot_size: usize,
-    slot_count: usize,
+    /// Since when each slot is seen claimed by somebody who has not said when; 0 if it is not.
+    unstamped: Vec<u64>,
 }
 
 impl Shared {
@@ -50,12 +64,17 @@ impl Shared {
         slot_size: usize,
         slot_count: usize,
     ) -> io::Result<Self> {
-        Ok(Self {
+        let shared = Self {
             control: Mapping::new(control, size_of::<Control>(), 0, true)?,
             slots: Mapping::new(slots, slot_size * slot_count, 0, false)?,
             slot_size,
-            slot_count,
-        })
+            unstamped: vec![0; slot_count],
+        };
+        let spare = slot_count.saturating_sub(SPARE_SLOTS);
+        shared
+            .control(std::mem::offset_of!(Control, spare_slots))
+            .store(spare as u64, Ordering::SeqCst);
+        Ok(shared)
     }
 
     fn control(&self, offset: usize) -> &AtomicU64 {
@@ -145,6 +164,14 @@ impl Shared {
             .load(Ordering::SeqCst)
     }
 
+    /// Has programs say that they were run, if they have copies; and tells how many CPUs there are.
+    pub(super) fn set_copies(&self, copies: bool, cpus: usize) {
+        self.control(std::mem::offset_of!(Control, cpus))
+            .store(cpus as u64, Ordering::SeqCst);
+        self.control(std::mem::offset_of!(Control, copies))
+            .store(copies.into(), Ordering::SeqCst);
+    }
+
     /// Has logins of these types noticed from now on: bits of `enum login`.
     pub(super) fn notice_logins(&self, types: u64) {
         self.control(std::mem::offset_of!(Control, logins))
@@ -164,36 +191,95 @@ impl Shared {
         fence(Ordering::SeqCst);
     }
 
-    fn claims(&self) -> impl Iterator<Item = (u64, u64)> {
-        (0..self.slot_count).map(|index| {
-            let load = |offset| {
-                self.slots
-                    .word(index * self.slot_size + offset)
-                    .load(Ordering::Acquire)
-            };
-            (
-                load(std::mem::offset_of!(Claim, claims)),
-                load(std::mem::offset_of!(Claim, time)),
-            )
-        })
+    /// How often the slot is claimed, and since when.
+    fn claim(&self, index: usize) -> (u64, u64) {
+        let load = |offset| {
+            let at = index * self.slot_size + offset;
+            self.slots.word(at).load(Ordering::Acquire)
+        };
+        let claims = load(std::mem::offset_of!(Claim, claims));
+        (claims, load(std::mem::offset_of!(Claim, time)))
     }
 
     /// Whether a probe is at work on a record.
     pub fn busy(&self) -> bool {
-        self.claims().any(|(claims, _)| claims > 0)
+        (0..self.unstamped.len()).any(|index| self.claim(index).0 > 0)
     }
 
-    /// The time before which every record is in its ring already, if it can be told right now.
-    /// The rings are to be looked at after this call.
-    pub fn settled(&self) -> Option<u64> {
-        let mut settled = boot_time() - VISIBILITY;
-        for (claims, time) in self.claims() {
+    /// Whether one is whose record is still waited for.
+    pub fn is_awaited(&self) -> bool {
+        let since = boot_time() - PATIENCE;
+        (0..self.unstamped.len()).any(|index| match self.claim(index) {
+            (0, _) => false,
+            (_, time) => time.max(self.unstamped[index]) > since,
+        })
+    }
+
+    /// The time before which every record is in its ring already, but for those that were waited
+    /// for long enough; if it can be told right now. The rings are to be looked at after this call.
+    pub fn settled(&mut self) -> Option<u64> {
+        let now = boot_time();
+        let mut settled = Some(now - VISIBILITY);
+        for index in 0..self.unstamped.len() {
+            let (claims, time) = self.claim(index);
+            if claims == 0 || time != 0 {
+                self.unstamped[index] = 0;
+            } else if self.unstamped[index] == 0 {
+                self.unstamped[index] = now;
+            }
+            let since = time.max(self.unstamped[index]);
             match (claims, time) {
                 (0, _) => {}
-                (_, 0) => return None,
-                (_, time) => settled = settled.min(time - 1),
+                _ if since + PATIENCE <= now => {}
+                (_, 0) => settled = None,
+                (_, time) => settled = settled.map(|settled| settled.min(time - 1)),
             }
         }
-        Some(settled)
+        settled
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::fd::AsFd;
+
+    use super::*;
+    use crate::probe::ring::tests::memory;
+
+    const SIZE: usize = 4096;
+
+    #[test]
+    fn a_claim_is_not_waited_for_without_limit() {
+        let (control, slots) = (memory(SIZE), memory(3 * SIZE));
+        let mut shared = Shared::map(control.as_fd(), slots.as_fd(), SIZE, 3).unwrap();
+        let writer = Mapping::new(slots.as_fd(), 3 * SIZE, 0, true).unwrap();
+        let claim = |index: usize, claims: u64, time: u64| {
+            writer.word(index * SIZE).store(claims, Ordering::SeqCst);
+            writer.word(index * SIZE + 8).store(time, Ordering::SeqCst);
+        };
+        let now = boot_time();
+        claim(0, 1, now - PATIENCE / 2);
+        assert_eq!(shared.settled(), Some(now - PATIENCE / 2 - 1));
+        assert!(shared.is_awaited());
+        // Another one is older, and was waited for.
+        claim(1, 1, now - 2 * PATIENCE);
+        assert_eq!(shared.settled(), Some(now - PATIENCE / 2 - 1));
+        claim(0, 0, 0);
+        assert!(
+            shared
+                .settled()
+                .is_some_and(|settled| settled >= now - VISIBILITY)
+        );
+        assert!(shared.busy() && !shared.is_awaited());
+        // Since when is not said, so that it counts from when it is seen.
+        claim(2, 1, 0);
+        assert_eq!(shared.settled(), None);
+        assert!(shared.is_awaited());
+        shared.unstamped[2] -= PATIENCE;
+        assert!(shared.settled().is_some());
+        claim(2, 0, 0);
+        assert!(shared.settled().is_some());
+        claim(2, 1, 0);
+        assert_eq!(shared.settled(), None);
     }
 }

@@ -84,7 +84,10 @@ pub struct Dispatcher<Link> {
     /// The kernel empties it when this is closed.
     table: ProgramArray<MapData>,
     program: Option<ProgramFd>,
+    /// Its copy, where it has one.
+    again: Option<ProgramFd>,
     hook: Option<Link>,
+    hook_again: Option<Link>,
 }
 
 /// Both: of all calls, and of those of 32 bits.
@@ -122,7 +125,7 @@ impl Dispatcher<OwnedFd> {
     /// The kernel that refuses the programs.
     pub fn attach(
         &mut self,
-        program: &mut Program,
+        (program, again): (&mut Program, Option<&mut Program>),
         witness: &mut Program,
         btf: &Btf,
     ) -> Result<(), Box<dyn Error>> {
@@ -135,6 +138,13 @@ impl Dispatcher<OwnedFd> {
             let program = program.fd()?.try_clone()?;
             self.hook = Some(bpf::attach(&program)?);
             self.program = Some(program);
+            if let Some(again) = again {
+                let again: &mut BtfTracePoint = again.try_into()?;
+                again.load(TRACEPOINT, btf)?;
+                let again = again.fd()?.try_clone()?;
+                self.hook_again = Some(bpf::attach(&again)?);
+                self.again = Some(again);
+            }
         }
         Ok(())
     }
@@ -161,6 +171,7 @@ impl Dispatcher<OwnedFd> {
             };
             if heard() != before {
                 self.hook = Some(hook);
+                self.hook_again = self.again.as_ref().map(bpf::attach).transpose()?;
                 return Ok(());
             }
         }
@@ -170,6 +181,8 @@ impl Dispatcher<OwnedFd> {
 
     /// Detaches it.
     pub fn unhook(&mut self) {
+        // The copy first: alone, it would do all the work.
+        self.hook_again = None;
         self.hook = None;
     }
 
@@ -184,9 +197,20 @@ impl Dispatcher<FExitLink> {
     ///
     /// # Errors
     /// The kernel that refuses the program, or has no such function.
-    pub fn attach(&mut self, program: &mut FExit, btf: &Btf) -> Result<(), ProgramError> {
+    pub fn attach(
+        &mut self,
+        program: &mut FExit,
+        again: Option<&mut FExit>,
+        btf: &Btf,
+    ) -> Result<(), ProgramError> {
         if self.hook.is_none() {
             program.load(COMPAT_FUNCTION, btf)?;
+            // Of several at a function, the last that was attached is run first.
+            if let Some(again) = again {
+                again.load(COMPAT_FUNCTION, btf)?;
+                let id = again.attach()?;
+                self.hook_again = Some(again.take_link(id)?);
+            }
             let id = program.attach()?;
             self.hook = Some(program.take_link(id)?);
             self.program = Some(program.fd()?.try_clone()?);
@@ -201,7 +225,9 @@ impl<Link> Dispatcher<Link> {
         Self {
             table,
             program: None,
+            again: None,
             hook: None,
+            hook_again: None,
         }
     }
 

@@ -23,6 +23,7 @@ const STRUCT: u32 = 4;
 const UNION: u32 = 5;
 const ENUM: u32 = 6;
 const FORWARD: u32 = 7;
+const FUNCTION: u32 = 12;
 const PROTOTYPE: u32 = 13;
 const ENUM64: u32 = 19;
 
@@ -144,6 +145,49 @@ pub fn names(btf: &[u8]) -> HashSet<&[u8]> {
     names
 }
 
+/// What a map of the object's has as its type that keeps something with each task, as the length of an array
+/// (BPF_MAP_TYPE_TASK_STORAGE), and the type that every kernel knows (BPF_MAP_TYPE_HASH).
+const TASK_STORAGE: u32 = 29;
+const HASH: u32 = 1;
+
+/// Makes the map in an object a plain one that keeps something with each task, for kernels without such.
+pub fn make_plain(object: &mut [u8]) {
+    let Some(description) = description_in(object) else {
+        return;
+    };
+    let Some(sections) = Sections::of(description) else {
+        return;
+    };
+    let begin = sections.types.as_ptr() as usize - object.as_ptr() as usize;
+    let (mut rest, mut places) = (sections.types, Vec::new());
+    while let Some(one) = Type::first_of(rest) {
+        let at = begin + sections.types.len() - rest.len() + TYPE + 8;
+        // What, by what, and how many.
+        if one.kind == ARRAY && number(one.bytes, TYPE + 8) == Some(TASK_STORAGE) {
+            places.push(at);
+        }
+        rest = &rest[one.bytes.len()..];
+    }
+    for place in places {
+        object[place..place + 4].copy_from_slice(&HASH.to_le_bytes());
+    }
+}
+
+/// The number of the function of this name in a description, if it has one.
+pub fn function(btf: &[u8], name: &str) -> Option<u32> {
+    let sections = Sections::of(btf)?;
+    let mut rest = sections.types;
+    // The first is void, which has no description.
+    for number in 1.. {
+        let one = Type::first_of(rest)?;
+        if one.kind == FUNCTION && sections.name(one.name)? == name.as_bytes() {
+            return Some(number);
+        }
+        rest = &rest[one.bytes.len()..];
+    }
+    None
+}
+
 /// The name without what tells variants of a type apart.
 fn plain(name: &[u8]) -> &[u8] {
     &name[..memmem::find(name, b"___").unwrap_or(name.len())]
@@ -203,7 +247,7 @@ pub fn cut_down(btf: &[u8], names: &HashSet<&[u8]>) -> Option<Vec<u8>> {
 
 #[cfg(test)]
 mod tests {
-    use super::{MAGIC, STUB, cut_down, description_in, names};
+    use super::*;
 
     const STRINGS: &[u8] = b"\0int\0word\0wanted___old\0other\0member\0";
     const INT: u32 = 1;
@@ -241,6 +285,34 @@ mod tests {
         let shell = [OTHER, 4 << 24, 4];
         let kept = [int, word, wanted, &shell, pointer, array, &STUB];
         assert_eq!(cut, Some(bytes(&kept)));
+    }
+
+    #[test]
+    fn one_map_of_the_object_keeps_something_with_tasks() {
+        let object = crate::packed::OBJECT.unpack();
+        let mut plain = object.clone();
+        make_plain(&mut plain);
+        let changed = object
+            .iter()
+            .zip(&plain)
+            .filter(|(one, other)| one != other);
+        assert_eq!(
+            changed.collect::<Vec<_>>(),
+            [(&(TASK_STORAGE as u8), &(HASH as u8))]
+        );
+    }
+
+    #[test]
+    fn tells_functions_by_their_names() {
+        let types: [&[u32]; 4] = [
+            &[INT, 1 << 24, 4, 32],
+            &[0, 13 << 24, 0],
+            &[WORD, 12 << 24, 2],
+            &[OTHER, 12 << 24, 2],
+        ];
+        assert_eq!(function(&bytes(&types), "other"), Some(4));
+        assert_eq!(function(&bytes(&types), "int"), None);
+        assert_eq!(function(&bytes(&types)[..90], "other"), None);
     }
 
     #[test]

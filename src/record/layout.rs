@@ -376,6 +376,9 @@ layout! {
         crowded: u64,
         goes_without: u64,
         sizes: Counts,
+        spare_slots: u64,
+        copies: u64,
+        cpus: u64,
     }
 
     /// The value of the map `held`.
@@ -384,11 +387,20 @@ layout! {
         time: u64,
     }
 
+    /// How often the kernel has skipped one of its programs on one of its CPUs.
+    "missed" Missed {
+        program: u32,
+        cpu: u32,
+        count: u64,
+    }
+
     /// The beginning of a slot, in which a probe builds its record.
     "claim" Claim {
         claims: u64,
         time: u64,
-        unused: [u64; 6],
+        session: u64,
+        cpu: u64,
+        unused: [u64; 4],
     }
 }
 
@@ -534,11 +546,36 @@ pub mod privilege_operation {
     pub const CLONE: u32 = 20;
 }
 
+/// How often each of [`PROBES`] was skipped.
+pub type MissedCounts = [u64; PROBES.len()];
+/// Programs that the kernel may skip: `enum probe`.
+pub const PROBES: [&str; 18] = [
+    "session_fork",
+    "session_exit",
+    "command_exec",
+    "command_failed",
+    "disk_open",
+    "disk_change",
+    "disk_map",
+    "uring_submit",
+    "uring_complete",
+    "network_state",
+    "network_connect",
+    "network_accept",
+    "network_socket",
+    "network_local",
+    "privilege_act",
+    "syscall_exit",
+    "compat_exit",
+    "disk_name",
+];
+
 /// `enum via`.
 pub mod via {
     #![allow(missing_docs)]
     pub const IO_URING: u32 = 1;
     pub const UNCONFIRMED: u32 = 2;
+    pub const LATE: u32 = 4;
 }
 
 /// Of `enum login`.

@@ -28,7 +28,9 @@ use unwritten::Unwritten;
 use rustc_hash::FxHashMap;
 
 use crate::event::{Clock, End, Held, Lost, Origin, Start, Subject, Uuid, Writer, address};
-use crate::record::layout::{CAUSES, Counts, Endpoint, FAMILIES, LOGINS, Losses, SendsKey, login};
+use crate::record::layout::{
+    CAUSES, Counts, Endpoint, FAMILIES, LOGINS, Losses, MissedCounts, SendsKey, login,
+};
 use crate::record::{Body, Command, Record, strings};
 
 /// How long session.start waits for the first program or connection, which tell the terminal, the
@@ -95,6 +97,8 @@ pub struct Session {
     latest: u64,
     /// Later parts of the arguments of a command that is to come, by process.
     arguments: FxHashMap<u32, Vec<u8>>,
+    /// How often each probe had been skipped when it began.
+    missed_before: MissedCounts,
     /// Since when the kernel has no process of it any more. Nanoseconds since boot.
     gone: Option<u64>,
 }
@@ -122,6 +126,7 @@ impl Session {
             sends: Vec::new(),
             latest: 0,
             arguments: FxHashMap::default(),
+            missed_before: MissedCounts::default(),
             gone: None,
         }
     }
@@ -293,7 +298,7 @@ impl Session {
         };
         let pid = record.head.pid;
         let mark = writer.mark(subject);
-        self.latest = record.head.time;
+        self.latest = self.latest.max(record.head.time);
         let family = match &record.body {
             Body::Command(command) => {
                 // Behind a shorter first part there is none: this is of a command that was lost.
@@ -530,8 +535,9 @@ impl Session {
         self.ledger.set_left_out(&counts);
     }
 
-    /// Writes session.end; returns what was written and lost.
-    pub fn end(mut self, time: u64, writer: &mut Writer) -> Ledger {
+    /// Writes session.end; returns what was written and lost. `missed` is how often each probe has been
+    /// skipped by now.
+    pub fn end(mut self, time: u64, missed: &MissedCounts, writer: &mut Writer) -> Ledger {
         self.open(writer);
         self.tell_unwritten(writer);
         self.go_on(time);
@@ -548,6 +554,9 @@ impl Session {
                 user: self.user(),
                 initial_command: &self.initial_command,
                 ledger: &self.ledger,
+                missed: std::array::from_fn(|probe| {
+                    missed[probe].saturating_sub(self.missed_before[probe])
+                }),
             },
         );
         self.ledger

@@ -8,7 +8,9 @@ use rustc_hash::FxHashMap;
 use super::job::table_path;
 use super::{Birth, Cgroups, Ledger, Session, login_name};
 use crate::event::{Uuid, Writer};
-use crate::record::layout::{Head, LOGINS, SendsKey, SessionEntry, SessionStart, login};
+use crate::record::layout::{
+    Head, LOGINS, MissedCounts, SendsKey, SessionEntry, SessionStart, login,
+};
 use crate::record::{Body, decode};
 
 /// What the kernel still knows of a session, for when the record of its birth was lost.
@@ -53,6 +55,8 @@ pub struct Table {
     checked: u64,
     /// Since when the ends of calls are seen, if not from the start. Nanoseconds since boot.
     pub seen_since: Option<u64>,
+    /// How often each probe was skipped since the start.
+    pub missed: MissedCounts,
     /// When complete counts were last looked for. Nanoseconds since boot.
     settled: u64,
     /// Bytes that no probe of this build sends.
@@ -140,6 +144,7 @@ impl Table {
         let login = login_name(birth.uid);
         let mut session = Session::new(writer.id(), birth, login);
         session.initial_command = command;
+        session.missed_before = self.missed;
         self.sessions.insert(key, Box::new(session));
         self.unopened.push(key);
     }
@@ -251,6 +256,7 @@ impl Table {
             login: entry.login,
         };
         let mut session = Session::new(writer.id(), birth, login_name(entry.uid));
+        session.missed_before = self.missed;
         // What it was begun with is not to be seen any more, if it was there at the start.
         if found && self.seen_since.is_none() {
             session.open(writer);
@@ -307,7 +313,7 @@ impl Table {
             self.asked.push_back((key, sid));
         }
         session.settle_all(key, time, kernel, writer);
-        let ledger = session.end(time, writer);
+        let ledger = session.end(time, &self.missed, writer);
         self.ended[login_type].add(&ledger);
         if let Some(cgroups) = &mut self.cgroups {
             cgroups.end(text(&sid));
