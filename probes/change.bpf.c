@@ -193,7 +193,7 @@ __noinline int change_send(__u64 session, __u64 number, long result)
 	}
 	if (call->name)
 		disk_string(slot->index, DISK_NAME, argument(call->name));
-	disk_send(slot, 0);
+	disk_send(slot);
 	return 0;
 }
 

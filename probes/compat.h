@@ -97,6 +97,7 @@ struct compat_call {
 
 /* By their number: those that are looked at (arch/x86/entry/syscalls/syscall_32.tbl). */
 static const struct compat_call x86_calls[COMPAT_CALLS] = {
+    [4] = {1, AS_THEY_ARE},	    /* write */
     [5] = {2, AS_THEY_ARE},	    /* open */
     [8] = {85, AS_THEY_ARE},	    /* creat */
     [9] = {86, AS_THEY_ARE},	    /* link */
@@ -200,6 +201,7 @@ static const struct compat_call x86_calls[COMPAT_CALLS] = {
 
 /* The same of the EABI of arm (arch/arm/tools/syscall.tbl). */
 static const struct compat_call arm_calls[SOCKETCALLS] = {
+    [4] = {64, AS_THEY_ARE},	       /* write */
     [5] = {56, HERE},		       /* open */
     [8] = {56, HERE_CREAT},	       /* creat */
     [9] = {37, HERE_BOTH},	       /* link */

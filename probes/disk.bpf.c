@@ -57,29 +57,8 @@ static __always_inline struct asked asked_by(__s32 number)
 	return asked;
 }
 
-/*
- * Whether sshd is about to write there who logged in (`ExposeAuthInfo yes`). The login is complete
- * then, and no program of the user runs yet that could write something else there.
- */
-__noinline int is_identity(__s32 number)
-{
-	struct task_struct *task = (void *)bpf_get_current_task();
-	int path = number != X86_OPEN && number != X86_CREAT;
-	char beginning[13];
-
-	if (!is_sshd(task) ||
-	    bpf_probe_read_user(beginning, sizeof(beginning), (void *)syscall_argument(path)))
-		return 0;
-#pragma unroll
-	for (__u32 i = 0; i < sizeof(beginning); i++) {
-		if (beginning[i] != "/tmp/sshauth."[i])
-			return 0;
-	}
-	return 1;
-}
-
 /* A global function, so that the verifier looks at it once, whatever was found out before. */
-__noinline int open_send(__u64 session, __s32 number, long result, int identity)
+__noinline int open_send(__u64 session, __s32 number, long result)
 {
 	struct asked asked = asked_by(number);
 	__u32 operation = DISK_OPEN, mode = 0;
@@ -95,9 +74,7 @@ __noinline int open_send(__u64 session, __s32 number, long result, int identity)
 		job_note(session, file);
 	if (mode & FMODE_CREATED || (file && asked.flags & O_TMPFILE_BIT))
 		operation = DISK_CREATE;
-	if (!identity && disk_left_out(session, operation))
-		return 0;
-	slot = disk_claim(session, operation, result, asked.flags);
+	slot = disk_begin(session, operation, result, asked.flags);
 	if (!slot)
 		return 0;
 	disk = (struct disk *)slot->record;
@@ -112,21 +89,15 @@ __noinline int open_send(__u64 session, __s32 number, long result, int identity)
 	} else {
 		disk_note(disk, DISK_PATH, PATH_RELATIVE);
 	}
-	disk_send(slot, identity);
+	disk_send(slot);
 	return 0;
 }
 
 SYSCALL_EXIT(disk_open, PROBE_DISK_OPEN)
 {
-	struct process *process = recorded_process(context->process);
-	int identity;
+	struct process *process = recorded_user(context->process);
 
-	if (!process && (current_audit_session() == AUDIT_UNSET || !is_sshd(current_task())))
-		return 0;
-	identity = (!process || !process->command_time) && is_identity(context->number);
-	if (!process && identity)
-		process = broker_process();
-	if (process && (process->role == ROLE_USER || identity))
-		open_send(process->session, context->number, context->result, identity);
+	if (process)
+		open_send(process->session, context->number, context->result);
 	return 0;
 }

@@ -55,18 +55,18 @@ static __always_inline struct slot *disk_begin(__u64 session, __u32 operation, l
 	return disk_claim(session, operation, result, flags);
 }
 
-/* All records of file operations go this way. What is urgent is needed, whatever is left out. */
-static __always_inline void disk_send(struct slot *slot, int urgent)
+/* All records of file operations go this way. */
+static __always_inline void disk_send(struct slot *slot)
 {
 	struct disk *disk = (struct disk *)slot->record;
 	__u64 session = disk->record.session;
 
-	if (!urgent && (operation_left_out(session, FAMILY_DISK, disk->operation) ||
-			path_left_out(session, slot->index))) {
+	if (operation_left_out(session, FAMILY_DISK, disk->operation) ||
+	    path_left_out(session, slot->index)) {
 		slot_release(slot);
 		return;
 	}
-	act_send(slot, &disk_ring, FAMILY_DISK, urgent);
+	act_send(slot, &disk_ring, FAMILY_DISK, 0);
 }
 
 /* `text` is that of a path: DISK_PATH or DISK_TARGET. */

@@ -69,7 +69,7 @@ __noinline int code_send(__u64 session, __u64 from, __u32 operation, __u32 flags
 	disk = (struct disk *)slot->record;
 	disk->path_notes = slot->walk.notes;
 	disk->lengths[DISK_PATH] = append_walked(slot);
-	disk_send(slot, 0);
+	disk_send(slot);
 	return 0;
 }
 
@@ -86,7 +86,7 @@ __noinline int memory_send(__u64 session, __u32 operation, __u32 flags, long res
 	if (!slot)
 		return 0;
 	disk_note((struct disk *)slot->record, DISK_PATH, PATH_NONE);
-	disk_send(slot, 0);
+	disk_send(slot);
 	return 0;
 }
 

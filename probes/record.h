@@ -53,6 +53,7 @@ enum kind {
 	KIND_DNS,
 	KIND_VSOCK,
 	KIND_PACKET_SOCKET,
+	KIND_IDENTITY,
 };
 
 /* How it was asked for, if not by a system call of its own. */
@@ -133,6 +134,7 @@ enum login {
 	LOGIN_COUNT,
 };
 
+/* The title of sshd's process follows, where it is known. */
 struct session_start {
 	struct record record;
 	struct endpoint local;
@@ -142,7 +144,7 @@ struct session_start {
 	__u32 uid;
 	__u32 connection_pid; /* the process that holds the connection */
 	__u32 login;	      /* enum login */
-	__u32 unused;
+	__u32 title_length;
 };
 
 struct session_end {
@@ -155,6 +157,13 @@ struct session_end {
 struct environment {
 	struct record record;
 	__u32 environment_length;
+	__u32 unused;
+};
+
+/* What sshd writes for the user about how they have proved who they are. It follows. */
+struct identity {
+	struct record record;
+	__u32 identity_length;
 	__u32 unused;
 };
 

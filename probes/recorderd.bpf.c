@@ -3,6 +3,7 @@
 #include "session.bpf.c"
 #include "syscall.bpf.c"
 #include "command.bpf.c"
+#include "identity.bpf.c"
 #include "disk.bpf.c"
 #include "change.bpf.c"
 #include "map.bpf.c"
@@ -19,6 +20,7 @@ struct layout {
 	struct session_start session_start;
 	struct session_end session_end;
 	struct environment environment;
+	struct identity identity;
 	struct command command;
 	struct arguments arguments;
 	struct process_exit process_exit;

@@ -9,6 +9,7 @@
 #include "filter.h"
 #include "job.h"
 #include "process.h"
+#include "title.h"
 
 /* Names of programs as the numbers that their bytes are, with the zero byte behind them. */
 #define SSHD 0x64687373ULL
@@ -254,7 +255,9 @@ __noinline int session_open(__u64 key, __u32 login, __u64 of, __u64 connected, _
 	start->uid = uid;
 	start->connection_pid = session->connection_pid;
 	start->login = login;
-	start->unused = 0;
+	start->title_length = 0;
+	if (login == LOGIN_SSH && of == bpf_get_current_task() && is_sshd(task))
+		title_append(slot->index);
 	record_send(slot, &session_ring, FAMILY_SESSION, 1);
 	return 1;
 }

@@ -152,7 +152,7 @@ static __noinline int request_end(struct io_kiocb *request, int result, int conf
 			file_put(slot, request, file, address_of(kept) + length);
 		else if (!confirmed || (result >= 0 && is_open(request)))
 			disk->record.via |= VIA_UNCONFIRMED;
-		disk_send(slot, 0);
+		disk_send(slot);
 	}
 	bpf_map_delete_elem(&requests, &key);
 	return 0;
@@ -225,7 +225,7 @@ static __always_inline void request_keep(struct slot *slot, struct io_kiocb *req
 		return;
 	}
 	record->via |= VIA_UNCONFIRMED;
-	disk_send(slot, 0);
+	disk_send(slot);
 }
 
 /* The kernel's copy of a name, in both of its forms. */

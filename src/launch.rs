@@ -94,6 +94,7 @@ fn begin(recorder: &mut Recorder, child: &Child, command: &[OsString]) -> Result
     let birth = Birth {
         time,
         uid,
+        name: None,
         pid,
         connection: (Endpoint::default(), Endpoint::default()),
         parent: None,

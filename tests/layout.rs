@@ -294,6 +294,7 @@ fn constants_are_mirrored() {
             ("KIND_DNS", kind::DNS),
             ("KIND_VSOCK", kind::VSOCK),
             ("KIND_PACKET_SOCKET", kind::PACKET_SOCKET),
+            ("KIND_IDENTITY", kind::IDENTITY),
         ],
     );
     same(

@@ -4,16 +4,14 @@ use std::fs;
 use std::io;
 
 // From linux/capability.h.
-const DAC_READ_SEARCH: u32 = 2;
 const KILL: u32 = 5;
 const SYS_PTRACE: u32 = 19;
 const BPF: u32 = 39;
 const LAST: u32 = 63;
 const VERSION: u32 = 0x2008_0522;
 
-/// What it always needs: the kernel's tables, the files that sshd leaves for a user, and signals to
-/// the processes of sessions.
-const NEEDED: [u32; 3] = [BPF, DAC_READ_SEARCH, KILL];
+/// What it always needs: the kernel's tables, and signals to the processes of sessions.
+const NEEDED: [u32; 2] = [BPF, KILL];
 
 /// The header of capset(2).
 #[repr(C)]

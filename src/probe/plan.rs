@@ -73,6 +73,8 @@ pub struct Hook {
     pub place: Place,
     /// Whether a kernel without this place lacks what would have to be seen there, too.
     pub optional: bool,
+    /// The kind of which alone it is; none if it is of both.
+    pub only: Option<Kind>,
     /// What is not seen where the program is not at work, though the kernel does it.
     pub unseen: Option<&'static str>,
 }
@@ -82,6 +84,7 @@ const fn needed(program: &'static str, place: Place) -> Hook {
         program,
         place,
         optional: false,
+        only: None,
         unseen: None,
     }
 }
@@ -106,7 +109,14 @@ const fn functions(
 ) -> Hook {
     Hook {
         unseen: Some(unseen),
-        ..optional(needed(program, Place::Functions(names)))
+        ..optional(only(Kind::Fentry, program, Place::Functions(names)))
+    }
+}
+
+const fn only(kind: Kind, program: &'static str, place: Place) -> Hook {
+    Hook {
+        only: Some(kind),
+        ..needed(program, place)
     }
 }
 
@@ -190,7 +200,7 @@ pub struct Plan {
 impl Hook {
     /// Whether hooks of this kind can be there.
     pub fn is_of(&self, kind: Kind) -> bool {
-        kind == Kind::Fentry || !matches!(self.place, Place::Functions(_))
+        self.only.is_none_or(|only| only == kind)
     }
 }
 
@@ -237,6 +247,17 @@ pub const PLANS: &[Plan] = &[
             #[cfg(target_arch = "x86_64")]
             exits("disk_open", calls![SYS_open, SYS_creat]),
             optional(exits("disk_open", calls![SYS_open_by_handle_at])),
+            // Nobody else's writes to pipes and sockets are to pay for it.
+            only(
+                Kind::Fentry,
+                "identity_file",
+                Place::Functions(&["generic_write_checks"]),
+            ),
+            only(
+                Kind::Portable,
+                "identity_write",
+                Place::Exits(calls![SYS_write]),
+            ),
             exits(
                 "disk_change",
                 calls![

@@ -2,11 +2,11 @@
 //! is attached and yet sees nothing is found by it.
 
 use std::ffi::CStr;
-use std::fs::{File, Permissions};
-use std::io::{self, Read};
+use std::fs::{File, OpenOptions, Permissions};
+use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream, UdpSocket};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
-use std::os::unix::fs::{PermissionsExt, chroot};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt, chroot};
 use std::os::unix::net::{UnixDatagram, UnixStream};
 use std::process::{Command, Stdio};
 use std::thread;
@@ -59,6 +59,17 @@ const ACTS: &[Act] = &[
             matches!(&record.body, Body::Disk(it) if it.fixed.operation == disk_operation::OPEN)
                 && !by_ring(record)
         },
+    },
+    // One act for both, of which one is at work.
+    Act {
+        program: "identity_file",
+        perform: identify,
+        shows: |record| matches!(record.body, Body::Identity(_)),
+    },
+    Act {
+        program: "identity_write",
+        perform: || Ok(()),
+        shows: |record| matches!(record.body, Body::Identity(_)),
     },
     Act {
         program: "disk_change",
@@ -203,6 +214,8 @@ pub fn selftest(probes: &mut Probes) -> Result<Verdict, ProbeError> {
 fn enter(probes: &mut Probes, pid: u32) -> Result<(), aya::maps::MapError> {
     let session = SessionEntry {
         time: boot_time(),
+        // Not root's, of whose logins another process serves the connection.
+        uid: 1,
         pid,
         ..SessionEntry::default()
     };
@@ -315,6 +328,19 @@ fn accept() -> io::Result<()> {
             accepted => return accepted.map(drop),
         }
     }
+}
+
+/// Writes a file as sshd does for a user, where it does.
+fn identify() -> io::Result<()> {
+    let path = format!("/tmp/sshauth.{}", boot_time());
+    let mut options = OpenOptions::new();
+    let mut file = options
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(&path)?;
+    std::fs::remove_file(path)?;
+    file.write_all(b"\n")
 }
 
 /// Whether it may be made or not, it is told of.

@@ -90,7 +90,7 @@ layout! {
         uid: u32,
         connection_pid: u32,
         login: u32,
-        unused: u32,
+        title_length: u32,
     }
 
     /// The last process of a session exited.
@@ -104,6 +104,13 @@ layout! {
     "environment" Environment {
         record: Head,
         environment_length: u32,
+        unused: u32,
+    }
+
+    /// What sshd writes of who has logged in; its bytes follow.
+    "identity" Identity {
+        record: Head,
+        identity_length: u32,
         unused: u32,
     }
 
@@ -496,6 +503,7 @@ pub mod kind {
     pub const DNS: u32 = 13;
     pub const VSOCK: u32 = 14;
     pub const PACKET_SOCKET: u32 = 15;
+    pub const IDENTITY: u32 = 16;
 }
 
 /// `enum privilege_operation`.

@@ -3,8 +3,8 @@
 pub mod layout;
 
 use layout::{
-    Arguments, Counts, Endpoint, Environment, Head, Layout, Losses, Network, NetworkResult,
-    SessionEnd, SessionStart, kind, read,
+    Arguments, Counts, Endpoint, Environment, Head, Identity, Layout, Losses, Network,
+    NetworkResult, SessionEnd, SessionStart, kind, read,
 };
 
 /// One record, borrowed from the ring it came by.
@@ -20,13 +20,16 @@ pub struct Record<'a> {
 #[derive(Debug, PartialEq, Eq)]
 #[allow(missing_docs)]
 pub enum Body<'a> {
-    SessionStart(SessionStart),
+    /// With the title of the process that serves the login; empty where it is not known.
+    SessionStart(SessionStart, &'a [u8]),
     SessionEnd {
         lost: Losses,
         left_out: Counts,
     },
     /// `NAME=value` strings, each ended by a zero byte.
     Environment(&'a [u8]),
+    /// What sshd writes of who has logged in, a line for each method.
+    Identity(&'a [u8]),
     Command(Command<'a>),
     /// Bytes of the arguments from `offset` on, of the process's next command.
     Arguments {
@@ -143,7 +146,10 @@ pub fn decode(bytes: &[u8]) -> Result<Record<'_>, Malformed> {
     let head: Head = read(bytes).ok_or(Malformed::Short)?;
     let bytes = bytes.get(..head.length as usize).ok_or(Malformed::Short)?;
     let body = match u32::from(head.kind) {
-        kind::SESSION_START => Body::SessionStart(split::<SessionStart>(bytes)?.0),
+        kind::SESSION_START => {
+            let (start, rest) = split::<SessionStart>(bytes)?;
+            Body::SessionStart(start, take(rest, start.title_length)?.0)
+        }
         kind::SESSION_END => {
             let (end, _) = split::<SessionEnd>(bytes)?;
             Body::SessionEnd {
@@ -154,6 +160,10 @@ pub fn decode(bytes: &[u8]) -> Result<Record<'_>, Malformed> {
         kind::ENVIRONMENT => {
             let (environment, rest) = split::<Environment>(bytes)?;
             Body::Environment(take(rest, environment.environment_length)?.0)
+        }
+        kind::IDENTITY => {
+            let (identity, rest) = split::<Identity>(bytes)?;
+            Body::Identity(take(rest, identity.identity_length)?.0)
         }
         kind::COMMAND => {
             let (fixed, mut rest) = split::<layout::Command>(bytes)?;

@@ -7,7 +7,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-use super::login_name;
+use super::account::Names;
 use crate::record::Disk;
 use crate::record::layout::{JobFile, disk_operation};
 
@@ -32,17 +32,18 @@ pub fn table_at(path: &[u8]) -> Option<(u32, JobFile)> {
         (!name.contains(&b'/')).then_some(name)
     });
     let (owner, file) = look(Path::new(OsStr::from_bytes(path)))?;
-    (login_name(owner)?.as_bytes() == folder?).then_some((owner, file))
+    let is_of = |name: &str| folder == Some(name.as_bytes());
+    let names = Names::of_host();
+    names.of(owner).any(is_of).then_some((owner, file))
 }
 
 /// The file that is the table of an account now.
 pub fn table_of(uid: u32) -> Option<JobFile> {
-    let name = login_name(uid)?;
-    let paths = FOLDERS.map(|folder| Path::new(folder).join(&name));
-    paths
-        .iter()
-        .find_map(|path| look(path))
-        .map(|(_, file)| file)
+    let names = Names::of_host();
+    let mut paths = names
+        .of(uid)
+        .flat_map(|name| FOLDERS.map(|folder| Path::new(folder).join(name)));
+    paths.find_map(|path| look(&path)).map(|(_, file)| file)
 }
 
 /// Owner and file.

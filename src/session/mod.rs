@@ -14,6 +14,7 @@ mod table;
 mod unwritten;
 
 pub use account::login_name;
+use account::{Names, name_in_title};
 pub use accounts::Accounts;
 pub use cgroup::Cgroups;
 pub use hold::Holds;
@@ -22,12 +23,11 @@ pub use ledger::{ALL_CAUSES, Ledger};
 pub use sends::Sends;
 pub use table::{Kernel, Table};
 
-use identity::Identity;
 use unwritten::Unwritten;
 
 use rustc_hash::FxHashMap;
 
-use crate::event::{Clock, End, Held, Lost, Origin, Start, Subject, Uuid, Writer, address};
+use crate::event::{End, Held, Lost, Origin, Start, Subject, Uuid, Writer, address};
 use crate::record::layout::{
     CAUSES, Counts, Endpoint, FAMILIES, LOGINS, Losses, MissedCounts, SendsKey, login,
 };
@@ -40,9 +40,6 @@ const PATIENCE: u64 = 3_000_000_000;
 /// Where the first later part of the arguments begins: ARGV_FIRST of probes/command.bpf.c.
 const ARGV_FIRST: u32 = 8192;
 
-/// How long sshd takes at most to write the identity once it has made the file. Nanoseconds.
-const WRITING: u64 = 100_000_000;
-
 /// Records of a session that wait for its start take at most this much memory. Bytes.
 const BACKLOG: usize = 1 << 20;
 
@@ -52,6 +49,8 @@ pub struct Birth {
     pub time: u64,
     /// Whose, as far as the kernel knows.
     pub uid: u32,
+    /// The account's name, as the login server has told it.
+    pub name: Option<String>,
     /// The process that was seen first: of an unprivileged login, sshd's on the user's side.
     pub pid: u32,
     /// Ends of the connection; version 0 where there is none.
@@ -70,11 +69,8 @@ pub struct Session {
     birth: Birth,
     /// `None` where the host does not know the uid.
     login: Option<String>,
-    identity: Option<Identity>,
-    /// Where sshd writes it.
-    identity_path: Option<Vec<u8>>,
-    /// When the first program ran, by the time of day.
-    ran: Option<u64>,
+    /// The key id of the certificate, or the fingerprint of the key, by which somebody logged in.
+    identity: Option<String>,
     terminal: Option<(u16, u16)>,
     initial_command: Vec<Vec<u8>>,
     ledger: Ledger,
@@ -105,14 +101,13 @@ pub struct Session {
 
 impl Session {
     /// A session that has yet to write its start.
-    pub fn new(sid: Uuid, birth: Birth, login: Option<String>) -> Self {
+    pub fn new(sid: Uuid, birth: Birth) -> Self {
+        let login = birth.name.clone().or_else(|| login_name(birth.uid));
         Self {
             sid,
             birth,
             login,
             identity: None,
-            identity_path: None,
-            ran: None,
             terminal: None,
             initial_command: Vec::new(),
             ledger: Ledger::default(),
@@ -158,46 +153,27 @@ impl Session {
     }
 
     fn user(&self) -> &str {
-        let login = self.login.as_deref().unwrap_or_default();
-        self.identity
-            .as_ref()
-            .map_or(login, |identity| identity.name.as_str())
+        let name = self.identity.as_deref().or(self.login.as_deref());
+        name.unwrap_or_default()
     }
 
-    /// Reads from the environment of the first program what sshd says of the login.
-    fn environment(&mut self, environment: &[u8], ran: u64, clock: &Clock) {
-        let ran = clock.real(ran);
+    /// Takes the login from the environment of the first program, where sshd has not told it in another
+    /// way. What `PermitUserEnvironment` lets a user set there is no name of somebody else.
+    fn environment(&mut self, environment: &[u8]) {
         // In any other login this would be the user's word.
-        if self.birth.login > login::SSH {
+        if self.birth.login > login::SSH || self.birth.name.is_some() {
             return;
         }
-        self.ran = Some(ran);
-        self.identity.take_if(|identity| !identity.is_of_sshd(ran));
-        if let Some(path) = identity::variable(environment, "SSH_USER_AUTH") {
-            self.identity_path = Some(path.to_vec());
-            self.identify(clock);
-        }
-        if self.login.is_none()
-            && let Some(name) = identity::variable(environment, "LOGNAME")
-        {
-            self.login = Some(String::from_utf8_lossy(name).into_owned());
+        let name = identity::variable(environment, "LOGNAME").map(String::from_utf8_lossy);
+        if let Some(name) = name.filter(|name| Names::of_host().can_be(name, self.birth.uid)) {
+            self.login = Some(name.into_owned());
         }
     }
 
-    /// Whether sshd is about to write the identity, or has just done so.
-    pub fn is_identifying(&self, now: u64) -> bool {
-        self.subject.is_none()
-            && self.identity.is_none()
-            && self.identity_path.is_some()
-            && now < self.birth.time.saturating_add(WRITING)
-    }
-
-    /// Reads the identity, if it is not known yet.
-    pub fn identify(&mut self, clock: &Clock) {
-        if let (None, Some(path)) = (&self.identity, &self.identity_path) {
-            let birth = &self.birth;
-            self.identity = identity::read(path, birth.uid, birth.time, clock)
-                .filter(|identity| self.ran.is_none_or(|ran| identity.is_of_sshd(ran)));
+    /// Takes what sshd writes of who has logged in.
+    fn identify(&mut self, text: &[u8]) {
+        if self.birth.login <= login::SSH && self.subject.is_none() && self.identity.is_none() {
+            self.identity = identity::from_info(text);
         }
     }
 
@@ -207,7 +183,6 @@ impl Session {
             self.write(record, writer);
             return;
         }
-        let pid = record.head.pid;
         self.backlog
             .extend_from_slice(&(bytes.len() as u32).to_ne_bytes());
         self.backlog.extend_from_slice(bytes);
@@ -217,13 +192,6 @@ impl Session {
                 true
             }
             Body::Network(_) => true,
-            // sshd removes this file with the session, so that it is soon too late to read it. What
-            // another process opens, such as an sftp server's, is the user's choice.
-            Body::Disk(disk) if identity::is_file(disk.path.path) && pid == self.birth.pid => {
-                self.identity_path = Some(disk.path.path.to_vec());
-                self.identify(&writer.clock);
-                false
-            }
             _ => self.backlog.len() > BACKLOG,
         };
         if ready {

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use rustc_hash::FxHashMap;
 
 use super::job::table_path;
-use super::{Birth, Cgroups, Ledger, Session, login_name};
+use super::{Birth, Cgroups, Ledger, Session, name_in_title};
 use crate::event::{Uuid, Writer};
 use crate::record::layout::{
     Head, LOGINS, MissedCounts, SendsKey, SessionEntry, SessionStart, login,
@@ -141,8 +141,7 @@ impl Table {
 
     /// Puts in a session that did not begin with a login.
     pub fn insert(&mut self, key: u64, birth: Birth, command: Vec<Vec<u8>>, writer: &mut Writer) {
-        let login = login_name(birth.uid);
-        let mut session = Session::new(writer.id(), birth, login);
+        let mut session = Session::new(writer.id(), birth);
         session.initial_command = command;
         session.missed_before = self.missed;
         self.sessions.insert(key, Box::new(session));
@@ -157,7 +156,9 @@ impl Table {
         };
         let key = record.head.session;
         match record.body {
-            Body::SessionStart(start) => self.begin(&record.head, &start, kernel, writer),
+            Body::SessionStart(start, title) => {
+                self.begin(&record.head, &start, title, kernel, writer);
+            }
             Body::SessionEnd { lost, left_out } => {
                 if let Some(mut session) = self.sessions.remove(&key) {
                     session.lose(&lost, (self.checked, record.head.time), writer);
@@ -170,7 +171,12 @@ impl Table {
             Body::NetworkResult(_) if !self.sessions.contains_key(&key) => {}
             Body::Environment(environment) => {
                 if let Some(session) = self.session(&record.head, kernel, writer) {
-                    session.environment(environment, record.head.time, &writer.clock);
+                    session.environment(environment);
+                }
+            }
+            Body::Identity(text) => {
+                if let Some(session) = self.session(&record.head, kernel, writer) {
+                    session.identify(text);
                 }
             }
             _ => {
@@ -190,6 +196,7 @@ impl Table {
         &mut self,
         head: &Head,
         start: &SessionStart,
+        title: &[u8],
         kernel: &mut impl Kernel,
         writer: &mut Writer,
     ) {
@@ -212,6 +219,7 @@ impl Table {
             time: head.time,
             uid: start.uid,
             pid: head.pid,
+            connection_pid: start.connection_pid,
             local: start.local,
             remote: start.remote,
             parent,
@@ -219,7 +227,7 @@ impl Table {
             login: start.login,
             ..SessionEntry::default()
         };
-        self.born(key, || entry, writer);
+        self.born(key, || entry, name_in_title(title, true), writer);
     }
 
     /// The session of a record; made from what the kernel knows, if its start was lost.
@@ -235,12 +243,18 @@ impl Table {
             ..SessionEntry::default()
         };
         let entry = || kernel.session(head.session).unwrap_or_else(unknown);
-        self.born(head.session, entry, writer);
+        self.born(head.session, entry, None, writer);
         self.sessions.get_mut(&head.session).map(Box::as_mut)
     }
 
     /// Makes the session with this key from its entry, if it is new.
-    fn born(&mut self, key: u64, entry: impl FnOnce() -> SessionEntry, writer: &mut Writer) {
+    fn born(
+        &mut self,
+        key: u64,
+        entry: impl FnOnce() -> SessionEntry,
+        name: Option<String>,
+        writer: &mut Writer,
+    ) {
         if self.sessions.contains_key(&key) {
             return;
         }
@@ -249,13 +263,14 @@ impl Table {
         let birth = Birth {
             time: if found { entry.began } else { entry.time },
             uid: entry.uid,
+            name: name.or_else(|| name_of_server(&entry)),
             pid: entry.pid,
             connection: (entry.local, entry.remote),
             parent: self.sid_of(entry.parent),
             recorded_since: found.then(|| self.seen_since.unwrap_or(entry.time)),
             login: entry.login,
         };
-        let mut session = Session::new(writer.id(), birth, login_name(entry.uid));
+        let mut session = Session::new(writer.id(), birth);
         session.missed_before = self.missed;
         // What it was begun with is not to be seen any more, if it was there at the start.
         if found && self.seen_since.is_none() {
@@ -286,7 +301,7 @@ impl Table {
             let Some(session) = sessions.get(&newborn.key) else {
                 return false;
             };
-            if now < newborn.time.saturating_add(REST) || session.is_identifying(now) {
+            if now < newborn.time.saturating_add(REST) {
                 return true;
             }
             if let Some(cgroups) = cgroups
@@ -348,7 +363,7 @@ impl Table {
         }
     }
 
-    /// Whether a session has just begun, with an identity to be read and a cgroup to be made.
+    /// Whether a session has just begun, with a cgroup to be made.
     pub fn has_newborn(&self) -> bool {
         !self.newborn.is_empty()
     }
@@ -369,10 +384,7 @@ impl Table {
                     session.open(writer);
                     false
                 }
-                Some(_) => {
-                    session.identify(&writer.clock);
-                    true
-                }
+                Some(_) => true,
                 None => false,
             }
         });
@@ -455,6 +467,16 @@ impl Table {
     }
 }
 
+/// The name in the title of the process that serves a login, where that is sshd's. No program that the user
+/// has chosen runs in it.
+fn name_of_server(entry: &SessionEntry) -> Option<String> {
+    if entry.login != login::SSH || entry.connection_pid == 0 {
+        return None;
+    }
+    let title = std::fs::read(format!("/proc/{}/cmdline", entry.connection_pid)).ok()?;
+    name_in_title(title.split(|byte| *byte == 0).next()?, false)
+}
+
 fn text(sid: &Uuid) -> &str {
     std::str::from_utf8(sid).unwrap_or_default()
 }
@@ -493,6 +515,7 @@ mod tests {
         let birth = Birth {
             time: 1,
             uid: 0,
+            name: None,
             pid: 1,
             connection: Default::default(),
             parent: None,
@@ -567,7 +590,7 @@ mod tests {
             login: login::AT,
             ..SessionStart::default()
         };
-        table.begin(&head, &start, &mut kernel, writer);
+        table.begin(&head, &start, b"", &mut kernel, writer);
         table.end_all(30, &mut kernel, writer);
         text_of(writer).matches(&origin).count()
     }
@@ -587,7 +610,7 @@ mod tests {
             ..SessionStart::default()
         };
         let mut kernel = Known(SessionEntry::default());
-        table.begin(&head, &start, &mut kernel, &mut writer);
+        table.begin(&head, &start, b"", &mut kernel, &mut writer);
         let lines = text_of(&writer);
         (table, lines.lines().last().map(str::to_owned))
     }

@@ -70,7 +70,7 @@ pub fn start() -> Described {
         uid: UID,
         connection_pid: 4000,
         login: login::SSH,
-        unused: 0,
+        title_length: 0,
         parent: 0,
         began: 0,
     };

@@ -61,7 +61,7 @@ pub fn nothing_done_case() -> Vec<Described> {
         uid: 0,
         connection_pid: 4000,
         login: login::SSH,
-        unused: 0,
+        title_length: 0,
         parent: 0,
         began: 0,
     };

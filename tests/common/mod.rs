@@ -417,7 +417,7 @@ impl Host {
             0 => Value::Null,
             port => format!("127.0.0.1:{port}").into(),
         };
-        sessions.retain(|lines| lines[0]["addr.local"] == local);
+        sessions.retain(|lines| lines[0]["sid"].is_string() && lines[0]["addr.local"] == local);
         for lines in &sessions {
             assert_eq!(lines[0]["event"], "session.start");
             for (index, line) in lines.iter().enumerate() {

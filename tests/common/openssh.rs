@@ -268,8 +268,10 @@ impl Server<'_> {
         let errors = File::create(folder.join("sshd.log")).unwrap();
         thread::spawn(move || {
             while let Ok(stream) = accept() {
-                // Goes at once, and with it our end of the connection.
+                // Goes at once, and with it our end of the connection. Its environment is as bare as a
+                // service's.
                 let mut command = Command::new(&words[0]);
+                command.env_clear();
                 command
                     .args(&words[1..])
                     .stdin(stream.try_clone().unwrap())
