@@ -14,6 +14,7 @@ macro_rules! report {
 }
 
 pub mod check;
+pub mod claim;
 pub mod config;
 pub mod confine;
 pub mod daemon;

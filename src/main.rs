@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use recorderd::check::{self, State};
+use recorderd::claim::Claim;
 use recorderd::config::{Config, Overload, defaults};
 use recorderd::confine::confine;
 use recorderd::daemon::{self, Waiter};
@@ -255,6 +256,7 @@ fn run_daemon(path: &Path) -> Result<u8, Failure> {
     let btf = preflight::btf(config.btf_path.as_deref());
     preflight::preflight(&btf).map_err(cannot)?;
     preflight::audit().map_err(cannot)?;
+    let _claim = Claim::take(&config.data_dir).map_err(cannot)?;
     let id = host::id(&config.data_dir).map_err(cannot)?;
     let cgroups = Cgroups::new(&config.cgroup_path, &config.root_path)
         .inspect_err(|error| {

@@ -5,7 +5,9 @@
 mod common;
 
 use std::fs::{self, Permissions};
+use std::io::ErrorKind;
 use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 use std::thread::sleep;
@@ -14,7 +16,11 @@ use std::time::Duration;
 use common::log::{
     self, commands, ended, files, log, milliseconds, opens, sessions, status, statuses, totals,
 };
-use common::{Folder, Host, ONE, Outcome, of_kind, patiently, printed, schema, start_daemon};
+use common::volume::Volume;
+use common::{
+    Folder, Host, ONE, Outcome, binary, of_kind, patiently, printed, schema, start_daemon,
+    write_config,
+};
 use recorderd::record::layout::FAMILIES;
 use serde_json::{Value, json};
 
@@ -27,6 +33,15 @@ fn main() -> ExitCode {
         ("a thousand rotations", a_thousand_rotations),
         ("a clock that is set", a_clock_that_is_set),
         ("the first status, whole", the_first_status),
+        (
+            "a name service that does not answer",
+            a_name_service_that_does_not_answer,
+        ),
+        (
+            "two recorders with one data_dir",
+            two_recorders_with_one_data_dir,
+        ),
+        ("the log by a path for people", the_log_by_a_path_for_people),
     ];
     common::main_with(tests, |name| {
         let is_missing = name == "a clock that is set" && static_binary().is_none();
@@ -273,5 +288,107 @@ fn the_first_status() -> Outcome {
         "ring_fill": {"session": 0, "command": 0, "disk": 0, "network": 0},
     });
     assert_eq!(line, expected);
+    Ok(())
+}
+
+/// Nobody asks it, though the account is in no file.
+fn a_name_service_that_does_not_answer() -> Outcome {
+    let folder = Folder::new();
+    let world = Volume::new(
+        &folder,
+        &format!(
+            "mount -t tmpfs tmpfs /run && mkdir /run/nscd && grep -v ^{ONE}: /etc/passwd >$folder/accounts && \
+             mount --bind $folder/accounts /etc/passwd"
+        ),
+    );
+    let nscd = UnixListener::bind(world.root().join("run/nscd/socket"))?;
+    let daemon = world.daemon("");
+    let host = Host::serve(folder, daemon, "");
+    let lines = host.did(ONE, "/bin/true asked; exit");
+    // Who asks would have to know the service.
+    assert!(UnixStream::connect(world.root().join("run/nscd/socket")).is_ok());
+    nscd.accept()?;
+    nscd.set_nonblocking(true)?;
+    assert_eq!(
+        nscd.accept().unwrap_err().kind(),
+        ErrorKind::WouldBlock,
+        "somebody has asked"
+    );
+    assert_eq!(totals(&lines, "command"), (2, 0));
+    Ok(())
+}
+
+/// The second one is refused, and changes nothing; one that was killed leaves nothing in the way. A command
+/// that is recorded by itself may be beside a daemon.
+fn two_recorders_with_one_data_dir() -> Outcome {
+    let folder = Folder::new();
+    let mut first = start_daemon(folder.path(), "");
+    let config = write_config(folder.path(), "");
+    let second = || {
+        // One that is not refused goes on.
+        let mut command = Command::new("timeout");
+        let command = command.args(["20".as_ref(), binary().as_os_str(), "--config".as_ref()]);
+        let output = command.arg(&config).output().unwrap();
+        (
+            output.status.code(),
+            String::from_utf8(output.stderr).unwrap(),
+        )
+    };
+    let refusal = format!(
+        "recorderd: data_dir: {}: another recorderd, process {}, records to this directory already; stop that \
+         one, or name another data_dir in the config\n",
+        folder.path().display(),
+        first.child.id()
+    );
+    let before = log::text(folder.path());
+    assert_eq!(second(), (Some(1), refusal));
+    assert_eq!(log::text(folder.path()), before);
+    let mut record = Command::new(binary());
+    let record = record.args(["record", "--config"]).arg(&config);
+    printed(record.args(["--", "/bin/true", "beside"]));
+    let lines = log(folder.path());
+    let commands = of_kind(&lines, "session.command");
+    assert_eq!(
+        commands
+            .iter()
+            .filter(|line| line["argv"] == json!(["beside"]))
+            .count(),
+        1
+    );
+    first.signal(libc::SIGKILL);
+    first.child.wait()?;
+    let _third = start_daemon(folder.path(), "");
+    let starts = statuses(&log(folder.path()), "start");
+    assert_eq!(starts.len(), 2);
+    assert_eq!(starts[1]["previous"], "unclean");
+    Ok(())
+}
+
+/// `<data_dir>/log/events.log`, also where the directory was cloned from another host, and the link is removed;
+/// somebody else's file stays.
+fn the_log_by_a_path_for_people() -> Outcome {
+    let folder = Folder::new();
+    let all = folder.path().join("log");
+    let link = all.join("events.log");
+    fs::create_dir(&all)?;
+    std::os::unix::fs::symlink("the-host-before/events.log", &link)?;
+    let mut daemon = start_daemon(folder.path(), "");
+    let id = fs::read_to_string(folder.path().join("host_uuid"))?;
+    let host = PathBuf::from(id.trim());
+    assert_eq!(fs::read_link(&link)?, host.join("events.log"));
+    assert_eq!(fs::read_to_string(&link)?, log::text(folder.path()));
+    assert_eq!(daemon.stop(), Some(0));
+    fs::remove_dir_all(&all)?;
+    fs::create_dir(&all)?;
+    fs::write(&link, "another's")?;
+    let mut daemon = start_daemon(folder.path(), "");
+    let failed = status(folder.path(), "link_failed");
+    let error = format!(
+        "{}: it is not a symbolic link; move it away",
+        link.display()
+    );
+    assert_eq!(failed["error"], error);
+    assert_eq!(fs::read_to_string(&link)?, "another's");
+    assert_eq!(daemon.stop(), Some(0));
     Ok(())
 }

@@ -1,5 +1,8 @@
 //! The name of an account: who has logged in by it says so, or this host's file.
 
+use std::fs::OpenOptions;
+use std::io::{self, Read};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 /// Tails of a title behind the name: what the process is for.
@@ -12,7 +15,7 @@ pub struct Names(String);
 impl Names {
     /// As /etc/passwd has them; see passwd(5).
     pub fn of_host() -> Self {
-        let text = std::fs::read(Path::new("/etc/passwd")).unwrap_or_default();
+        let text = contents(Path::new("/etc/passwd")).unwrap_or_default();
         Self(String::from_utf8_lossy(&text).into_owned())
     }
 
@@ -35,6 +38,20 @@ impl Names {
         let is_known = |(known, of): (&str, u32)| known == name || of == uid;
         self.of(uid).any(|known| known == name) || !self.all().any(is_known)
     }
+}
+
+/// All of a file, without ever waiting for somebody to write to it.
+pub fn contents(path: &Path) -> io::Result<Vec<u8>> {
+    let file = OpenOptions::new()
+        .read(true)
+        .custom_flags(libc::O_NONBLOCK)
+        .open(path)?;
+    if !file.metadata()?.is_file() {
+        return Err(io::Error::other("not a regular file"));
+    }
+    let mut text = Vec::new();
+    (&file).read_to_end(&mut text)?;
+    Ok(text)
 }
 
 /// The first name that this host's file has for a uid.
@@ -97,6 +114,17 @@ mod tests {
     fn root_has_a_name() {
         assert_eq!(login_name(0).as_deref(), Some("root"));
         assert_eq!(login_name(4_000_000_000), None);
+    }
+
+    #[test]
+    fn nobody_is_waited_for() {
+        let path = std::env::temp_dir().join(format!("recorderd-fifo-{}", std::process::id()));
+        let name = std::ffi::CString::new(path.to_str().unwrap()).unwrap();
+        // SAFETY: a string that ends in zero.
+        assert_eq!(unsafe { libc::mkfifo(name.as_ptr(), 0o600) }, 0);
+        let refused = contents(&path).unwrap_err().to_string();
+        std::fs::remove_file(path).unwrap();
+        assert_eq!(refused, "not a regular file");
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! The accounts and groups of this host, as its files have them.
 
+use super::account::contents;
+
 /// What /etc/passwd and /etc/group say. Accounts of a directory service are known by number only.
 #[derive(Default)]
 pub struct Accounts {
@@ -12,7 +14,7 @@ pub struct Accounts {
 impl Accounts {
     /// Reads the files; one that can't be read has nobody in it.
     pub fn of_host() -> Self {
-        let read = |path| std::fs::read(path).unwrap_or_default();
+        let read = |path: &str| contents(path.as_ref()).unwrap_or_default();
         let [accounts, groups] = ["/etc/passwd", "/etc/group"].map(read);
         Self::parse(
             &String::from_utf8_lossy(&accounts),

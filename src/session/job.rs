@@ -27,12 +27,13 @@ pub fn table_path<'a>(disk: &Disk<'a>) -> Option<&'a [u8]> {
 
 /// The uid of the account whose table is at this path, and the table's file.
 pub fn table_at(path: &[u8]) -> Option<(u32, JobFile)> {
-    let folder = FOLDERS.iter().find_map(|folder| {
+    // Another path could lead to a file system of the user's, which never answers.
+    let name = FOLDERS.iter().find_map(|folder| {
         let name = path.strip_prefix(folder.as_bytes())?;
         (!name.contains(&b'/')).then_some(name)
-    });
+    })?;
     let (owner, file) = look(Path::new(OsStr::from_bytes(path)))?;
-    let is_of = |name: &str| folder == Some(name.as_bytes());
+    let is_of = |known: &str| name == known.as_bytes();
     let names = Names::of_host();
     names.of(owner).any(is_of).then_some((owner, file))
 }

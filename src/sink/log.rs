@@ -72,6 +72,7 @@ impl Log {
             }
             let (file, cut) = begin(&folder, name)?;
             notice_cut(&mut notices, cut);
+            notices.extend(lead_to_host(&folder));
             Ok((file, name, notices))
         })
         .map(|(file, name, notices)| {
@@ -169,6 +170,7 @@ impl Log {
         if reason != "log_truncated" {
             self.lock = make(&self.folder)?;
             self.renew(choose(&self.folder, None, self.limits.file_size, now)?.max(self.name))?;
+            self.notices.extend(lead_to_host(&self.folder));
         }
         self.notices.push(Notice {
             bytes,
@@ -374,19 +376,43 @@ fn begin(folder: &Path, name: u64) -> io::Result<(LogFile, u64)> {
     let name = text(name);
     let path = folder.join(&name);
     let opened = LogFile::open(&path).map_err(|e| named(&path, &e))?;
-    // A new link takes the old one's place at once, so that `tail -F` never finds none.
+    lead(folder, Path::new(&name))?;
+    Ok(opened)
+}
+
+/// Has the link in `folder` lead to `target`. A new link takes the old one's place at once, so that `tail -F`
+/// never finds none.
+fn lead(folder: &Path, target: &Path) -> io::Result<()> {
     let link = folder.join(LINK);
-    if fs::read_link(&link).is_ok_and(|target| target == Path::new(&name)) {
-        return Ok(opened);
+    if fs::read_link(&link).is_ok_and(|now| now == target) {
+        return Ok(());
     }
     let new = folder.join(".events.log");
     match fs::remove_file(&new) {
         Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(named(&new, &e)),
         _ => {}
     }
-    symlink(&name, &new).map_err(|e| named(&new, &e))?;
-    fs::rename(&new, &link).map_err(|e| named(&link, &e))?;
-    Ok(opened)
+    symlink(target, &new).map_err(|e| named(&new, &e))?;
+    fs::rename(&new, &link).map_err(|e| named(&link, &e))
+}
+
+/// Has a link in the folder of all hosts lead to the one of this host: its id is no path for a person.
+fn lead_to_host(folder: &Path) -> Option<Notice> {
+    let (all, host) = (folder.parent()?, folder.file_name()?);
+    let link = all.join(LINK);
+    // What is no link is somebody else's log.
+    let is_free = fs::symlink_metadata(&link).map_or(true, |there| there.is_symlink());
+    let error = match is_free {
+        true => lead(all, &Path::new(host).join(LINK)).err()?,
+        false => named(
+            &link,
+            &io::Error::other("it is not a symbolic link; move it away"),
+        ),
+    };
+    Some(Notice {
+        error: Some(error.to_string()),
+        ..Notice::of("link_failed")
+    })
 }
 
 #[cfg(test)]

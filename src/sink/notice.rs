@@ -40,6 +40,7 @@ impl fmt::Display for Notice {
             "write_resumed" => "the log is written again",
             "sync_failed" => "the log can't be brought to the disk",
             "rotation_failed" => "no new file can be made for the log; the old one goes on",
+            "link_failed" => "events.log can't be made in the folder of all hosts; the log is written all the same",
             "log_moved" => "the log was moved; a new file is made",
             "log_removed" => "the log was removed; a new file is made",
             "log_truncated" => "something else has cut the log",

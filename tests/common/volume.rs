@@ -1,6 +1,6 @@
 //! A log on a file system of its own, in a mount namespace of its own.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use super::{Folder, Process, binary, write_config};
@@ -51,10 +51,14 @@ impl Volume {
         daemon
     }
 
+    /// The root, as it is in there.
+    pub fn root(&self) -> PathBuf {
+        format!("/proc/{}/root", self.holder.child.id()).into()
+    }
+
     /// The folder of the test, as it is in there.
     pub fn seen(&self) -> PathBuf {
-        let root = format!("/proc/{}/root", self.holder.child.id());
-        Path::new(&root).join(self.folder.strip_prefix("/").unwrap())
+        self.root().join(self.folder.strip_prefix("/").unwrap())
     }
 
     /// Leaves no space.
