@@ -2,18 +2,32 @@
 
 mod common;
 
-use std::fs;
-use std::path::Path;
+use std::collections::{BTreeSet, HashMap};
+use std::fs::{self, File};
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::{FileExt, MetadataExt};
+use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 
+use common::log::{self, opens};
 use common::{Folder, Host, ONE, Outcome, Process, binary, patiently};
 
 const RSYSLOGD: &str = "/usr/sbin/rsyslogd";
 
 fn main() -> ExitCode {
     common::main_with(
-        &[("files", files), ("socket", socket), ("fleet", fleet)],
-        |_| (!Path::new(RSYSLOGD).exists()).then_some("rsyslog"),
+        &[
+            ("files", files),
+            ("files in mid-write", files_in_mid_write),
+            ("followers in mid-write", followers_in_mid_write),
+            ("readers that take the lock", readers_that_take_the_lock),
+            ("socket", socket),
+            ("fleet", fleet),
+        ],
+        |name| {
+            let needs = !name.starts_with("followers") && !name.starts_with("readers");
+            (needs && !Path::new(RSYSLOGD).exists()).then_some("rsyslog")
+        },
     )
 }
 
@@ -46,15 +60,13 @@ fn has_all(host: &Host, path: &Path) {
 }
 
 /// rsyslog follows the log, and sends it on; here to a file instead of another rsyslog.
-fn files() -> Outcome {
-    let host = Host::start();
-    let folder = host.folder.path();
+fn following(folder: &Path) -> (Process, PathBuf) {
     let [data, out] = [folder, &folder.join("shipped")].map(|path| path.display().to_string());
     let action = format!(
         r#"template(name="event" type="string" string="%msg%\n")
            ruleset(name="recorderd") {{ action(type="omfile" file="{out}" template="event""#
     );
-    let _rsyslog = rsyslog(
+    let rsyslog = rsyslog(
         folder,
         "recorderd.conf",
         &[
@@ -67,7 +79,138 @@ fn files() -> Outcome {
             ),
         ],
     );
-    has_all(&host, Path::new(&out));
+    (rsyslog, out.into())
+}
+
+fn files() -> Outcome {
+    let host = Host::start();
+    let (_rsyslog, out) = following(host.folder.path());
+    has_all(&host, &out);
+    Ok(())
+}
+
+/// The same while a lot is written, to one file after the other.
+fn files_in_mid_write() -> Outcome {
+    let host = Host::with("", "log_file_size: 1M\ndisk_buffer_size: 16384");
+    let (_rsyslog, out) = following(host.folder.path());
+    host.did(ONE, &opens(10_000));
+    let sorted = |text: String| {
+        let mut lines: Vec<_> = text.lines().map(str::to_owned).collect();
+        lines.sort();
+        lines
+    };
+    assert!(log::files(host.folder.path()).len() > 4);
+    // Of several files that are there at once, it does not say which comes first.
+    patiently("every line", || {
+        let shipped = fs::read_to_string(&out).unwrap_or_default();
+        (sorted(shipped) == sorted(host.text())).then_some(())
+    });
+    Ok(())
+}
+
+/// A follower as Fluent Bit and Vector describe theirs: it reads what there is, a part at a time, hands on what
+/// ends in a line feed, and holds back the rest until it has grown.
+#[derive(Default)]
+struct Follower {
+    /// By device and inode: up to where it is read, and what is held back.
+    files: HashMap<(u64, u64), (u64, Vec<u8>)>,
+    shipped: Vec<u8>,
+    held_back: usize,
+}
+
+impl Follower {
+    fn read(&mut self, folder: &Path) {
+        for path in log::files(folder) {
+            let file = File::open(path).unwrap();
+            let metadata = file.metadata().unwrap();
+            let known = self.files.entry((metadata.dev(), metadata.ino()));
+            let (offset, held) = known.or_default();
+            let mut part = vec![0; 32 << 10];
+            loop {
+                let length = file.read_at(&mut part, *offset).unwrap();
+                if length == 0 {
+                    break;
+                }
+                *offset += length as u64;
+                held.extend_from_slice(&part[..length]);
+                let whole = held.iter().rposition(|byte| *byte == b'\n');
+                let whole = whole.map_or(0, |at| at + 1);
+                self.shipped.extend(held.drain(..whole));
+                self.held_back += usize::from(!held.is_empty());
+            }
+        }
+    }
+}
+
+/// All configurations name the files and not the links to them, and lose or tear no line.
+fn followers_in_mid_write() -> Outcome {
+    for name in [
+        "rsyslog/recorderd.conf",
+        "fluent-bit/recorderd.conf",
+        "vector/recorderd.yaml",
+    ] {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join("contrib")
+            .join(name);
+        let config = fs::read_to_string(path)?;
+        assert!(
+            config.contains("/var/lib/recorderd/log/*/20*.log"),
+            "{name}"
+        );
+    }
+    let host = Host::with("", "log_file_size: 1M\ndisk_buffer_size: 16384");
+    let folder = host.folder.path();
+    let command = opens(10_000);
+    let mut login = host.login(ONE, &command);
+    let mut follower = Follower::default();
+    let is_over = || host.text().contains(r#""event":"session.end""#);
+    patiently("the session", || {
+        for _ in 0..1000 {
+            follower.read(folder);
+        }
+        is_over().then_some(())
+    });
+    assert!(login.child.wait()?.success());
+    host.session(&command);
+    follower.read(folder);
+    assert!(follower.held_back > 0, "nothing was read in mid-line");
+    println!("{} reads ended inside of a line", follower.held_back);
+    assert_eq!(String::from_utf8(follower.shipped)?, host.text());
+    Ok(())
+}
+
+fn flock(file: &File, operation: i32) {
+    // SAFETY: takes numbers.
+    assert_eq!(unsafe { libc::flock(file.as_raw_fd(), operation) }, 0);
+}
+
+/// Under a shared lock a file ends in a whole line at every moment.
+fn readers_that_take_the_lock() -> Outcome {
+    let host = Host::with("", "disk_buffer_size: 16384");
+    let file = log::files(host.folder.path()).remove(0);
+    let lock = File::open(file.with_file_name(".lock"))?;
+    let command = opens(10_000);
+    let mut login = host.login(ONE, &command);
+    let mut sizes = BTreeSet::new();
+    patiently("the end of the session", || {
+        flock(&lock, libc::LOCK_SH);
+        let length = fs::metadata(&file).unwrap().len();
+        let mut last = [0];
+        let read = File::open(&file)
+            .unwrap()
+            .read_exact_at(&mut last, length - 1);
+        flock(&lock, libc::LOCK_UN);
+        read.unwrap();
+        assert_eq!(last, *b"\n", "at {length}");
+        sizes.insert(length);
+        host.text()
+            .contains(r#""event":"session.end""#)
+            .then_some(())
+    });
+    assert!(login.child.wait()?.success());
+    assert!(sizes.len() > 3, "{sizes:?}");
+    let lines = host.session(&command);
+    assert_eq!(log::totals(&lines, "disk").1, 0);
     Ok(())
 }
 
