@@ -1,4 +1,4 @@
-//! The loop that joins the parts: one thread, one epoll set.
+//! The loop that joins the parts: one thread, one epoll set. What a disk can hold up is done elsewhere.
 
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
@@ -21,8 +21,8 @@ const WATCH: Duration = Duration::from_secs(1);
 /// How long what waits for its time may wait longer.
 const LATER: Duration = Duration::from_millis(250);
 
-/// How long an output whose reader is slow is waited for at the end.
-const LAST: Duration = Duration::from_secs(5);
+/// How long an output whose reader is slow, or a disk that does not answer, is waited for at the end.
+pub const LAST: Duration = Duration::from_secs(5);
 
 /// What the loop heard of.
 pub enum Signal {

@@ -46,6 +46,8 @@ pub fn run(
     };
     let child = spawn(&program, command, quiet).map_err(|e| format!("fork: {e}"))?;
     begin(&mut recorder, &child, command)?;
+    let parted = recorder.sink.part(|| {});
+    parted.map_err(|e| format!("no thread can be started for the log: {e}"))?;
     let pid = child.pid;
     // The child waits for this byte: it is gone only if the child is.
     let _ = { child.go }.write_all(&[0]);

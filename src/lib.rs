@@ -4,12 +4,11 @@
 
 #![warn(missing_docs)]
 
-/// Writes a line to standard error, with escapes for what a terminal would obey or not show. That it
-/// can't be written must not end the daemon, as it would with `eprintln`.
+/// Writes a line to standard error, with escapes for what a terminal would obey or not show.
 #[macro_export]
 macro_rules! report {
     ($($text:tt)*) => {
-        $crate::quote::report(&format!($($text)*))
+        $crate::stderr::say(&format!($($text)*))
     };
 }
 
@@ -38,6 +37,7 @@ pub mod reload;
 pub mod session;
 pub mod sink;
 pub mod state;
+pub mod stderr;
 pub mod usage;
 
 /// The numbers that the tests of all folders draw.

@@ -20,7 +20,7 @@ use recorderd::recorder::Recorder;
 use recorderd::reload::Reload;
 use recorderd::session::{Cgroups, Table};
 use recorderd::sink::{Heartbeat, Journald, Log, Output, Place, Sink, Stdout, Syslog};
-use recorderd::{host, install, launch, read, usage};
+use recorderd::{host, install, launch, read, stderr, usage};
 
 const CANNOT: u8 = 1;
 const USAGE: u8 = 2;
@@ -288,13 +288,22 @@ fn run_daemon(path: &Path) -> Result<u8, Failure> {
     recorder.show(control.ok(), file);
     let mut manager = Manager::of_environment();
     let place = recorder.sink.name();
-    if let Err(error) = confine() {
-        recorderd::report!("recorderd: it keeps more rights than it needs: {error}");
-    }
+    let give_up_rights = || {
+        if let Err(error) = confine() {
+            recorderd::report!("recorderd: it keeps more rights than it needs: {error}");
+        }
+    };
+    // The guard is a copy of one thread, and none can be started once the rights are gone.
+    let parted = recorder.sink.part(give_up_rights);
+    let parted = parted.and_then(|()| stderr::hurry(give_up_rights));
+    parted.map_err(|e| cannot(format!("no thread can be started for the log: {e}")))?;
+    give_up_rights();
     recorderd::report!("ready: recording SSH sessions to {place}");
     manager.ready();
     let mut reload = Reload::new(path.into(), config);
-    daemon::run(recorder, &waiter, &mut manager, &mut reload).map_err(cannot)?;
+    let done = daemon::run(recorder, &waiter, &mut manager, &mut reload);
+    stderr::finish(daemon::LAST);
+    done.map_err(cannot)?;
     Ok(0)
 }
 

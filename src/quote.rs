@@ -57,15 +57,6 @@ pub fn plain(text: &str, into: &mut String) {
     }
 }
 
-/// Writes a line to standard error, where it can be written.
-pub fn report(text: &str) {
-    use std::io::Write;
-    let mut line = String::with_capacity(text.len() + 1);
-    plain(text, &mut line);
-    line.push('\n');
-    let _ = std::io::stderr().write_all(line.as_bytes());
-}
-
 /// JSON that means the same, with what is hidden as `\uXXXX`.
 pub fn json(line: &str, into: &mut String) {
     for c in line.chars() {

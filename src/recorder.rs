@@ -152,7 +152,8 @@ impl Recorder {
 
     /// Tells of the recorder itself from now on, and of the one before it.
     pub fn tell(&mut self, heartbeat: Option<Heartbeat>, before: Option<Before>) {
-        self.state = Some(State::begin(heartbeat, before, &mut self.split().0));
+        self.sink.keep(heartbeat);
+        self.state = Some(State::begin(before, &mut self.split().0));
     }
 
     /// Gives its numbers to those who ask, and to a file.
@@ -380,7 +381,7 @@ impl Recorder {
             control.answer(text);
         }
         if let Some(file) = &mut file {
-            file.tick(now, text);
+            file.tick(now, &self.sink, text);
         }
         (self.control, self.metrics_file) = (control, file);
     }
@@ -462,7 +463,7 @@ impl Recorder {
         if given_up > 0 {
             crate::report!("recorderd: {given_up} events could not be written and are lost");
         }
-        if let Err(error) = self.sink.close() {
+        if let Err(error) = self.sink.close(patience) {
             crate::report!("recorderd: the log can't be brought to the disk: {error}");
         }
     }

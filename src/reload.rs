@@ -21,6 +21,14 @@ impl Reload {
     /// Reads the file again, and has the recorder follow it as far as it can. A config with a
     /// mistake changes nothing.
     pub fn again(&mut self, recorder: &mut Recorder) {
+        // What is read from a pipe would be waited for.
+        if std::fs::metadata(&self.path).is_ok_and(|file| !file.is_file()) {
+            let path = self.path.display();
+            let error = format!(
+                "{path}: it is not a regular file; put the config into one to have it read again"
+            );
+            return refuse(recorder, &[error]);
+        }
         let config = match Config::load(&self.path) {
             Ok(loaded) => loaded.config,
             Err(errors) => return refuse(recorder, &errors),

@@ -4,7 +4,7 @@ use crate::event::{Status, Writer};
 use crate::probe::{Coverage, Probes, Skipped};
 use crate::record::layout::MissedCounts;
 use crate::session::{Ledger, Table};
-use crate::sink::{Before, Heartbeat, Notice, Sink};
+use crate::sink::{Before, Notice, Sink};
 
 /// How often the state is told at least. Nanoseconds.
 const HOUR: u64 = 3_600_000_000_000;
@@ -32,7 +32,6 @@ pub struct Parts<'a> {
 
 /// What is told of the recorder, and when it was told last.
 pub struct State {
-    heartbeat: Option<Heartbeat>,
     beat_at: u64,
     told_at: u64,
     checked_at: u64,
@@ -44,14 +43,9 @@ pub struct State {
 
 impl State {
     /// Writes the first recorder.status, which tells of the recorder before this one.
-    pub fn begin(
-        heartbeat: Option<Heartbeat>,
-        before: Option<Before>,
-        parts: &mut Parts<'_>,
-    ) -> Self {
+    pub fn begin(before: Option<Before>, parts: &mut Parts<'_>) -> Self {
         let of_family = |one: &Coverage| Some((one.family.name(), one.fault()?));
         let mut state = Self {
-            heartbeat,
             beat_at: 0,
             told_at: 0,
             checked_at: 0,
@@ -82,7 +76,7 @@ impl State {
         let now = parts.writer.clock.now();
         if now.boot >= self.beat_at + SECOND {
             self.beat_at = now.boot;
-            self.beat(settled, parts);
+            beat(settled, parts);
             if parts.probes.missed().counts != self.missed {
                 self.tell(&Notice::of("hook_missed"), None, parts);
             }
@@ -94,18 +88,6 @@ impl State {
             if lost(parts) != self.lost {
                 self.tell(&Notice::of("losses"), None, parts);
             }
-        }
-    }
-
-    fn beat(&self, settled: u64, parts: &Parts<'_>) {
-        let Some(heartbeat) = &self.heartbeat else {
-            return;
-        };
-        let unopened = parts.table.first_unopened().unwrap_or(u64::MAX);
-        if settled > 0 && parts.sink.is_empty() {
-            let until = parts.writer.clock.real(settled.min(unopened));
-            // Then the next start tells of a longer time.
-            let _ = heartbeat.beat(until);
         }
     }
 
@@ -145,12 +127,18 @@ impl State {
     pub fn end(&mut self, parts: &mut Parts<'_>) {
         self.tell(&Notice::of("stop"), None, parts);
         // Else the next one tells since when something is missing.
-        if parts.sink.given_up() == 0
-            && let Some(heartbeat) = &self.heartbeat
-            && let Err(error) = heartbeat.end(parts.writer.clock.now().real)
-        {
-            crate::report!("recorderd: {error}");
+        if parts.sink.given_up() == 0 {
+            parts.sink.end(parts.writer.clock.now().real);
         }
+    }
+}
+
+fn beat(settled: u64, parts: &Parts<'_>) {
+    let unopened = parts.table.first_unopened().unwrap_or(u64::MAX);
+    if settled > 0 {
+        parts
+            .sink
+            .beat(parts.writer.clock.real(settled.min(unopened)));
     }
 }
 

@@ -301,9 +301,11 @@ fn a_name_service_that_does_not_answer() -> Outcome {
              mount --bind $folder/accounts /etc/passwd"
         ),
     );
-    let nscd = UnixListener::bind(world.root().join("run/nscd/socket"))?;
+    let socket = UnixListener::bind(world.root().join("run/nscd/socket"))?;
     let daemon = world.daemon("");
     let host = Host::serve(folder, daemon, "");
+    // It goes before the daemon, which could not end while it asks.
+    let nscd = socket;
     let lines = host.did(ONE, "/bin/true asked; exit");
     // Who asks would have to know the service.
     assert!(UnixStream::connect(world.root().join("run/nscd/socket")).is_ok());

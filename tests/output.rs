@@ -4,8 +4,10 @@
 mod common;
 
 use std::collections::BTreeMap;
-use std::fs;
+use std::fs::{self, File, OpenOptions};
 use std::io::Read;
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
@@ -29,6 +31,11 @@ fn main() -> ExitCode {
             ("longer than a datagram", longer_than_a_datagram),
             ("stdout is read at last", stdout_is_read_at_last),
             ("stdout is never read", stdout_is_never_read),
+            (
+                "a standard error that nobody reads",
+                a_standard_error_that_nobody_reads,
+            ),
+            ("a config in a pipe", a_config_in_a_pipe),
         ],
         |name| match name {
             name if name.starts_with("rsyslog") && !Path::new(RSYSLOGD).exists() => Some("rsyslog"),
@@ -364,5 +371,67 @@ fn stdout_is_never_read() -> Outcome {
         "{errors:?}"
     );
     assert_eq!(status(&host, "stop")["outputs"]["file"]["lines_lost"], 0);
+    Ok(())
+}
+
+/// A pipe by a name, of the least size, with the test at its other end.
+fn pipe(path: &Path) -> File {
+    let name = std::ffi::CString::new(path.to_str().unwrap()).unwrap();
+    // SAFETY: a string that ends in zero.
+    assert_eq!(unsafe { libc::mkfifo(name.as_ptr(), 0o600) }, 0);
+    let mut options = OpenOptions::new();
+    options
+        .read(true)
+        .write(true)
+        .custom_flags(libc::O_NONBLOCK);
+    let pipe = options.open(path).unwrap();
+    // SAFETY: takes numbers.
+    assert!(unsafe { libc::fcntl(pipe.as_raw_fd(), libc::F_SETPIPE_SZ, 4096) } > 0);
+    pipe
+}
+
+/// It misses lines, and nothing else is held up.
+fn a_standard_error_that_nobody_reads() -> Outcome {
+    let folder = Folder::new();
+    let mut errors = pipe(&folder.path().join("errors"));
+    let config = write_config(folder.path(), "");
+    let script = r#"exec "$0" --config "$1" 2>"$2""#;
+    let mut command = Command::new("sh");
+    command.args(["-c", script]).arg(binary()).arg(&config);
+    command.arg(folder.path().join("errors"));
+    let daemon = Process::spawn(command.stdin(Stdio::null()));
+    let mut text = Vec::new();
+    patiently("ready", || {
+        let _ = errors.read_to_end(&mut text);
+        text.windows(5).any(|word| word == b"ready").then_some(())
+    });
+    let host = Host::serve(folder, daemon, "");
+    // It goes before the daemon, which could not end while it waits.
+    let _errors = errors;
+    let wrong: String = (0..500).map(|key| format!("wrong_{key}: 1\n")).collect();
+    write_config(host.folder.path(), &wrong);
+    host.daemon.signal(libc::SIGHUP);
+    let refused = status(&host, "config_refused");
+    assert!(refused["error"].as_str().unwrap().len() > 2 * 4096);
+    let lines = session(&host, "/bin/true 1; exit");
+    assert_eq!(of_kind(&lines, "session.command").len(), 2);
+    Ok(())
+}
+
+/// Nothing is waited for when it is read again.
+fn a_config_in_a_pipe() -> Outcome {
+    let host = Host::start();
+    let path = write_config(host.folder.path(), "");
+    fs::remove_file(&path)?;
+    let _config = pipe(&path);
+    host.daemon.signal(libc::SIGHUP);
+    let refused = status(&host, "config_refused");
+    let error = format!(
+        "{}: it is not a regular file; put the config into one to have it read again",
+        path.display()
+    );
+    assert_eq!(refused["error"], error);
+    let lines = session(&host, "/bin/true 1; exit");
+    assert_eq!(of_kind(&lines, "session.command").len(), 2);
     Ok(())
 }

@@ -4,17 +4,24 @@
 mod common;
 
 use std::fs;
-use std::process::ExitCode;
+use std::io::Read;
+use std::path::PathBuf;
+use std::process::{ChildStdout, Command, ExitCode, Stdio};
+use std::sync::{Arc, Mutex};
 
 use common::log::{
-    commands, ended, files, last_seen, log, milliseconds, opens, status, statuses, totals,
+    commands, ended, files, last_seen, log, milliseconds, opens, sessions, status, statuses, totals,
 };
 use common::volume::Volume;
-use common::{Folder, Host, ONE, Outcome, of_kind, patiently};
+use common::{
+    Folder, Host, ONE, Outcome, Process, TWO, binary, of_kind, patiently, printed, schema,
+    write_config,
+};
 use serde_json::{Value, json};
 
 fn main() -> ExitCode {
     let tests: &[common::Test] = &[
+        ("evidence stays", evidence_stays),
         ("a full disk", a_full_disk),
         ("more than can be kept", more_than_can_be_kept),
         ("stopped with a full disk", stopped_with_a_full_disk),
@@ -28,6 +35,7 @@ fn main() -> ExitCode {
         ),
         ("a quota", a_quota),
         ("a disk that fails", a_disk_that_fails),
+        ("a disk that does not answer", a_disk_that_does_not_answer),
     ];
     let filesystems = fs::read_to_string("/proc/filesystems").unwrap_or_default();
     common::main_with(tests, |name| {
@@ -263,4 +271,223 @@ fn a_disk_that_fails() -> Outcome {
     }
     status(&disk.seen(), "write_resumed");
     Ok(())
+}
+
+/// Whoever fills the log, what matters of a session before is kept, and each file that goes is told.
+fn evidence_stays() -> Outcome {
+    let folder = Folder::new();
+    let config =
+        "output: [file, stdout]\nlog_file_size: 1M\nlog_total_size: 4M\ndisk_buffer_size: 16384";
+    let config = write_config(folder.path(), config);
+    let mut command = Command::new(binary());
+    command.arg("--config").arg(config).stdout(Stdio::piped());
+    let mut daemon = Process::spawn(&mut command);
+    daemon.wait_for("ready");
+    let stdout = Collected::of(daemon.child.stdout.take().unwrap());
+    let mut host = Host::serve(folder, daemon, "");
+    let folder = host.folder.path().to_owned();
+    host.ssh(ONE, "cat /etc/hostname; chmod 600 .; exit");
+    host.ssh(TWO, &opens(20_000));
+    host.ssh(TWO, &commands(1000));
+    let sessions = stdout.ended(host.port, 3);
+    assert_eq!(host.daemon.stop(), Some(0));
+    let bulk = [
+        "session.disk",
+        "session.process_exit",
+        "session.network",
+        "session.local",
+        "session.dns",
+    ];
+    let matters = |line: &&Value| {
+        !bulk
+            .iter()
+            .any(|bulk| line["event"].as_str().unwrap().starts_with(bulk))
+    };
+    let expected: Vec<_> = sessions[0].iter().filter(matters).cloned().collect();
+    assert_eq!(of_kind(&expected, "session.command").len(), 3);
+    let full = files(&folder);
+    let summary = full[0].with_file_name("summary");
+    let mut summaries: Vec<_> = fs::read_dir(summary)?
+        .map(|file| file.unwrap().path())
+        .collect();
+    summaries.sort();
+    let lines = |files: &[PathBuf]| -> Vec<Value> {
+        let texts = files.iter().map(|file| fs::read_to_string(file).unwrap());
+        texts
+            .flat_map(|text| text.lines().map(schema::check).collect::<Vec<_>>())
+            .collect()
+    };
+    let kept = lines(&summaries);
+    let of_first = |line: &&Value| line["sid"] == expected[0]["sid"];
+    assert_eq!(
+        kept.iter().filter(of_first).cloned().collect::<Vec<_>>(),
+        expected
+    );
+    let size = |files: &[PathBuf]| {
+        files
+            .iter()
+            .map(|file| fs::metadata(file).unwrap().len())
+            .sum::<u64>()
+    };
+    assert!(size(&full) + size(&summaries) <= 5 << 20);
+    let all = stdout.log();
+    let expired = statuses(&all, "log_expired");
+    let gone: u64 = expired
+        .iter()
+        .map(|line| line["lines"].as_u64().unwrap())
+        .sum();
+    assert!(expired.len() >= 4, "{expired:?}");
+    // What is told of the last file can't be in it.
+    assert_eq!(gone as usize + lines(&full).len(), all.len());
+    let first = &expired[0];
+    assert_eq!(
+        first["file"],
+        summaries[0].file_name().unwrap().to_str().unwrap()
+    );
+    assert!(
+        first["file_sids"]
+            .as_array()
+            .unwrap()
+            .contains(&expected[0]["sid"])
+    );
+    assert!(first["from"].as_str() <= expected[0]["time"].as_str());
+    assert!(first["to"].as_str() >= expected.last().unwrap()["time"].as_str());
+    // The reading commands have both.
+    let shown = printed(
+        Command::new(binary())
+            .args(["search", "--json", "--log"])
+            .arg(folder.join("log"))
+            .arg("hostname"),
+    );
+    assert!(
+        shown.contains(expected[0]["sid"].as_str().unwrap()),
+        "{shown:.2000}"
+    );
+    Ok(())
+}
+
+/// A file system on which nothing can be written until it is thawed, which it is with the test.
+struct Frozen<'a>(&'a Volume);
+
+impl<'a> Frozen<'a> {
+    fn new(disk: &'a Volume) -> Self {
+        disk.run("fsfreeze -f $log");
+        Self(disk)
+    }
+}
+
+impl Drop for Frozen<'_> {
+    fn drop(&mut self) {
+        self.0.run("fsfreeze -u $log");
+    }
+}
+
+/// The rings are read all the same: another output gets everything at once, and the log what fits the memory
+/// when the disk answers again. What does not fit is told.
+fn a_disk_that_does_not_answer() -> Outcome {
+    const COUNT: usize = 45_000;
+    let folder = Folder::new();
+    let mount = "truncate -s 256M $folder/image && mkfs.ext4 -q -F $folder/image && \
+                 mount -o loop $folder/image $log && touch $log/seen $folder/last_seen && \
+                 mount --bind $log/seen $folder/last_seen";
+    let disk = Volume::new(&folder, mount);
+    let config = write_config(
+        folder.path(),
+        "output: [file, stdout]\nfsync: per-event\ndisk_buffer_size: 16384",
+    );
+    // Standard error is a file on the same disk, as under OpenRC.
+    let mut command = disk.enter("sh");
+    let script = r#"exec "$0" --config "$1" 2>"$2/log/errors""#;
+    command.args(["-c", script]).arg(binary()).arg(config);
+    command.arg(folder.path()).stdout(Stdio::piped());
+    let mut daemon = Process::spawn(&mut command);
+    let errors = || fs::read_to_string(disk.seen().join("log/errors")).unwrap_or_default();
+    patiently("ready", || errors().starts_with("ready").then_some(()));
+    let stdout = Collected::of(daemon.child.stdout.take().unwrap());
+    let host = Host::serve(folder, daemon, "");
+    host.ssh(ONE, &commands(10));
+    ended(&disk.seen(), host.port, 1);
+    let frozen = Frozen::new(&disk);
+    host.ssh(ONE, &commands(1000));
+    let before = files(&disk.seen())
+        .iter()
+        .map(|file| fs::metadata(file).unwrap().len())
+        .sum::<u64>();
+    let live = stdout.ended(host.port, 2).remove(1);
+    for family in ["command", "process_exit"] {
+        assert_eq!(totals(&live, family), (1000, 0), "{family}");
+    }
+    let failed = patiently("write_failed", || {
+        statuses(&stdout.log(), "write_failed").pop()
+    });
+    assert_eq!(failed["output"], "file");
+    assert_eq!(failed["error"], "no answer from the disk for a second");
+    host.ssh(ONE, &opens(COUNT));
+    let flood = stdout.ended(host.port, 3).remove(2);
+    assert!(of_kind(&flood, "session.disk").len() > COUNT);
+    let end = flood.last().unwrap();
+    assert_eq!(end["losses"]["disk"], 0, "one of the two has it");
+    let now = files(&disk.seen())
+        .iter()
+        .map(|file| fs::metadata(file).unwrap().len())
+        .sum::<u64>();
+    assert_eq!(now, before, "the disk was written to");
+    drop(frozen);
+    let sessions = ended(&disk.seen(), host.port, 3);
+    assert_eq!(sessions[1], live);
+    let written = of_kind(&sessions[2], "session.disk").len();
+    let lost = of_kind(&sessions[2], "session.lost");
+    let lost = lost
+        .iter()
+        .filter(|line| line["family"] == "disk" && line["output"] == "file");
+    let lost: u64 = lost.map(|line| line["count"].as_u64().unwrap()).sum();
+    assert!(lost > 0, "all has fitted the memory");
+    assert_eq!(
+        written as u64 + lost,
+        of_kind(&flood, "session.disk").len() as u64
+    );
+    let resumed = status(&disk.seen(), "write_resumed");
+    assert_eq!(resumed["output"], "file");
+    assert_eq!(resumed["outputs"]["stdout"]["lines_lost"], 0);
+    patiently("what was to be said", || {
+        errors().contains("no answer from the disk").then_some(())
+    });
+    let stop = milliseconds(flood.last().unwrap()["session_stop"].as_str().unwrap());
+    patiently("the heartbeat", || {
+        (last_seen(&disk.seen()) > stop).then_some(())
+    });
+    Ok(())
+}
+
+/// What a process has written to standard output so far.
+struct Collected(Arc<Mutex<Vec<u8>>>);
+
+impl Collected {
+    fn of(mut stream: ChildStdout) -> Self {
+        let text = Arc::new(Mutex::new(Vec::new()));
+        let into = text.clone();
+        std::thread::spawn(move || {
+            let mut buffer = vec![0; 1 << 16];
+            while let Ok(length @ 1..) = stream.read(&mut buffer) {
+                into.lock().unwrap().extend_from_slice(&buffer[..length]);
+            }
+        });
+        Self(text)
+    }
+
+    fn log(&self) -> Vec<Value> {
+        let text = String::from_utf8(self.0.lock().unwrap().clone()).unwrap();
+        let whole = text
+            .split_inclusive('\n')
+            .filter(|line| line.ends_with('\n'));
+        whole.map(|line| schema::check(line.trim_end())).collect()
+    }
+
+    fn ended(&self, port: u16, count: usize) -> Vec<Vec<Value>> {
+        patiently("the sessions on standard output", || {
+            let sessions = sessions(&self.log(), port);
+            let has_end = |lines: &&Vec<Value>| lines.last().unwrap()["event"] == "session.end";
+            (sessions.iter().filter(has_end).count() >= count).then_some(sessions)
+        })
+    }
 }

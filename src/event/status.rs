@@ -3,7 +3,7 @@
 use super::{Moment, Object, Writer};
 use crate::record::layout::{FAMILIES, MissedCounts, PROBES};
 use crate::session::{ALL_CAUSES, Ledger};
-use crate::sink::{Account, Before, Notice};
+use crate::sink::{Account, Before, Notice, Removed};
 
 /// The state of the recorder.
 pub struct Status<'a, Outputs> {
@@ -61,6 +61,9 @@ impl Writer {
                     object.number(key, value);
                 }
             }
+            if let Some(removed) = &notice.removed {
+                object.string("file", removed.file.as_bytes());
+            }
             if let Some(before) = status.before {
                 object.string(
                     "previous",
@@ -74,6 +77,9 @@ impl Writer {
             if let Some(from) = status.before.map(|before| before.until).or(since) {
                 object.string("from", &clock.text_of(from));
                 object.string("to", &clock.text_of(now.real));
+            }
+            if let Some(removed) = &notice.removed {
+                remains(object, removed);
             }
             object.number("sessions", status.sessions);
             object.object("events", |object| {
@@ -132,6 +138,19 @@ pub(super) fn missed(object: &mut Object<'_>, counts: &MissedCounts) {
             object.number(program, *count);
         }
     });
+}
+
+/// What was in a file that was removed, and how much of it is kept.
+fn remains(object: &mut Object<'_>, removed: &Removed) {
+    if !removed.first.is_empty() {
+        object.string("from", removed.first.as_bytes());
+        object.string("to", removed.last.as_bytes());
+    }
+    object.number("lines", removed.lines);
+    object.number("lines_kept", removed.lines_kept);
+    object.number("file_sessions", removed.sessions);
+    let sids = removed.sids.iter().map(|sid| sid.as_bytes());
+    object.list("file_sids", "", sids);
 }
 
 /// By family and cause; what is 0 is left out.

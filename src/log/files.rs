@@ -9,6 +9,9 @@ use super::time::instant;
 /// How deep below a folder logs are looked for: `<data_dir>/log/<host>/`.
 const DEPTH: usize = 2;
 
+/// The folder of a host with what is kept of files that were removed.
+pub const SUMMARY: &str = "summary";
+
 /// Where lines come from.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum Source {
@@ -79,8 +82,8 @@ fn walk(folder: &Path, depth: usize, files: &mut Vec<Named>) -> io::Result<()> {
         let entry = entry?;
         // A link is another name of a file that is found under its own.
         let kind = entry.file_type()?;
-        if kind.is_dir() && depth > 0 {
-            walk(&entry.path(), depth - 1, files)?;
+        if kind.is_dir() && (depth > 0 || entry.file_name() == SUMMARY) {
+            walk(&entry.path(), depth.saturating_sub(1), files)?;
         } else if kind.is_file()
             && let Some(name) = entry.file_name().to_str()
             && is_log(name)
@@ -117,6 +120,7 @@ mod tests {
         let _ = fs::remove_dir_all(&folder);
         let host = folder.join("log/host");
         fs::create_dir_all(host.join("deeper")).unwrap();
+        fs::create_dir_all(host.join("summary")).unwrap();
         let days = [
             "2023-12-31.00:00:00.log",
             "2024-01-01.00:00:00.log",
@@ -127,6 +131,7 @@ mod tests {
         let others = [
             "host_uuid",
             "deeper/2023-01-01.00:00:00.log",
+            "summary/.new",
             "2024-01-03.log",
             "2024-01-03.25:00:00.log",
             "2024-01-03.00:00.log",
@@ -135,6 +140,8 @@ mod tests {
         for name in days.iter().chain(&others) {
             fs::write(host.join(name), "").unwrap();
         }
+        // Of a file that was removed, something is left.
+        fs::rename(host.join(days[0]), host.join("summary").join(days[0])).unwrap();
         std::os::unix::fs::symlink(days[4], host.join("events.log")).unwrap();
         let names = |place: &Path, since| -> Vec<String> {
             let found = find(&[place.to_owned()], since).unwrap();

@@ -11,7 +11,7 @@ mod reader;
 mod time;
 
 pub use event::{Event, errno, is_common, is_process};
-pub use files::{Source, find};
+pub use files::{SUMMARY, Source, find};
 pub use filter::{Filter, Network, Text};
 pub use lines::Lines;
 pub use reader::{Reader, Strays, Visit};

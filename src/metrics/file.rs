@@ -4,6 +4,10 @@ use std::fs::{self, File, Permissions};
 use std::io::{self, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+
+use crate::sink::Sink;
 
 /// How often it is written. Nanoseconds.
 const EVERY: u64 = 15_000_000_000;
@@ -13,7 +17,7 @@ pub struct MetricsFile {
     path: PathBuf,
     /// When it was written last. Nanoseconds since boot.
     written: Option<u64>,
-    failing: bool,
+    failing: Arc<AtomicBool>,
 }
 
 impl MetricsFile {
@@ -22,33 +26,36 @@ impl MetricsFile {
         Self {
             path: path.to_owned(),
             written: None,
-            failing: false,
+            failing: Arc::default(),
         }
     }
 
-    /// Writes it, if that is due at `now`, in nanoseconds since boot.
-    pub fn tick(&mut self, now: u64, text: impl FnOnce() -> String) {
+    /// Has it written, if that is due at `now`, in nanoseconds since boot.
+    pub fn tick(&mut self, now: u64, sink: &Sink, text: impl FnOnce() -> String) {
         if self.written.is_some_and(|written| now < written + EVERY) {
             return;
         }
         self.written = Some(now);
-        let result = self.write(&text());
-        if let (Err(error), false) = (&result, self.failing) {
-            let path = self.path.display();
-            crate::report!(
-                "recorderd: metrics_file: {path}: {error}; events are recorded all the same"
-            );
-        }
-        self.failing = result.is_err();
+        let (path, failing, text) = (self.path.clone(), self.failing.clone(), text());
+        sink.act(move || {
+            let result = write(&path, &text);
+            let was_failing = failing.swap(result.is_err(), Relaxed);
+            if let (Err(error), false) = (result, was_failing) {
+                let path = path.display();
+                crate::report!(
+                    "recorderd: metrics_file: {path}: {error}; events are recorded all the same"
+                );
+            }
+        });
     }
+}
 
-    /// A reader has the old one or the new one, never a part.
-    fn write(&self, text: &str) -> io::Result<()> {
-        let mut new = self.path.clone().into_os_string();
-        new.push(".new");
-        let mut file = File::create(&new)?;
-        file.set_permissions(Permissions::from_mode(0o644))?;
-        file.write_all(text.as_bytes())?;
-        fs::rename(&new, &self.path)
-    }
+/// A reader has the old one or the new one, never a part.
+fn write(path: &Path, text: &str) -> io::Result<()> {
+    let mut new = path.to_owned().into_os_string();
+    new.push(".new");
+    let mut file = File::create(&new)?;
+    file.set_permissions(Permissions::from_mode(0o644))?;
+    file.write_all(text.as_bytes())?;
+    fs::rename(&new, path)
 }

@@ -5,11 +5,12 @@ use std::io;
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, symlink};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use super::Notice;
 use super::disk::Disk;
 use super::file::{Found, LogFile, piece};
+use super::retention::Retention;
 use crate::event::date;
 use crate::fault::named;
 use crate::log::instant;
@@ -17,7 +18,8 @@ use crate::log::instant;
 /// The link to the file that is being written.
 const LINK: &str = "events.log";
 
-const DAY: u64 = 86_400;
+/// Seconds.
+pub const DAY: u64 = 86_400;
 
 /// How often to ask for the lock of the folder, a millisecond apart: it is held for one write.
 const ATTEMPTS: u32 = 100;
@@ -33,6 +35,16 @@ pub struct Limits {
     pub total_size: u64,
 }
 
+impl Limits {
+    /// Where only the size of all is limited, a file is an eighth of that: nothing can go that is being written.
+    fn of_file(&self) -> u64 {
+        match (self.file_size, self.total_size) {
+            (0, total) => total / 8,
+            (size, _) => size,
+        }
+    }
+}
+
 /// The log of one host.
 pub struct Log {
     folder: PathBuf,
@@ -44,6 +56,7 @@ pub struct Log {
     /// The name of the file, as a time: seconds since 1970-01-01 UTC.
     name: u64,
     notices: Vec<Notice>,
+    retention: Box<Retention>,
     /// There was no new file the last time that one was due.
     stuck: bool,
 }
@@ -60,7 +73,7 @@ impl Log {
         locked(&lock, || {
             // A crash can have left a part of a line in a file that is not the one to write to.
             let last = fs::read_link(folder.join(LINK)).ok();
-            let name = choose(&folder, None, limits.file_size, now)?;
+            let name = choose(&folder, None, limits.of_file(), now)?;
             let mut notices = Vec::new();
             if let Some(last) = last.filter(|last| *last != Path::new(&text(name)))
                 && let Ok(metadata) = fs::symlink_metadata(folder.join(&last))
@@ -75,26 +88,23 @@ impl Log {
             notices.extend(lead_to_host(&folder));
             Ok((file, name, notices))
         })
-        .map(|(file, name, notices)| {
-            let mut log = Self {
-                folder,
-                limits,
-                lock,
-                file,
-                disk: Disk::new(),
-                name,
-                notices,
-                stuck: false,
-            };
-            log.expire();
-            log
+        .map(|(file, name, notices)| Self {
+            retention: Box::new(Retention::new(&folder)),
+            folder,
+            limits,
+            lock,
+            file,
+            disk: Disk::new(),
+            name,
+            notices,
+            stuck: false,
         })
     }
 
     /// Has other limits from now on.
     pub fn limit(&mut self, limits: Limits) {
         self.limits = limits;
-        self.expire();
+        self.retention.look();
     }
 
     /// The link to the file that is being written.
@@ -126,7 +136,7 @@ impl Log {
         }
         let mut taken = 0;
         while taken < lines.len() {
-            let most = match self.limits.file_size {
+            let most = match self.limits.of_file() {
                 0 => usize::MAX,
                 size => size.saturating_sub(self.file.end()) as usize,
             };
@@ -169,7 +179,7 @@ impl Log {
         };
         if reason != "log_truncated" {
             self.lock = make(&self.folder)?;
-            self.renew(choose(&self.folder, None, self.limits.file_size, now)?.max(self.name))?;
+            self.renew(choose(&self.folder, None, self.limits.of_file(), now)?.max(self.name))?;
             self.notices.extend(lead_to_host(&self.folder));
         }
         self.notices.push(Notice {
@@ -180,9 +190,9 @@ impl Log {
     }
 
     fn rotate(&mut self, now: u64) -> io::Result<()> {
-        let name = choose(&self.folder, Some(self.name), self.limits.file_size, now)?;
+        let name = choose(&self.folder, Some(self.name), self.limits.of_file(), now)?;
         self.renew(name)?;
-        self.expire();
+        self.retention.look();
         Ok(())
     }
 
@@ -201,42 +211,11 @@ impl Log {
         Ok(())
     }
 
-    /// Removes files that are older, or more, than is to be kept.
-    fn expire(&mut self) {
-        let Limits {
-            days, total_size, ..
-        } = self.limits;
-        if (days, total_size) == (0, 0) {
-            return;
-        }
+    /// Removes a little of what is older, or more, than is to be kept. Tells whether there is more to do.
+    pub fn tidy(&mut self) -> bool {
         let current = text(self.name);
-        let files: Vec<_> = names(&self.folder)
-            .into_iter()
-            .filter_map(|name| {
-                let path = self.folder.join(text(name));
-                let metadata = fs::symlink_metadata(&path).ok()?;
-                Some((path, metadata.len(), metadata.modified().ok()?))
-            })
-            .collect();
-        let mut total: u64 = files.iter().map(|(_, size, _)| size).sum();
-        let age = Duration::from_secs(days.saturating_mul(DAY));
-        let oldest = SystemTime::now().checked_sub(age);
-        let mut notice = Notice::of("log_expired");
-        for (path, size, modified) in files {
-            let is_old = days > 0 && oldest.is_some_and(|oldest| modified < oldest);
-            let is_too_much = total_size > 0 && total > total_size;
-            if path.ends_with(&current) || !(is_old || is_too_much) {
-                continue;
-            }
-            if fs::remove_file(&path).is_ok() {
-                total -= size;
-                *notice.bytes.get_or_insert(0) += size;
-                *notice.files.get_or_insert(0) += 1;
-            }
-        }
-        if notice.files.is_some() {
-            self.notices.push(notice);
-        }
+        self.retention
+            .step(&self.limits, &current, &mut self.notices)
     }
 
     /// Opens the file again by its name.
@@ -253,6 +232,11 @@ impl Log {
         self.disk
             .is_idle()
             .then(|| self.disk.begin(self.file.file()))
+    }
+
+    /// Whether no lines are on their way to the disk.
+    pub fn is_synchronized(&self) -> bool {
+        self.disk.is_idle()
     }
 
     /// What became of lines that were on their way to the disk.
@@ -322,7 +306,7 @@ fn locked<T>(lock: &File, act: impl FnOnce() -> io::Result<T>) -> io::Result<T> 
 }
 
 /// The name of a file. Names sort by time.
-fn text(name: u64) -> String {
+pub fn text(name: u64) -> String {
     let (year, month, day) = date(name / DAY);
     let (hour, minute, second) = (name % DAY / 3600, name / 60 % 60, name % 60);
     format!("{year:04}-{month:02}-{day:02}.{hour:02}:{minute:02}:{second:02}.log")
@@ -342,7 +326,7 @@ fn entries(folder: &Path) -> impl Iterator<Item = String> {
 }
 
 /// The files of the log, oldest first.
-fn names(folder: &Path) -> Vec<u64> {
+pub fn names(folder: &Path) -> Vec<u64> {
     let mut names: Vec<_> = entries(folder).filter_map(|name| time(&name)).collect();
     names.sort_unstable();
     names

@@ -10,9 +10,11 @@ mod notice;
 mod outlet;
 mod output;
 mod patience;
+mod retention;
 mod socket;
 mod stdout;
 mod syslog;
+mod thread;
 
 use std::io;
 use std::time::Duration;
@@ -22,13 +24,14 @@ use crate::event::Moment;
 pub use heartbeat::{Before, Heartbeat};
 pub use journald::Journald;
 pub use log::{Limits, Log};
-pub use notice::Notice;
+pub use notice::{Notice, Removed};
 use outlet::Outlet;
 pub use outlet::Place;
 pub use output::{Output, Outputs};
 use patience::Patience;
 pub use stdout::Stdout;
 pub use syslog::Syslog;
+pub use thread::WriterThread;
 
 /// When lines are brought from the kernel's memory to the disk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,10 +55,56 @@ pub struct Account {
     pub lost: u64,
 }
 
+/// Where an output is served.
+enum Hand {
+    /// By the daemon's own thread.
+    Here(Box<Outlet>),
+    /// By a thread of its own, since a disk can hold it up.
+    Apart(WriterThread),
+}
+
 /// The outputs: each gets all lines, whatever becomes of the others.
 pub struct Sink {
-    outlets: Vec<Outlet>,
+    hands: Vec<Hand>,
     full: Outputs,
+    heartbeat: Option<Heartbeat>,
+    /// For what else a disk can hold up, where no output has a thread.
+    chores: Option<WriterThread>,
+}
+
+impl Hand {
+    fn output(&self) -> Option<Output> {
+        match self {
+            Self::Here(outlet) => Some(outlet.output()),
+            Self::Apart(thread) => thread.output(),
+        }
+    }
+
+    fn is_full(&self) -> bool {
+        match self {
+            Self::Here(outlet) => outlet.is_full(),
+            Self::Apart(thread) => thread.is_full(),
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        match self {
+            Self::Here(outlet) => outlet.is_empty(),
+            Self::Apart(thread) => thread.is_empty(),
+        }
+    }
+
+    fn account(&self) -> Option<Account> {
+        match self {
+            Self::Here(outlet) => Some(outlet.account()),
+            Self::Apart(thread) => thread.account(),
+        }
+    }
+
+    /// Whether it is in a set; of a thread without an output nothing is asked.
+    fn is_in(&self, outputs: Outputs) -> bool {
+        self.output().is_some_and(|output| outputs.contains(output))
+    }
 }
 
 impl Sink {
@@ -63,41 +112,133 @@ impl Sink {
     pub fn new(places: Vec<Place>, sync: Sync) -> Self {
         let outlets = places.into_iter().map(|place| Outlet::new(place, sync));
         Self {
-            outlets: outlets.collect(),
+            hands: outlets.map(|outlet| Hand::Here(Box::new(outlet))).collect(),
             full: Outputs::default(),
+            heartbeat: None,
+            chores: None,
+        }
+    }
+
+    /// Keeps the time up to which everything is written.
+    pub fn keep(&mut self, heartbeat: Option<Heartbeat>) {
+        self.heartbeat = heartbeat;
+    }
+
+    /// Has threads do from now on what a disk can hold up. `first` is run in each before all else.
+    ///
+    /// # Errors
+    /// What clone(2) says.
+    pub fn part(&mut self, first: fn()) -> io::Result<()> {
+        let heartbeat = &mut self.heartbeat;
+        for index in 0..self.hands.len() {
+            if matches!(&self.hands[index], Hand::Here(outlet) if outlet.can_wait())
+                && let Hand::Here(outlet) = self.hands.remove(index)
+            {
+                let is_log = outlet.output() == Output::File;
+                let heartbeat = if is_log { heartbeat.take() } else { None };
+                let thread = WriterThread::start(Some(*outlet), heartbeat, first)?;
+                self.hands.insert(index, Hand::Apart(thread));
+            }
+        }
+        if self.thread().is_none() {
+            let heartbeat = self.heartbeat.take();
+            self.chores = Some(WriterThread::start(None, heartbeat, first)?);
+        }
+        Ok(())
+    }
+
+    /// The thread for what a disk can hold up beside the outputs: that of the log, if it has one.
+    fn thread(&self) -> Option<&WriterThread> {
+        let threads = self.hands.iter().filter_map(|hand| match hand {
+            Hand::Apart(thread) if thread.output() == Some(Output::File) => Some(thread),
+            _ => None,
+        });
+        threads.chain(&self.chores).next()
+    }
+
+    /// Does something that a disk can hold up: at once, unless there is a thread for it.
+    pub fn act(&self, act: impl FnOnce() + Send + 'static) {
+        match self.thread() {
+            Some(thread) => thread.act(Box::new(act)),
+            None => act(),
+        }
+    }
+
+    /// Notes that everything up to `time`, in nanoseconds since 1970-01-01 UTC, is in the log, once it is there.
+    pub fn beat(&self, time: u64) {
+        let is_log =
+            |hand: &Hand| matches!(hand, Hand::Apart(_)) && hand.output() == Some(Output::File);
+        if !self
+            .hands
+            .iter()
+            .all(|hand| is_log(hand) || hand.is_empty())
+        {
+            return;
+        }
+        match (self.thread(), &self.heartbeat) {
+            (Some(thread), _) => thread.beat(time),
+            // Then the next start tells of a longer time.
+            (None, Some(heartbeat)) => drop(heartbeat.beat(time)),
+            (None, None) => {}
+        }
+    }
+
+    /// Notes that this was an orderly end.
+    pub fn end(&self, time: u64) {
+        match (self.thread(), &self.heartbeat) {
+            (Some(thread), _) => thread.end(time),
+            (None, Some(heartbeat)) => {
+                if let Err(error) = heartbeat.end(time) {
+                    crate::report!("recorderd: {error}");
+                }
+            }
+            (None, None) => {}
         }
     }
 
     /// Has other limits and another policy for the log on disk from now on.
     pub fn follow(&mut self, limits: Limits, sync: Sync) {
-        for outlet in &mut self.outlets {
-            outlet.follow(limits, sync);
+        for hand in &mut self.hands {
+            match hand {
+                Hand::Here(outlet) => outlet.follow(limits, sync),
+                Hand::Apart(thread) => thread.follow(limits, sync),
+            }
         }
     }
 
     /// What its outputs are called.
     pub fn name(&self) -> String {
-        let names: Vec<_> = self.outlets.iter().map(Outlet::name).collect();
-        names.join(", ")
+        let names = self.hands.iter().map(|hand| match hand {
+            Hand::Here(outlet) => outlet.name(),
+            Hand::Apart(thread) => thread.name(),
+        });
+        names.collect::<Vec<_>>().join(", ")
     }
 
     /// Writes whole lines. An output that [is full](Self::full) gets no acts.
     pub fn write(&mut self, lines: &[u8], now: Moment) {
-        for outlet in &mut self.outlets {
-            match self.full.contains(outlet.output()) {
-                true => outlet.write_frames(lines, now),
-                false => outlet.write(lines, now),
+        for hand in &mut self.hands {
+            match (hand.is_in(self.full), &mut *hand) {
+                (true, Hand::Here(outlet)) => outlet.write_frames(lines, now),
+                (true, Hand::Apart(thread)) => thread.write_frames(lines, now),
+                (false, Hand::Here(outlet)) => outlet.write(lines, now),
+                (false, Hand::Apart(thread)) => thread.write(lines, now),
             }
-            if outlet.is_full() {
-                self.full.insert(outlet.output());
+            if hand.is_full()
+                && let Some(output) = hand.output()
+            {
+                self.full.insert(output);
             }
         }
     }
 
     /// Writes a line about the recorder itself, ahead of what waits where that can be.
     pub fn tell(&mut self, line: &[u8], now: Moment) {
-        for outlet in &mut self.outlets {
-            outlet.tell(line, now);
+        for hand in &mut self.hands {
+            match hand {
+                Hand::Here(outlet) => outlet.tell(line, now),
+                Hand::Apart(thread) => thread.tell(line, now),
+            }
         }
     }
 
@@ -108,86 +249,108 @@ impl Sink {
 
     /// Whether all are.
     pub fn is_full(&self) -> bool {
-        let is_full = |outlet: &Outlet| self.full.contains(outlet.output());
-        self.outlets.iter().all(is_full)
+        self.hands.iter().all(|hand| hand.is_in(self.full))
     }
 
     /// Tells whether one of those that were full has room again.
     pub fn has_recovered(&mut self) -> bool {
         let before = self.full;
         self.full = Outputs::default();
-        for outlet in &self.outlets {
-            if before.contains(outlet.output()) && outlet.is_full() {
-                self.full.insert(outlet.output());
+        for hand in &self.hands {
+            if hand.is_in(before)
+                && hand.is_full()
+                && let Some(output) = hand.output()
+            {
+                self.full.insert(output);
             }
         }
         self.full != before
     }
 
-    /// Whether everything has been written everywhere.
-    pub fn is_empty(&self) -> bool {
-        self.outlets.iter().all(Outlet::is_empty)
-    }
-
     /// Bytes written since the start, to all outputs.
     pub fn written(&self) -> u64 {
-        self.outlets.iter().map(|outlet| outlet.written).sum()
+        self.accounts().map(|account| account.written).sum()
     }
 
     /// Lines that were given up since the start, for all outputs.
     pub fn given_up(&self) -> u64 {
-        self.outlets.iter().map(|outlet| outlet.given_up).sum()
+        let given_up = self.hands.iter().map(|hand| match hand {
+            Hand::Here(outlet) => outlet.given_up,
+            Hand::Apart(thread) => thread.given_up(),
+        });
+        given_up.sum()
     }
 
     /// What became of the lines since the start, by output.
     pub fn accounts(&self) -> impl Iterator<Item = Account> + Clone {
-        self.outlets.iter().map(|outlet| Account {
-            output: outlet.output(),
-            written: outlet.written,
-            lost: outlet.given_up + outlet.left_out,
-        })
+        self.hands.iter().filter_map(Hand::account)
     }
 
     /// Does what is due: tries again what could not be written, and brings lines to the disk.
     /// `ended` if a session has ended. Tells whether there is reason to come back soon.
     pub fn tick(&mut self, now: Moment, ended: bool) -> bool {
-        let outlets = self.outlets.iter_mut();
-        outlets.fold(false, |again, outlet| outlet.tick(now, ended) | again)
+        let mut again = false;
+        for hand in &mut self.hands {
+            again |= match hand {
+                Hand::Here(outlet) => outlet.tick(now, ended),
+                Hand::Apart(thread) => thread.tick(now, ended),
+            };
+        }
+        if let Some(thread) = &mut self.chores {
+            again |= thread.tick(now, false);
+        }
+        again
     }
 
     /// Something that happened since the last call.
     pub fn notice(&mut self) -> Option<Notice> {
-        self.outlets.iter_mut().find_map(Outlet::notice)
+        self.hands.iter_mut().find_map(|hand| match hand {
+            Hand::Here(outlet) => outlet.notice(),
+            Hand::Apart(thread) => thread.notice(),
+        })
     }
 
     /// Opens the outputs again, because something else has moved them.
     ///
     /// # Errors
-    /// What the operating system says.
+    /// What the operating system says, unless a thread has to do it, which tells by itself.
     pub fn reopen(&mut self) -> io::Result<()> {
         let mut done = Ok(());
-        for outlet in &mut self.outlets {
-            done = outlet.reopen().and(done);
+        for hand in &mut self.hands {
+            match hand {
+                Hand::Here(outlet) => done = outlet.reopen().and(done),
+                Hand::Apart(thread) => thread.reopen(),
+            }
         }
         done
     }
 
     /// Tries a last time to write what is kept, and gives up what can't be. A reader that is slow
-    /// is waited for with `patience`.
+    /// is waited for with `patience`, and a disk as long as it gets on.
     pub fn give_up(&mut self, now: Moment, patience: Duration) {
-        for outlet in &mut self.outlets {
-            outlet.give_up(now, patience);
+        for hand in &mut self.hands {
+            match hand {
+                Hand::Here(outlet) => outlet.give_up(now, patience),
+                Hand::Apart(thread) => thread.give_up(now, patience),
+            }
         }
     }
 
-    /// Waits until all lines are on the disk, and gives back the space that is kept aside.
+    /// Waits until all lines are on the disk, as long as it gets on, and gives back the space that is kept aside.
     ///
     /// # Errors
     /// What the operating system says.
-    pub fn close(&mut self) -> io::Result<()> {
+    pub fn close(&mut self, patience: Duration) -> io::Result<()> {
         let mut done = Ok(());
-        for outlet in &mut self.outlets {
-            done = outlet.close().and(done);
+        for hand in &mut self.hands {
+            done = match hand {
+                Hand::Here(outlet) => outlet.close(),
+                Hand::Apart(thread) => thread.close(patience),
+            }
+            .and(done);
+        }
+        if let Some(thread) = &mut self.chores {
+            done = thread.close(patience).and(done);
         }
         done
     }

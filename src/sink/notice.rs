@@ -17,10 +17,31 @@ pub struct Notice {
     pub bytes: Option<u64>,
     /// How many files it concerns.
     pub files: Option<u64>,
+    /// The file of the log that was removed.
+    pub removed: Option<Box<Removed>>,
     /// Keys of the config that differ, and count only from the next start.
     pub needs_restart: Vec<&'static str>,
     /// Since when, in nanoseconds since boot.
     pub since: Option<u64>,
+}
+
+/// What was in a file of the log that was removed.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Removed {
+    /// Its name, in the folder of the host.
+    pub file: String,
+    /// The times of the first and the last of its events, as they were written; empty where there were none.
+    pub first: String,
+    /// See there.
+    pub last: String,
+    /// How many lines it had.
+    pub lines: u64,
+    /// How many of them are kept elsewhere.
+    pub lines_kept: u64,
+    /// How many sessions had lines in it.
+    pub sessions: u64,
+    /// The first of those.
+    pub sids: Vec<String>,
 }
 
 impl Notice {
@@ -48,7 +69,7 @@ impl fmt::Display for Notice {
             "line_too_long" => "events that are longer than the output takes are lost to it",
             "config_changed" => "the config is read again",
             "config_refused" => "the config has a mistake, and the one before goes on",
-            "log_expired" => "old files of the log are removed",
+            "log_expired" => "an old file of the log is removed",
             other => other,
         })?;
         // The log as such is the one on disk.
@@ -58,8 +79,14 @@ impl fmt::Display for Notice {
         if let Some(error) = &self.error {
             write!(f, ": {error}")?;
         }
-        if let Some(files) = self.files {
-            write!(f, ": {files} files")?;
+        if let Some(removed) = &self.removed {
+            let Removed {
+                file,
+                lines,
+                lines_kept,
+                ..
+            } = &**removed;
+            write!(f, ": {file}: {lines} lines, of which {lines_kept} are kept")?;
         }
         if let Some(bytes) = self.bytes {
             write!(f, ": {bytes} bytes")?;

@@ -3,22 +3,22 @@
 use std::io;
 use std::time::Duration;
 
-use super::{Journald, Limits, Log, Notice, Output, Patience, Stdout, Sync, Syslog, line};
+use super::{Account, Journald, Limits, Log, Notice, Output, Patience, Stdout, Sync, Syslog, line};
 use crate::event::Moment;
 use crate::fault::named;
 
 /// What is kept in memory while nothing can be written: so much, then only how sessions begin and
 /// end and what they lost, then nothing. Bytes.
-const KEPT: usize = 16 << 20;
-const KEPT_MOST: usize = 2 * KEPT;
+pub const KEPT: usize = 16 << 20;
+pub const KEPT_MOST: usize = 2 * KEPT;
 
 /// How long to wait before trying again to write, after a fault and where somebody else is slow to
 /// read. Nanoseconds.
 const AGAIN: u64 = 250_000_000;
 const SLOW: u64 = 20_000_000;
 
-/// For how long somebody may be slow to read before that is told. Nanoseconds.
-const SLOW_AT_ALL: u64 = 1_000_000_000;
+/// For how long somebody may be slow before that is told. Nanoseconds.
+pub const SLOW_AT_ALL: u64 = 1_000_000_000;
 
 /// How long a reader that makes progress may keep the daemon from its rings at a time.
 const PATIENCE: Duration = Duration::from_millis(25);
@@ -39,6 +39,15 @@ pub enum Place {
 }
 
 impl Place {
+    /// Whether a disk can hold up who writes to it.
+    pub fn can_wait(&self) -> bool {
+        match self {
+            Self::File(_) => true,
+            Self::Stdout(stdout) => stdout.can_wait(),
+            Self::Syslog(_) | Self::Journald(_) => false,
+        }
+    }
+
     /// Which it is.
     pub fn output(&self) -> Output {
         match self {
@@ -64,8 +73,9 @@ struct Failing {
 pub struct Outlet {
     place: Place,
     sync: Sync,
-    /// Lines that could not be written yet.
+    /// Lines that could not be written yet, and how many they are.
     kept: Vec<u8>,
+    kept_lines: u64,
     failing: Option<Failing>,
     /// It took nothing the last time.
     is_stuck: bool,
@@ -96,6 +106,7 @@ impl Outlet {
             place,
             sync,
             kept: Vec::new(),
+            kept_lines: 0,
             failing: None,
             is_stuck: false,
             dirty: None,
@@ -110,6 +121,20 @@ impl Outlet {
     /// Which it is.
     pub fn output(&self) -> Output {
         self.place.output()
+    }
+
+    /// What became of the lines.
+    pub fn account(&self) -> Account {
+        Account {
+            output: self.output(),
+            written: self.written,
+            lost: self.given_up + self.left_out,
+        }
+    }
+
+    /// Whether a disk can hold up who writes to it.
+    pub fn can_wait(&self) -> bool {
+        self.place.can_wait()
     }
 
     /// What it is called.
@@ -163,6 +188,7 @@ impl Outlet {
         let kept = std::mem::take(&mut self.kept);
         let taken = self.append(&kept, now, false, patience);
         self.kept = kept;
+        self.kept_lines -= count(&self.kept[..taken]);
         self.kept.drain(..taken);
         self.kept.shrink_to(2 * self.kept.len());
     }
@@ -254,11 +280,18 @@ impl Outlet {
     }
 
     fn keep(&mut self, lines: &[u8]) {
+        let number = count(lines);
         if self.kept.len() + lines.len() > KEPT_MOST {
-            self.given_up += count(lines);
+            self.given_up += number;
         } else {
             self.kept.extend_from_slice(lines);
+            self.kept_lines += number;
         }
+    }
+
+    /// Bytes and number of the lines that could not be written yet.
+    pub fn kept(&self) -> (usize, u64) {
+        (self.kept.len(), self.kept_lines)
     }
 
     /// Whether so much waits to be written that no more acts can be taken.
@@ -286,7 +319,10 @@ impl Outlet {
         if self.dirty.is_some_and(is_due) {
             self.synchronize();
         }
-        !self.kept.is_empty() || (self.dirty.is_some() && self.sync != Sync::SessionEnd)
+        let is_syncing = matches!(&self.place, Place::File(log) if !log.is_synchronized());
+        !self.kept.is_empty()
+            || is_syncing
+            || (self.dirty.is_some() && self.sync != Sync::SessionEnd)
     }
 
     /// Begins to bring to the disk what is written, unless something is on its way.
@@ -321,6 +357,14 @@ impl Outlet {
         self.sync_failed = failed;
     }
 
+    /// Does a little of what has time. Tells whether there is more of it.
+    pub fn tidy(&mut self) -> bool {
+        match &mut self.place {
+            Place::File(log) => log.tidy(),
+            _ => false,
+        }
+    }
+
     /// Something that happened since the last call.
     pub fn notice(&mut self) -> Option<Notice> {
         if let Place::File(log) = &mut self.place {
@@ -352,7 +396,7 @@ impl Outlet {
         if !self.kept.is_empty() {
             self.write_kept(now, patience);
         }
-        self.given_up += count(&self.kept);
+        self.given_up += std::mem::take(&mut self.kept_lines);
         self.kept.clear();
     }
 
@@ -368,6 +412,7 @@ impl Outlet {
     }
 }
 
-fn count(lines: &[u8]) -> u64 {
+/// How many lines there are.
+pub fn count(lines: &[u8]) -> u64 {
     memchr::memchr_iter(b'\n', lines).count() as u64
 }

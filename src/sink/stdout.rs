@@ -11,6 +11,7 @@ use super::Patience;
 pub struct Stdout {
     file: File,
     is_socket: bool,
+    can_wait: bool,
 }
 
 impl Stdout {
@@ -27,11 +28,19 @@ impl Stdout {
             options.custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY);
             options.open("/proc/self/fd/1")
         });
+        let again = again.and_then(Result::ok);
+        let is_socket = kind.is_socket();
         Ok(Self {
-            // Where it can't be opened a second time, writing waits.
-            file: again.and_then(Result::ok).unwrap_or(file),
-            is_socket: kind.is_socket(),
+            // That of a file on a disk, and where it can't be opened a second time.
+            can_wait: again.is_none() && !is_socket,
+            file: again.unwrap_or(file),
+            is_socket,
         })
+    }
+
+    /// Whether writing can wait.
+    pub fn can_wait(&self) -> bool {
+        self.can_wait
     }
 
     /// Writes as much as it takes; tells how many bytes that was.

@@ -1,6 +1,7 @@
 //! The log on disk, as it is and as others leave it.
 
 use std::io::Write;
+use std::time::SystemTime;
 
 use super::*;
 
@@ -261,8 +262,9 @@ fn old_files_go_and_others_stay() {
         ..Limits::default()
     };
     let mut log = data.open(limits, FIRST_DAY + 4 * DAY);
+    while log.tidy() {}
     assert_eq!(data.lines(), "line\nline\n");
-    assert_eq!(reasons(&mut log), [("log_expired", Some(15))]);
+    assert_eq!(reasons(&mut log), [("log_expired", Some(5)); 3]);
 
     let oldest = data.folder().join(&data.files()[0].0);
     let file = OpenOptions::new().write(true).open(oldest).unwrap();
@@ -273,9 +275,89 @@ fn old_files_go_and_others_stay() {
         ..Limits::default()
     };
     let mut log = data.open(limits, FIRST_DAY + 4 * DAY);
+    while log.tidy() {}
     assert_eq!(data.lines(), "line\n");
     assert_eq!(reasons(&mut log), [("log_expired", Some(5))]);
     assert!(beside.exists());
+}
+
+fn event(name: &str, login: &str, sid: u32, second: u64, more: &str) -> String {
+    format!(
+        r#"{{"ei":0,"event":"{name}","uid":"u","time":"2024-10-04T00:00:{second:02}.000Z","login":"{login}","sid":"{sid}","more":"{more}"}}"#
+    ) + "\n"
+}
+
+/// Of who fills the log, with opens or with commands, a part stays; of who is quiet all that matters does.
+#[test]
+fn of_files_that_go_everybody_has_a_share_that_stays() {
+    let data = Data::new("summary");
+    let limits = Limits {
+        file_size: 16_384,
+        total_size: 65_536,
+        ..Limits::default()
+    };
+    let mut log = data.open(limits, FIRST_DAY);
+    let quiet = [
+        event("session.start", "quiet", 1, 1, ""),
+        event("session.command", "quiet", 1, 2, "one"),
+        event("session.disk", "quiet", 1, 3, "no command"),
+        event("session.privilege", "quiet", 1, 4, ""),
+        event("session.end", "quiet", 1, 5, ""),
+    ];
+    write(&mut log, &quiet.concat(), FIRST_DAY);
+    let flood = |log: &mut Log, kind: &str, count: u64| {
+        for index in 0..count {
+            let line = event(
+                kind,
+                "noisy",
+                2 + index as u32 % 3,
+                index % 60,
+                &"x".repeat(300),
+            );
+            write(log, &line, FIRST_DAY);
+            while log.tidy() {}
+        }
+    };
+    let summary = data.folder().join("summary");
+    let kept = || {
+        let names = names(&summary).into_iter();
+        let texts = names.map(|name| fs::read_to_string(summary.join(text(name))).unwrap());
+        texts.collect::<String>()
+    };
+    flood(&mut log, "session.command", 30);
+    flood(&mut log, "session.disk", 300);
+    let quiet = quiet.map(|line| {
+        if line.contains("no command") {
+            String::new()
+        } else {
+            line
+        }
+    });
+    let text = kept();
+    assert!(text.starts_with(&quiet.concat()), "{text:.2000}");
+    assert!(text.len() <= 16_384 && text.contains("noisy") && !text.contains("session.disk"));
+    let notices: Vec<_> = log.notices().collect();
+    let first = notices[0].removed.as_ref().unwrap();
+    assert_eq!(first.file, "2024-10-04.00:00:00.log");
+    assert_eq!(first.first, "2024-10-04T00:00:00.000Z");
+    assert_eq!(
+        (first.sessions, &first.sids[..]),
+        (4, &["1", "2", "3", "4"].map(str::to_owned)[..])
+    );
+    assert_eq!(first.lines_kept, text.lines().count() as u64);
+    let removed = notices
+        .iter()
+        .map(|notice| notice.removed.as_ref().unwrap().lines)
+        .sum::<u64>();
+    assert_eq!(removed + data.lines().lines().count() as u64, 335);
+    // Who goes on for long enough with what stays pushes out even that, which is told.
+    flood(&mut log, "session.command", 600);
+    assert!(!kept().contains("quiet"));
+    let of_summary = |notice: &Notice| {
+        notice.removed.as_ref().unwrap().file == "summary/2024-10-04.00:00:00.log"
+    };
+    let gone = log.notices().find(of_summary).unwrap();
+    assert_eq!(gone.removed.unwrap().lines, first.lines_kept);
 }
 
 #[test]
