@@ -21,7 +21,7 @@ const SLOW: u64 = 20_000_000;
 pub const SLOW_AT_ALL: u64 = 1_000_000_000;
 
 /// How long a reader that makes progress may keep the daemon from its rings at a time.
-const PATIENCE: Duration = Duration::from_millis(25);
+pub const PATIENCE: Duration = Duration::from_millis(25);
 
 /// How long lines may wait to be brought to the disk. Nanoseconds.
 const INTERVAL: u64 = 1_000_000_000;

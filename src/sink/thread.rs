@@ -6,13 +6,16 @@ use std::io;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use super::outlet::{KEPT, KEPT_MOST, Outlet, SLOW_AT_ALL, count};
+use super::outlet::{KEPT, KEPT_MOST, Outlet, PATIENCE, SLOW_AT_ALL, count};
 use super::{Account, Heartbeat, Limits, Notice, Output, Sync};
 use crate::event::{Clock, Moment};
 use crate::probe::boot_time;
 
 /// Lines that wait are put together up to so many bytes.
 const BATCH: usize = 64 << 10;
+
+/// How far the thread may be behind before it is waited for, as any other reader that is slow. Bytes.
+const BEHIND: usize = 4 << 20;
 
 /// How many buffers are kept for lines to come.
 const SPARE: usize = 4;
@@ -59,6 +62,8 @@ struct State {
     spare: Vec<Vec<u8>>,
     /// Bytes and number of the lines that are not written yet.
     waiting: (usize, u64),
+    /// Bytes of lines that could not be written when that was tried.
+    kept: usize,
     /// Since when the thread has been at work on one thing. Nanoseconds since boot.
     busy: Option<u64>,
     /// How many things it has done.
@@ -92,6 +97,8 @@ pub struct WriterThread {
     name: String,
     /// Since when the thread has not answered, once that was told. Nanoseconds since boot.
     stuck: Option<u64>,
+    /// How much it had done when it was last waited for.
+    seen: u64,
     given_up: u64,
     left_out: u64,
     notices: Vec<Notice>,
@@ -114,6 +121,7 @@ impl WriterThread {
             output: outlet.as_ref().map(Outlet::output),
             name: outlet.as_ref().map(Outlet::name).unwrap_or_default(),
             stuck: None,
+            seen: u64::MAX,
             given_up: 0,
             left_out: 0,
             notices: Vec::new(),
@@ -195,6 +203,17 @@ impl WriterThread {
             }
         }
         self.shared.ordered.notify_one();
+        // For a disk on which nothing happens, or that takes nothing, nothing is to be had by waiting.
+        let gets_on = guard.kept == 0 && guard.done != self.seen;
+        if guard.waiting.0 > BEHIND && gets_on {
+            let is_behind = |state: &mut State| state.waiting.0 > BEHIND;
+            let waited = self
+                .shared
+                .progress
+                .wait_timeout_while(guard, PATIENCE, is_behind);
+            guard = waited.unwrap_or_else(PoisonError::into_inner).0;
+            self.seen = guard.done;
+        }
     }
 
     fn order(&self, order: Order) {
@@ -404,6 +423,7 @@ fn serve(shared: &Shared, mut outlet: Option<Outlet>, heartbeat: Option<&Heartbe
             let now = outlet.kept();
             state.waiting.0 = state.waiting.0 + now.0 - kept.0;
             state.waiting.1 = state.waiting.1 + now.1 - kept.1;
+            state.kept = now.0;
             while let Some(notice) = outlet.notice() {
                 state.notices.push(notice);
             }
