@@ -33,21 +33,27 @@ const KEPT: u64 = 1 << 5 | 1 << 39;
 fn what_is_kept() -> Outcome {
     let folder = Folder::new();
     let daemon = start_daemon(folder.path(), "");
-    let status = fs::read_to_string(format!("/proc/{}/status", daemon.child.id()))?;
-    let value = |key: &str| {
-        let line = status.lines().find_map(|line| line.strip_prefix(key));
-        line.unwrap_or_else(|| panic!("no {key}")).trim().to_owned()
-    };
-    for set in ["CapInh:", "CapAmb:"] {
-        assert_eq!(value(set), format!("{:016x}", 0), "{set}");
+    let threads = fs::read_dir(format!("/proc/{}/task", daemon.child.id()))?;
+    let threads: Vec<_> = threads.map(|thread| thread.unwrap().path()).collect();
+    // That of the log is one of them: each has rights of its own.
+    assert_eq!(threads.len(), 2);
+    for thread in threads {
+        let status = fs::read_to_string(thread.join("status"))?;
+        let value = |key: &str| {
+            let line = status.lines().find_map(|line| line.strip_prefix(key));
+            line.unwrap_or_else(|| panic!("no {key}")).trim().to_owned()
+        };
+        for set in ["CapInh:", "CapAmb:"] {
+            assert_eq!(value(set), format!("{:016x}", 0), "{set}");
+        }
+        for set in ["CapPrm:", "CapEff:", "CapBnd:"] {
+            assert_eq!(value(set), format!("{KEPT:016x}"), "{set}");
+        }
+        assert_eq!(
+            (value("NoNewPrivs:"), value("Seccomp:")),
+            ("1".into(), "2".into())
+        );
     }
-    for set in ["CapPrm:", "CapEff:", "CapBnd:"] {
-        assert_eq!(value(set), format!("{KEPT:016x}"), "{set}");
-    }
-    assert_eq!(
-        (value("NoNewPrivs:"), value("Seccomp:")),
-        ("1".into(), "2".into())
-    );
     Ok(())
 }
 

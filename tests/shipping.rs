@@ -154,7 +154,7 @@ fn followers_in_mid_write() -> Outcome {
             .join(name);
         let config = fs::read_to_string(path)?;
         assert!(
-            config.contains("/var/lib/recorderd/log/*/20*.log"),
+            config.contains("/var/lib/recorderd/log/*-*/20*.log"),
             "{name}"
         );
     }

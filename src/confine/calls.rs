@@ -45,7 +45,7 @@ pub const CHECKED: &[Checked] = &[
             ITER_CREATE,
         ]),
     ),
-    // syslog, journald, and nscd where the C library asks it.
+    // syslog, journald and the service manager.
     (libc::SYS_socket, 0, Rule::OneOf(&[libc::AF_UNIX as u32])),
     (libc::SYS_mmap, 2, Rule::Without(libc::PROT_EXEC as u32)),
     (libc::SYS_mprotect, 2, Rule::Without(libc::PROT_EXEC as u32)),

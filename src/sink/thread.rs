@@ -105,8 +105,8 @@ pub struct WriterThread {
 }
 
 impl WriterThread {
-    /// Starts the thread for an output, or for nothing but what else a disk can hold up. `first` is run in it before
-    /// all else.
+    /// Starts the thread for an output, or for nothing but what else a disk can hold up. Returns when `first` has been
+    /// run in it.
     ///
     /// # Errors
     /// What clone(2) says.
@@ -126,18 +126,23 @@ impl WriterThread {
             left_out: 0,
             notices: Vec::new(),
         };
+        let mut state = shared.state();
+        state.busy = Some(boot_time());
         if let Some(outlet) = &outlet {
-            let mut state = shared.state();
             state.count(outlet);
             state.waiting = outlet.kept();
         }
+        drop(state);
         std::thread::Builder::new()
             .name("recorderd-log".into())
             .stack_size(STACK)
             .spawn(move || {
                 first();
+                shared.state().busy = None;
+                shared.progress.notify_all();
                 serve(&shared, outlet, heartbeat.as_ref());
             })?;
+        this.wait(Duration::MAX);
         Ok(this)
     }
 
