@@ -3,6 +3,7 @@
 #ifndef ATTEMPT_H
 #define ATTEMPT_H
 
+#include "settled.h"
 #include "syscall.h"
 
 struct attempt {
@@ -14,6 +15,16 @@ struct attempt {
 	__s32 result;
 	__u64 via; /* enum via */
 };
+
+/*
+ * Marks the record of an attempt that tells the address in the caller's memory. Of a request to
+ * io_uring, whoever changes it may be the program itself: that goes without a mark.
+ */
+static __always_inline void address_note(struct slot *slot, struct attempt *attempt)
+{
+	if (!(attempt->via & VIA_IO_URING))
+		settled_note(slot, attempt->address, attempt->length);
+}
 
 /* Whether a connect goes on behind the end of its call. */
 static __always_inline int is_unfinished(long result)

@@ -6,11 +6,12 @@
 #define AT_SYMLINK_FOLLOW 0x400
 #define AT_EMPTY_PATH 0x1000
 #define UMOUNT_NOFOLLOW 8
-#define MS_BIND 4096
-#define MS_MOVE 8192
+#define OPEN_TREE_CLONE 1
 #define MOVE_MOUNT_F_SYMLINKS 1
 #define MOVE_MOUNT_F_EMPTY_PATH 4
 #define MOVE_MOUNT_T_EMPTY_PATH 0x40
+#define FSPICK_SYMLINK_NOFOLLOW 2
+#define FSPICK_EMPTY_PATH 8
 
 /* The place of an argument. */
 enum place { NONE, FIRST, SECOND, THIRD, FOURTH, FIFTH };
@@ -98,19 +99,27 @@ static const struct call calls[512] = {
 	    .other = AT_SYMLINK_NOFOLLOW, .may_be_empty = AT_EMPTY_PATH},
     [55] = {DISK_CHOWN, .directory = FIRST, .owner = SECOND},
     [276] = {DISK_RENAME, FIRST, SECOND, THIRD, FOURTH, .flags = FIFTH},
-    /* both: move_mount, fchmodat2, setxattrat, removexattrat */
+    /* both: open_tree, move_mount, fsmount, fspick, mount_setattr, fchmodat2, setxattrat,
+       removexattrat, open_tree_attr */
+    [428] = {DISK_OPEN_TREE, FIRST, SECOND, .flags = THIRD, .follows = 1,
+	     .other = AT_SYMLINK_NOFOLLOW, .may_be_empty = AT_EMPTY_PATH},
     [429] = {DISK_MOUNT, FIRST, SECOND, THIRD, FOURTH, .flags = FIFTH,
 	     .other = MOVE_MOUNT_F_SYMLINKS, .may_be_empty = MOVE_MOUNT_F_EMPTY_PATH,
 	     .target_may_be_empty = MOVE_MOUNT_T_EMPTY_PATH},
+    [432] = {DISK_FSMOUNT, .directory = FIRST, .flags = SECOND},
+    [433] = {DISK_FSPICK, FIRST, SECOND, .flags = THIRD, .follows = 1,
+	     .other = FSPICK_SYMLINK_NOFOLLOW, .may_be_empty = FSPICK_EMPTY_PATH},
+    [442] = {DISK_MOUNT_SETATTR, FIRST, SECOND, .flags = THIRD, .follows = 1,
+	     .other = AT_SYMLINK_NOFOLLOW, .may_be_empty = AT_EMPTY_PATH},
     [452] = {DISK_CHMOD, FIRST, SECOND, .mode = THIRD, .flags = FOURTH, .follows = 1,
 	     .other = AT_SYMLINK_NOFOLLOW, .may_be_empty = AT_EMPTY_PATH},
     [463] = {DISK_SETXATTR, FIRST, SECOND, .flags = THIRD, .name = FOURTH, .follows = 1,
 	     .other = AT_SYMLINK_NOFOLLOW, .may_be_empty = AT_EMPTY_PATH},
     [466] = {DISK_REMOVEXATTR, FIRST, SECOND, .flags = THIRD, .name = FOURTH, .follows = 1,
 	     .other = AT_SYMLINK_NOFOLLOW, .may_be_empty = AT_EMPTY_PATH},
+    [467] = {DISK_OPEN_TREE, FIRST, SECOND, .flags = THIRD, .follows = 1,
+	     .other = AT_SYMLINK_NOFOLLOW, .may_be_empty = AT_EMPTY_PATH},
 };
-
-#define MOVE_MOUNT 429
 
 /* Beside PATH_FOLLOWED: of an empty path, the descriptor is meant. */
 #define MAY_BE_EMPTY 0x10000
@@ -145,8 +154,26 @@ static __always_inline __u32 operation_of(const struct call *call)
 	return call->operation;
 }
 
+/* What a mount that was made is of: its source, where that is a path, and its type. */
+__noinline int mount_append(__u32 index, int descriptor)
+{
+	struct slot *slot = slot_at(index);
+	struct file *file = file_of(descriptor);
+	struct vfsmount *mount;
+	struct mount *made;
+
+	if (!slot || !file)
+		return 0;
+	mount = BPF_CORE_READ(file, f_path.mnt);
+	made = (void *)mount - bpf_core_field_offset(struct mount, mnt);
+	slot->names = NAMES_OF_KERNEL;
+	disk_string(index, DISK_PATH, (__u64)BPF_CORE_READ(made, mnt_devname));
+	disk_string(index, DISK_NAME, (__u64)BPF_CORE_READ(mount, mnt_sb, s_type, name));
+	return 0;
+}
+
 /* A global function, so that the verifier looks at it once. */
-__noinline int change_send(__u64 session, __u64 number, long result)
+__noinline int change_send(__u64 session, __u64 number, long result, __u32 via)
 {
 	const struct call *call;
 	struct disk *disk;
@@ -165,15 +192,25 @@ __noinline int change_send(__u64 session, __u64 number, long result)
 	if (!slot)
 		return 0;
 	disk = (struct disk *)slot->record;
+	disk->record.via |= via;
 	disk->mode = argument(call->mode);
 	disk->value = argument(call->value);
+	/* A device has 32 bits, and a length all. */
+	if (operation == DISK_MKNOD)
+		disk->value = (__u32)disk->value;
 	if (call->owner) {
 		disk->owner = argument(call->owner);
 		disk->group = argument(call->owner + 1);
 	}
 	/* What mount(2) mounts is a path for sure only if it is a place. */
-	if (operation == DISK_MOUNT && number != MOVE_MOUNT && !(flags & (MS_BIND | MS_MOVE))) {
-		disk_string(slot->index, DISK_PATH, argument(call->path));
+	if (operation == DISK_MOUNT && number != MOVE_MOUNT && !(flags & MOUNT_OF_PLACE)) {
+		if (!name_append(slot->index, DISK_PATH, 0))
+			disk_string(slot->index, DISK_PATH, argument(call->path));
+	} else if (operation == DISK_FSMOUNT) {
+		mount_append(slot->index, result);
+	} else if (operation == DISK_OPEN_TREE && result >= 0 && !(flags & OPEN_TREE_CLONE)) {
+		disk_descriptor(slot->index, DISK_PATH, result);
+		disk_typed(slot->index, DISK_PATH, argument(call->path));
 	} else {
 		followed = call->follows;
 		if (flags & call->other)
@@ -191,7 +228,7 @@ __noinline int change_send(__u64 session, __u64 number, long result)
 	} else if (call->content && !name_append(slot->index, DISK_TARGET, 0)) {
 		disk_string(slot->index, DISK_TARGET, argument(call->content));
 	}
-	if (call->name)
+	if (call->name && !name_append(slot->index, DISK_NAME, 0))
 		disk_string(slot->index, DISK_NAME, argument(call->name));
 	disk_send(slot);
 	return 0;
@@ -203,7 +240,7 @@ SYSCALL_EXIT(disk_change, PROBE_DISK_CHANGE)
 
 	if (!process)
 		return 0;
-	change_send(process->session, context->number, context->result);
+	change_send(process->session, context->number, context->result, context->via);
 	names_forget();
 	return 0;
 }

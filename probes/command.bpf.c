@@ -3,6 +3,7 @@
 #include "path.h"
 #include "privilege.h"
 #include "session.h"
+#include "settled.h"
 #include "syscall.h"
 #include "unit.h"
 
@@ -401,6 +402,7 @@ __noinline int argument_append(__u32 index, __u64 argv, __u32 number)
 		command->argv_missing = 1;
 		return 0;
 	}
+	settled_note(slot, from, length);
 	slot->length = at + length;
 	command->lengths[TEXT_ARGV] += length;
 	return 1;
@@ -442,8 +444,10 @@ SYSCALL_EXIT(command_failed, PROBE_COMMAND_FAILED)
 	command_fill(slot->index, context->result);
 	path_length = append_string(slot, PATH_LENGTH, (void *)syscall_argument(path),
 				    bpf_probe_read_user_str);
-	if (path_length > 0)
+	if (path_length > 0) {
 		command->lengths[TEXT_PATH] = path_length;
+		settled_note(slot, syscall_argument(path), path_length);
+	}
 	command->lengths[TEXT_CWD] =
 	    command_walk(slot->index, 0, (__u64)&BPF_CORE_READ(task, fs)->pwd);
 	argv = syscall_argument(path + 1);

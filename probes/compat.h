@@ -182,12 +182,17 @@ static const struct compat_call x86_calls[COMPAT_CALLS] = {
     [380] = {329, AS_THEY_ARE},			     /* pkey_mprotect */
     [397] = {30, AS_THEY_ARE},			     /* shmat */
     [426] = {426, AS_THEY_ARE},			     /* io_uring_enter */
+    [428] = {428, AS_THEY_ARE},			     /* open_tree */
     [429] = {429, AS_THEY_ARE},			     /* move_mount */
+    [432] = {432, AS_THEY_ARE},			     /* fsmount */
+    [433] = {433, AS_THEY_ARE},			     /* fspick */
     [435] = {435, AS_THEY_ARE},			     /* clone3 */
     [437] = {437, AS_THEY_ARE},			     /* openat2 */
+    [442] = {442, AS_THEY_ARE},			     /* mount_setattr */
     [452] = {452, AS_THEY_ARE},			     /* fchmodat2 */
     [463] = {463, AS_THEY_ARE},			     /* setxattrat */
     [466] = {466, AS_THEY_ARE},			     /* removexattrat */
+    [467] = {467, AS_THEY_ARE},			     /* open_tree_attr */
     [SOCKETCALLS + 1] = {41, ARGUMENTS_AT_SECOND},   /* socket */
     [SOCKETCALLS + 3] = {42, ARGUMENTS_AT_SECOND},   /* connect */
     [SOCKETCALLS + 4] = {50, ARGUMENTS_AT_SECOND},   /* listen */
@@ -285,12 +290,17 @@ static const struct compat_call arm_calls[SOCKETCALLS] = {
     [394] = {288, AS_THEY_ARE},	       /* pkey_mprotect */
     [401] = {294, AS_THEY_ARE},	       /* kexec_file_load */
     [426] = {426, AS_THEY_ARE},	       /* io_uring_enter */
+    [428] = {428, AS_THEY_ARE},	       /* open_tree */
     [429] = {429, AS_THEY_ARE},	       /* move_mount */
+    [432] = {432, AS_THEY_ARE},	       /* fsmount */
+    [433] = {433, AS_THEY_ARE},	       /* fspick */
     [435] = {435, AS_THEY_ARE},	       /* clone3 */
     [437] = {437, AS_THEY_ARE},	       /* openat2 */
+    [442] = {442, AS_THEY_ARE},	       /* mount_setattr */
     [452] = {452, AS_THEY_ARE},	       /* fchmodat2 */
     [463] = {463, AS_THEY_ARE},	       /* setxattrat */
     [466] = {466, AS_THEY_ARE},	       /* removexattrat */
+    [467] = {467, AS_THEY_ARE},	       /* open_tree_attr */
 };
 
 /* Of user memory. */

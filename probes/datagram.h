@@ -72,6 +72,9 @@ __noinline int local_send_message(__u64 session, __u64 at, __u64 result, __u64 v
 	} else {
 		bpf_probe_read_user(&message, sizeof(message), (void *)at);
 	}
+	if (!(via & VIA_IO_URING) &&
+	    (is_unsettled(at, sizeof(message)) || is_unsettled(message.name, message.name_length)))
+		via |= VIA_UNSETTLED;
 	return local_send_one(session, message.name, message.name_length, result, via);
 }
 

@@ -15,7 +15,7 @@ struct asked {
 	int directory;
 	__u32 flags;
 	unsigned long path;
-	unsigned long mode;
+	__u32 mode;
 };
 
 static __always_inline struct asked asked_by(__s32 number)
@@ -57,8 +57,22 @@ static __always_inline struct asked asked_by(__s32 number)
 	return asked;
 }
 
+/* Those that the kernel forgets when the file is open, and the one that it adds itself. */
+#define FLAGS_OF_OPENING (O_CREAT | O_EXCL | O_NOCTTY | O_TRUNC)
+
+/*
+ * The flags of a call that has them in memory: as the open file has them, and of those that only
+ * count while it is opened, as they stand there now.
+ */
+__noinline __u32 flags_taken(__u64 file, __u32 asked)
+{
+	__u32 apart = FLAGS_OF_OPENING | large_file();
+
+	return (BPF_CORE_READ((struct file *)file, f_flags) & ~apart) | (asked & apart);
+}
+
 /* A global function, so that the verifier looks at it once, whatever was found out before. */
-__noinline int open_send(__u64 session, __s32 number, long result)
+__noinline int open_send(__u64 session, __s32 number, long result, __u32 via)
 {
 	struct asked asked = asked_by(number);
 	__u32 operation = DISK_OPEN, mode = 0;
@@ -72,12 +86,17 @@ __noinline int open_send(__u64 session, __s32 number, long result)
 		mode = BPF_CORE_READ(file, f_mode);
 	if (mode & FMODE_WRITE)
 		job_note(session, file);
+	if (file && number == OPENAT2)
+		asked.flags = flags_taken((__u64)file, asked.flags);
 	if (mode & FMODE_CREATED || (file && asked.flags & O_TMPFILE_BIT))
 		operation = DISK_CREATE;
 	slot = disk_begin(session, operation, result, asked.flags);
 	if (!slot)
 		return 0;
 	disk = (struct disk *)slot->record;
+	disk->record.via |= via;
+	if (number == OPENAT2)
+		settled_note(slot, syscall_argument(2), 2 * sizeof(__u64));
 	if (operation == DISK_CREATE)
 		disk->mode = asked.mode;
 	if (file) {
@@ -98,6 +117,6 @@ SYSCALL_EXIT(disk_open, PROBE_DISK_OPEN)
 	struct process *process = recorded_user(context->process);
 
 	if (process)
-		open_send(process->session, context->number, context->result);
+		open_send(process->session, context->number, context->result, context->via);
 	return 0;
 }

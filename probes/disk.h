@@ -9,9 +9,18 @@
 #include "hold.h"
 #include "path.h"
 #include "session.h"
-#include "vma.h"
+#include "settled.h"
 
-#define VM_SHARED 8
+#define X86_O_LARGEFILE 0100000
+#define ARM64_O_LARGEFILE 0400000
+
+/* The flag that the kernel itself adds to those of an open. */
+static __always_inline __u32 large_file(void)
+{
+	struct pt_regs___arm64 *arm64 = NULL;
+
+	return bpf_core_field_exists(arm64->orig_x0) ? ARM64_O_LARGEFILE : X86_O_LARGEFILE;
+}
 
 /* Paths of more than this are sent twice where they are the same; the daemon sees that they are. */
 #define SAME_MOST 512
@@ -87,23 +96,6 @@ static __always_inline long append_name(struct slot *slot, __u64 from)
 }
 
 /*
- * Whether anything but the calling thread can have changed a name of the program's between the
- * kernel's look at it and ours: another thread or process in the same memory, now or before, or in
- * the same pages.
- */
-__noinline int is_unsettled(__u64 from, __u64 length)
-{
-	struct process *process = known_process();
-	struct vm_area_struct *vma;
-
-	if (has_company(process))
-		return 1;
-	vma = (void *)vma_at(from);
-	return !vma || BPF_CORE_READ(vma, vm_flags) & VM_SHARED ||
-	       (from & ADDRESS_MASK) + length >= BPF_CORE_READ(vma, vm_end);
-}
-
-/*
  * The length of a string, to read or to write. The index is bounded right where it is used: older
  * kernels forget the bounds of what was put aside in between.
  */
@@ -160,7 +152,11 @@ __noinline int disk_string(__u32 index, __u64 text, __u64 from)
 	if (length <= 0)
 		return 0;
 	disk_length(disk, text) = length;
-	if (text != DISK_NAME && slot->names == NAMES_OF_PROGRAM && is_unsettled(from, length))
+	if (slot->names != NAMES_OF_PROGRAM || !is_unsettled(from, length))
+		return 0;
+	if (text == DISK_NAME)
+		disk->record.via |= VIA_UNSETTLED;
+	else
 		disk_note(disk, text, PATH_UNSETTLED);
 	return 0;
 }
@@ -240,8 +236,7 @@ __noinline int disk_asked(__u32 index, __u64 text, int directory, __u64 typed, _
 	else
 		bpf_probe_read_user(&first, sizeof(first), (void *)typed);
 	walk_path(index, from);
-	/* Its path is more than a slash. */
-	if (slot->walk.position != WALK_MAX - 1)
+	if (!is_at_root(slot))
 		notes |= PATH_CHROOT;
 	if (first != '/') {
 		from = (__u64)&fs->pwd;
@@ -257,10 +252,11 @@ __noinline int disk_asked(__u32 index, __u64 text, int directory, __u64 typed, _
 	if (from) {
 		notes |= slot->walk.notes;
 		/* The root directory is the slash that the rest begins with. */
-		if (slot->walk.position != WALK_MAX - 1)
+		if (!is_at_root(slot))
 			append_walked(slot);
 		at = slot->length;
-		if (first != '/' && at < RECORD_MAX) {
+		/* Nor is there a slash where nothing is known of what is in front. */
+		if (first != '/' && at < RECORD_MAX && slot->walk.position != WALK_MAX) {
 			slot->record[at] = '/';
 			slot->length = at + 1;
 		}

@@ -110,6 +110,18 @@ int pattern_verdict(__u32 index, __u64 number)
 }
 
 /*
+ * Whether the current process sees the tree of mounts that the config speaks of. In one of their
+ * own, users can put anything anywhere.
+ */
+static __noinline int is_in_tree_of_host(void)
+{
+	struct task_struct *task = (void *)bpf_get_current_task();
+	struct control *control = shared();
+
+	return control && BPF_CORE_READ(task, nsproxy, mnt_ns, ns.inum) == control->mount_namespace;
+}
+
+/*
  * Whether the file operation in the slot is left out for its path. A path that ends in what was
  * typed may lead elsewhere, and one of two may be another's, so that these never are.
  */
@@ -128,7 +140,7 @@ static __noinline int path_left_out(__u64 key, __u32 index)
 		int verdict = pattern_verdict(index, number);
 
 		if (verdict == PATTERN_LEFT_OUT)
-			return !count_left_out(key, FAMILY_DISK);
+			return is_in_tree_of_host() && !count_left_out(key, FAMILY_DISK);
 		if (verdict != PATTERN_OTHER)
 			break;
 	}

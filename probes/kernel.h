@@ -17,6 +17,8 @@
 #define S_IFSOCK 0140000
 #define O_WRONLY 01
 #define O_CREAT 0100
+#define O_EXCL 0200
+#define O_NOCTTY 0400
 #define O_TRUNC 01000
 #define O_NONBLOCK 04000
 #define O_TMPFILE_BIT 020000000 /* of O_TMPFILE, which has O_DIRECTORY beside it */
@@ -58,9 +60,13 @@
 #define PIDTYPE_PID 0
 #define PIDTYPE_SID 3
 #define NSFS_MAGIC 0x6e736673
+#define FUSE_SUPER_MAGIC 0x65735546
 #define BPF_PROGRAM_NAME 16
 #define PTRACE_ATTACH 16
 #define PTRACE_SEIZE 0x4206
+#define PTRACE_SYSEMU 31
+#define PTRACE_SYSEMU_SINGLESTEP 32
+#define SECCOMP_MODE_FILTER 2
 #define CLONE_VM 0x100
 #define CLONE_VFORK 0x4000
 #define SIGCHLD 17
@@ -96,24 +102,52 @@ struct dentry {
 	struct inode *d_inode;
 };
 
+struct file_system_type {
+	const char *name;
+};
+
+struct user_namespace {
+	struct user_namespace *parent;
+};
+
+struct super_block {
+	unsigned int s_dev;
+	unsigned long s_magic;
+	struct file_system_type *s_type;
+	struct user_namespace *s_user_ns;
+};
+
 struct vfsmount {
 	struct dentry *mnt_root;
+	struct super_block *mnt_sb;
 };
 
 struct mount {
 	struct mount *mnt_parent;
 	struct dentry *mnt_mountpoint;
 	struct vfsmount mnt;
+	const char *mnt_devname;
+	struct mnt_namespace *mnt_ns;
+};
+
+struct ns_common {
+	__u32 ns_type;
+	unsigned int inum;
+};
+
+struct mnt_namespace {
+	struct ns_common ns;
+	struct mount *root;
+	struct user_namespace *user_ns;
+};
+
+struct nsproxy {
+	struct mnt_namespace *mnt_ns;
 };
 
 struct path {
 	struct vfsmount *mnt;
 	struct dentry *dentry;
-};
-
-struct super_block {
-	unsigned int s_dev;
-	unsigned long s_magic;
 };
 
 struct inode {
@@ -122,6 +156,7 @@ struct inode {
 	unsigned long i_ino;
 	__u32 i_generation;
 	struct super_block *i_sb;
+	atomic_t i_writecount; /* below 0 while nobody may open it to write */
 	void *i_private;
 };
 
@@ -193,6 +228,8 @@ struct mm_struct___before_6_1 {
 
 struct mm_struct {
 	struct maple_tree mm_mt;
+	atomic_t mm_users;
+	void *ioctx_table;
 	unsigned long arg_start;
 	unsigned long arg_end;
 	unsigned long env_start;
@@ -259,10 +296,6 @@ struct proc_ns_operations___before_6_18 {
 
 struct ns_common___before_6_18 {
 	const struct proc_ns_operations___before_6_18 *ops;
-};
-
-struct ns_common {
-	__u32 ns_type;
 };
 
 struct bpf_prog_aux {
@@ -348,6 +381,8 @@ struct task_struct {
 	const struct cred *cred;
 	struct fs_struct *fs;
 	struct files_struct *files;
+	struct nsproxy *nsproxy;
+	void *io_uring;
 	struct signal_struct *signal;
 	int exit_code;
 	struct sched_entity se;

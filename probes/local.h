@@ -45,7 +45,8 @@ static __noinline int local_send(struct attempt *attempt)
 	local->path_notes = 0;
 	address = attempt->result || !peer ? NULL : BPF_CORE_READ(peer, addr);
 	if (!attempt->result && peer && BPF_CORE_READ(peer, path.dentry)) {
-		walk_path(slot->index, (__u64)&peer->path);
+		/* Services have trees of mounts of their own, and their sockets are in these. */
+		walk_trusting(slot->index, (__u64)&peer->path, TRUST_ANY);
 		local->path_notes = slot->walk.notes;
 		append_walked(slot);
 	} else if (address) {
@@ -57,6 +58,7 @@ static __noinline int local_send(struct attempt *attempt)
 	} else {
 		bpf_probe_read_user(&first, sizeof(first), typed);
 		local->is_abstract = !first;
+		address_note(slot, attempt);
 		if (first)
 			append_string(slot, UNIX_PATH_MAX, typed, bpf_probe_read_user_str);
 		else

@@ -37,6 +37,15 @@ static __always_inline int is_of_system(struct slot *slot)
 	return *(__u64 *)path == *(__u64 *)"/usr/lib" || *(__u32 *)path == *(__u32 *)"/lib";
 }
 
+/* Whether only root can have arranged what the current process finds in its tree of mounts. */
+static __always_inline int is_in_tree_of_root(void)
+{
+	struct task_struct *task = (void *)bpf_get_current_task();
+	struct user_namespace *owner = BPF_CORE_READ(task, nsproxy, mnt_ns, user_ns);
+
+	return owner && !BPF_CORE_READ(owner, parent);
+}
+
 static __always_inline __u64 mapped_path(struct file *file)
 {
 	struct backing_file *backing = (void *)file;
@@ -48,8 +57,11 @@ static __always_inline __u64 mapped_path(struct file *file)
 	return (__u64)&file->f_path;
 }
 
+/* An operation with what is to be said of how it was seen: functions take five arguments. */
+#define CODE_BY(via, operation) ((via) << 16 | (operation))
+
 /* A global function, so that the verifier looks at it once. */
-__noinline int code_send(__u64 session, __u64 from, __u32 operation, __u32 flags, long result)
+__noinline int code_send(__u64 session, __u64 from, __u32 seen, __u32 flags, long result)
 {
 	struct file *file = (void *)from;
 	struct slot *slot = slot_for(session, FAMILY_DISK);
@@ -59,14 +71,16 @@ __noinline int code_send(__u64 session, __u64 from, __u32 operation, __u32 flags
 		return 0;
 	/* What is of the system is nothing to be left out, and its path tells. */
 	walk_path(slot->index, mapped_path(file));
-	/* In a mount namespace of their own, users can put theirs there, too. */
-	if ((is_of_system(slot) && !BPF_CORE_READ(file, f_inode, i_uid.val)) ||
+	/* In a tree of mounts of their own, users can put theirs there, too, also as root's. */
+	if ((is_of_system(slot) && is_in_tree_of_root() &&
+	     !BPF_CORE_READ(file, f_inode, i_uid.val)) ||
 	    family_left_out(session, FAMILY_DISK)) {
 		slot_release(slot);
 		return 0;
 	}
-	disk_start(slot, session, operation, result, flags);
+	disk_start(slot, session, (seen & 0xffff), result, flags);
 	disk = (struct disk *)slot->record;
+	disk->record.via |= seen >> 16;
 	disk->path_notes = slot->walk.notes;
 	disk->lengths[DISK_PATH] = append_walked(slot);
 	disk_send(slot);
@@ -74,7 +88,7 @@ __noinline int code_send(__u64 session, __u64 from, __u32 operation, __u32 flags
 }
 
 /* The same of memory without a file: once for each program, since some compile what they run. */
-__noinline int memory_send(__u64 session, __u32 operation, __u32 flags, long result)
+__noinline int memory_send(__u64 session, __u32 operation, __u32 flags, long result, __u32 via)
 {
 	struct process *process = known_process();
 	struct slot *slot;
@@ -86,12 +100,13 @@ __noinline int memory_send(__u64 session, __u32 operation, __u32 flags, long res
 	if (!slot)
 		return 0;
 	disk_note((struct disk *)slot->record, DISK_PATH, PATH_NONE);
+	((struct disk *)slot->record)->record.via |= via;
 	disk_send(slot);
 	return 0;
 }
 
 /* Tells of the mapping at `address`; returns where it ends, or 0 where there is none. */
-__u64 mapping_send(__u64 session, __u64 address, long result)
+__u64 mapping_send(__u64 session, __u64 address, long result, __u32 via)
 {
 	struct vm_area_struct *vma = (void *)vma_at(address);
 	struct file *file;
@@ -100,19 +115,19 @@ __u64 mapping_send(__u64 session, __u64 address, long result)
 		return 0;
 	file = BPF_CORE_READ(vma, vm_file);
 	if (file)
-		code_send(session, (__u64)file, DISK_PROTECT, 0, result);
+		code_send(session, (__u64)file, CODE_BY(via, DISK_PROTECT), 0, result);
 	else
-		memory_send(session, DISK_PROTECT, 0, result);
+		memory_send(session, DISK_PROTECT, 0, result, via);
 	return BPF_CORE_READ(vma, vm_end);
 }
 
-static __always_inline int protect_end(__u64 session, long result)
+static __always_inline int protect_end(__u64 session, long result, __u32 via)
 {
 	__u64 address = syscall_argument(0) & ADDRESS_MASK;
 	__u64 end = address + syscall_argument(1);
 
 	for (__u32 i = 0; i < MAPPINGS; i++) {
-		address = mapping_send(session, address, result);
+		address = mapping_send(session, address, result, via);
 		if (!address || address >= end)
 			break;
 	}
@@ -120,13 +135,14 @@ static __always_inline int protect_end(__u64 session, long result)
 }
 
 /* Of what was mapped, the mapping tells the file; of what was refused, the descriptor. */
-static __always_inline int map_end(__u64 session, __u32 flags, int descriptor, long result)
+static __always_inline int map_end(__u64 session, __u32 flags, int descriptor, long result,
+				   __u32 via)
 {
 	struct vm_area_struct *vma = result < 0 ? NULL : (void *)vma_at(result);
 	struct file *file = vma ? BPF_CORE_READ(vma, vm_file) : file_of(descriptor);
 
 	if (file)
-		code_send(session, (__u64)file, DISK_MAP, flags, result);
+		code_send(session, (__u64)file, CODE_BY(via, DISK_MAP), flags, result);
 	return 0;
 }
 
@@ -137,7 +153,7 @@ static __always_inline int is_executed(__u64 rights)
 }
 
 /* A global function, so that the verifier looks at it once. */
-__noinline int memory_end(__u64 session, __u32 number, long result)
+__noinline int memory_end(__u64 session, __u32 number, long result, __u32 via)
 {
 	__u32 flags = syscall_argument(number == X86_SHMAT || number == ARM64_SHMAT ? 2 : 3);
 
@@ -145,16 +161,16 @@ __noinline int memory_end(__u64 session, __u32 number, long result)
 	case X86_MMAP:
 	case ARM64_MMAP:
 		if (flags & MAP_ANONYMOUS)
-			return memory_send(session, DISK_MAP, flags, result);
-		return map_end(session, flags, syscall_argument(4), result);
+			return memory_send(session, DISK_MAP, flags, result, via);
+		return map_end(session, flags, syscall_argument(4), result, via);
 	case X86_SHMAT:
 	case ARM64_SHMAT:
 		/* ipc has put the address into memory. */
 		if (is_32_bit() && !result)
 			result = syscall_argument(3);
-		return map_end(session, flags, -1, result);
+		return map_end(session, flags, -1, result, via);
 	default:
-		return protect_end(session, result);
+		return protect_end(session, result, via);
 	}
 }
 
@@ -177,6 +193,6 @@ SYSCALL_EXIT_IF(disk_map, PROBE_DISK_MAP, may_be_executed)
 	if (number == X86_SHMAT || number == ARM64_SHMAT)
 		rights = rights & SHM_EXEC ? PROT_EXEC : PROT_READ;
 	if (is_executed(rights))
-		memory_end(process->session, number, context->result);
+		memory_end(process->session, number, context->result, context->via);
 	return 0;
 }

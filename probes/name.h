@@ -7,6 +7,12 @@
 #define NAME_H
 
 #include "disk.h"
+#include "syscall.h"
+
+#define MOVE_MOUNT 429
+
+/* Flags of mount(2) by which what is mounted is a place: MS_BIND and MS_MOVE. */
+#define MOUNT_OF_PLACE (4096 | 8192)
 
 /* The most that is kept of a call: what is longer is told as it was typed. */
 #define NAMES_LENGTH 4096
@@ -49,7 +55,7 @@ __noinline int name_walked(__u32 index, __u64 text, __u64 mount, __u64 dentry)
 	if (!slot)
 		return 0;
 	disk = (struct disk *)slot->record;
-	walk_from(index, mount, dentry);
+	walk_from(index, mount, dentry, TRUST_OWN);
 	disk_note(disk, text, slot->walk.notes & ~PATH_DELETED);
 	disk_length(disk, text) = append_walked(slot);
 	return 0;
@@ -88,7 +94,14 @@ __noinline int names_note(__u64 operation, __u64 first, __u64 second, __u64 thir
 		disk_string(slot->index, DISK_TARGET, third);
 		break;
 	case DISK_MOUNT:
+		/* What move_mount takes, its end tells: it is in its place then. */
+		if (syscall_number() != MOVE_MOUNT && !(fourth & MOUNT_OF_PLACE))
+			disk_string(slot->index, DISK_PATH, first);
+		else if (syscall_number() != MOVE_MOUNT)
+			disk_asked(slot->index, DISK_PATH, AT_FDCWD, first, PATH_FOLLOWED);
 		disk_walked(slot->index, DISK_TARGET, second);
+		if (syscall_number() != MOVE_MOUNT)
+			disk_string(slot->index, DISK_NAME, third);
 		break;
 	case DISK_UMOUNT:
 		name_walked(slot->index, DISK_PATH, first,
@@ -120,6 +133,7 @@ __noinline int name_append(__u32 index, __u64 text, __u64 typed)
 	struct slot *slot = slot_at(index);
 	struct disk *disk;
 	__u64 length, at;
+	__u32 notes;
 	void *from;
 	long given;
 
@@ -128,8 +142,10 @@ __noinline int name_append(__u32 index, __u64 text, __u64 typed)
 	disk = (struct disk *)slot->record;
 	from = taken->paths;
 	length = disk_length(&taken->disk, text);
-	if (text == DISK_TARGET)
+	if (text >= DISK_TARGET)
 		from += taken->disk.lengths[DISK_PATH] & (NAMES_LENGTH - 1);
+	if (text == DISK_NAME)
+		from += taken->disk.lengths[DISK_TARGET] & (NAMES_LENGTH - 1);
 	at = slot->length;
 	if (taken->disk.operation != disk->operation || !length || length > NAMES_LENGTH ||
 	    at > RECORD_MAX - NAMES_LENGTH)
@@ -137,8 +153,15 @@ __noinline int name_append(__u32 index, __u64 text, __u64 typed)
 	bpf_probe_read_kernel(&slot->record[at], length, from);
 	slot->length = at + length;
 	disk_length(disk, text) = length;
-	disk_note(disk, text,
-		  text == DISK_PATH ? taken->disk.path_notes : taken->disk.target_notes);
+	if (text == DISK_NAME)
+		return 1;
+	notes = text == DISK_PATH ? taken->disk.path_notes : taken->disk.target_notes;
+	disk_note(disk, text, notes);
+	/* It ends in what was typed. */
+	if (notes & PATH_TYPED) {
+		disk_length(disk, text + 1) = disk_length(&taken->disk, text + 1);
+		return 1;
+	}
 	given = typed ? append_name(slot, typed) : 0;
 	if (given > 0)
 		disk_length(disk, text + 1) = given;

@@ -134,6 +134,7 @@ SYSCALL_EXIT(network_connect, PROBE_NETWORK_CONNECT)
 	attempt.address = exit_argument(context, 1);
 	attempt.length = exit_argument(context, 2);
 	attempt.result = context->result;
+	attempt.via = context->via;
 	return connect_end(&attempt);
 }
 
@@ -145,6 +146,7 @@ SYSCALL_EXIT(network_accept, PROBE_NETWORK_ACCEPT)
 	if (!process || context->result < 0)
 		return 0;
 	attempt.session = process->session;
+	attempt.via = context->via;
 	attempt.sk = socket_at(context->result);
 	return accept_end(&attempt);
 }

@@ -111,6 +111,7 @@ static __noinline int failure_send(struct attempt *attempt)
 	network->record.via |= attempt->via;
 	endpoints(sk, 0, &network->source, &network->destination);
 	asked_for(attempt, &network->destination);
+	address_note(slot, attempt);
 	network->operation = OPERATION_CONNECT;
 	network->protocol = BPF_CORE_READ(sk, sk_protocol);
 	network->return_code = attempt->result;

@@ -19,6 +19,30 @@ struct link {
 	__u64 name[2]; /* struct qstr */
 };
 
+/* The inodes of namespaces of mounts that are not attached anywhere: since 6.18 the second one. */
+#define DETACHED_INODE 0
+#define DETACHED_INODE_FIXED 0xeffffff7
+
+/*
+ * Whether a mount that has none above is the root of a tree in which paths can be trusted. It is
+ * not where the tree is detached, or another namespace's.
+ */
+static __always_inline int is_root_of_tree(struct mount *mount, __u32 trust)
+{
+	struct task_struct *task = (void *)bpf_get_current_task();
+	struct mnt_namespace *namespace;
+	__u32 inode;
+
+	if (BPF_CORE_READ(task, nsproxy, mnt_ns, root) == mount)
+		return 1;
+	if (trust != TRUST_ANY)
+		return 0;
+	namespace = BPF_CORE_READ(mount, mnt_ns);
+	inode = BPF_CORE_READ(namespace, ns.inum);
+	return BPF_CORE_READ(namespace, root) == mount && inode != DETACHED_INODE &&
+	       inode != DETACHED_INODE_FIXED && !BPF_CORE_READ(namespace, user_ns, parent);
+}
+
 /* One component, towards the root; 0 where there is none above. */
 int walk_step(__u32 index)
 {
@@ -39,8 +63,11 @@ int walk_step(__u32 index)
 		struct mount *mount = walk->mount;
 		struct mount *above = BPF_CORE_READ(mount, mnt_parent);
 
-		if (!above || above == mount)
+		if (!above || above == mount) {
+			if (is_root_of_tree(mount, walk->trust))
+				walk->notes &= ~(PATH_CUT | PATH_DETACHED);
 			return 0;
+		}
 		walk->dentry = BPF_CORE_READ(mount, mnt_mountpoint);
 		walk->mount = above;
 		walk->mount_root = BPF_CORE_READ(above, mnt.mnt_root);
@@ -58,30 +85,46 @@ int walk_step(__u32 index)
 	bytes = *(char **)((void *)link.name + bpf_core_field_offset(struct qstr, name));
 	/* What is its own parent is in no folder: a memfd, which has a name, or a lost root: a
 	 * slash. */
-	if (parent == dentry)
+	if (parent == dentry) {
 		bpf_probe_read_kernel(&first, sizeof(first), bytes);
-	if (!parent || first == '/')
+		if (first == '/' || !length)
+			return 0;
+		walk->notes &= ~(PATH_CUT | PATH_DETACHED);
+	}
+	if (!parent)
 		return 0;
 	position = walk->position;
-	length &= NAME_LENGTH - 1;
-	if (position <= length || position > WALK_MAX) {
+	if (position <= length || position > WALK_MAX || length >= NAME_LENGTH) {
 		walk->notes |= PATH_CUT;
+		walk->notes &= ~PATH_DETACHED;
 		return 0;
 	}
+	/* Else the compiler leaves out what the verifier wants to see. */
+	barrier_var(length);
+	length &= NAME_LENGTH - 1;
 	position -= length + 1;
 	/* Else the compiler leaves out what the verifier wants to see. */
 	barrier_var(position);
 	if (position >= WALK_MAX)
 		return 0;
+	/* Whoever renames it meanwhile has changed one and not yet the other: once more. */
+	if (bpf_probe_read_kernel_str(&slot->path[position + 1], length + 1, bytes) !=
+	    (long)length + 1)
+		return 1;
 	slot->path[position] = '/';
-	bpf_probe_read_kernel(&slot->path[position + 1], length, bytes);
+	/* Its zero byte is where the next one begins. */
+	if (walk->position < WALK_MAX)
+		slot->path[walk->position & (WALK_MAX - 1)] = '/';
 	walk->position = position;
 	walk->dentry = parent;
 	return parent != dentry;
 }
 
-/* Leaves the path of a dentry in a mount at slot->path[slot->walk.position], up to WALK_MAX. */
-int walk_from(__u32 index, __u64 mount, __u64 entry)
+/*
+ * Leaves the path of a dentry in a mount at slot->path[slot->walk.position], up to WALK_MAX. It has
+ * a slash in front unless it is known to begin at no root.
+ */
+int walk_from(__u32 index, __u64 mount, __u64 entry, __u32 trust)
 {
 	struct vfsmount *vfsmount = (struct vfsmount *)mount;
 	struct dentry *dentry = (struct dentry *)entry;
@@ -94,6 +137,7 @@ int walk_from(__u32 index, __u64 mount, __u64 entry)
 	walk = &slot->walk;
 	walk->position = WALK_MAX;
 	walk->notes = 0;
+	walk->trust = trust;
 	if (!dentry || !vfsmount) {
 		walk->notes = PATH_RELATIVE;
 		return 0;
@@ -101,29 +145,45 @@ int walk_from(__u32 index, __u64 mount, __u64 entry)
 	walk->dentry = dentry;
 	walk->mount = (void *)vfsmount - bpf_core_field_offset(struct mount, mnt);
 	walk->mount_root = BPF_CORE_READ(vfsmount, mnt_root);
+	walk->notes = PATH_CUT | PATH_DETACHED;
 	if (!BPF_CORE_READ(dentry, d_hash.pprev) && dentry != walk->mount_root)
-		walk->notes = PATH_DELETED;
+		walk->notes |= PATH_DELETED;
 	for (step = 0; step < WALK_STEPS; step++) {
 		if (!walk_step(index))
 			break;
 	}
 	if (step == WALK_STEPS)
-		walk->notes |= PATH_CUT;
-	if (walk->position == WALK_MAX) {
+		walk->notes &= ~PATH_DETACHED;
+	if (walk->notes & PATH_DETACHED) {
+		if (walk->position < WALK_MAX)
+			walk->position++;
+	} else if (walk->position == WALK_MAX) {
 		walk->position = WALK_MAX - 1;
 		slot->path[WALK_MAX - 1] = '/';
 	}
 	return 0;
 }
 
+/* Whether what was walked to is the root of the tree of mounts: its path is just a slash. */
+static __always_inline int is_at_root(struct slot *slot)
+{
+	return slot->walk.position == WALK_MAX - 1 && !(slot->walk.notes & PATH_DETACHED);
+}
+
 /* The same of a struct path. */
-static __always_inline void walk_path(__u32 index, __u64 address)
+static __always_inline void walk_trusting(__u32 index, __u64 address, __u32 trust)
 {
 	__u64 members[2] = {};
 
 	bpf_probe_read_kernel(members, sizeof(members), (void *)address);
 	walk_from(index, members[bpf_core_field_offset(struct path, mnt) / sizeof(*members) & 1],
-		  members[bpf_core_field_offset(struct path, dentry) / sizeof(*members) & 1]);
+		  members[bpf_core_field_offset(struct path, dentry) / sizeof(*members) & 1],
+		  trust);
+}
+
+static __always_inline void walk_path(__u32 index, __u64 address)
+{
+	walk_trusting(index, address, TRUST_OWN);
 }
 
 /* Appends the walked path to the record; returns its length. */

@@ -3,6 +3,7 @@
 #include "path.h"
 #include "pid.h"
 #include "privilege.h"
+#include "settled.h"
 #include "syscall.h"
 
 #define BPF_PROG_LOAD_COMMAND 5
@@ -133,6 +134,21 @@ static __noinline __u32 namespaces_asked(__u32 operation, __u64 number)
 	return flags & (NAMESPACES | NAMESPACE_TIME);
 }
 
+/*
+ * A tracer answers the calls of this process instead of the kernel, also the one that it is in when
+ * it is traced no more.
+ */
+static __noinline int emulated_note(__u32 number)
+{
+	struct task_struct *task = (void *)task_of(number);
+	__u32 pid = task ? BPF_CORE_READ(task, tgid) : 0;
+	struct process *process = bpf_map_lookup_elem(&processes, &pid);
+
+	if (process)
+		process->emulated = 1;
+	return 0;
+}
+
 /* What was really done, or nothing if it is not to be told. */
 static __noinline __u32 operation_told(struct process *process, __u64 number, long result)
 {
@@ -154,6 +170,11 @@ static __noinline __u32 operation_told(struct process *process, __u64 number, lo
 	switch (operation) {
 	case PRIVILEGE_PTRACE_ATTACH:
 		switch (syscall_argument(0)) {
+		case PTRACE_SYSEMU:
+		case PTRACE_SYSEMU_SINGLESTEP:
+			if (!result)
+				emulated_note(syscall_argument(1));
+			return PRIVILEGE_NONE;
 		case PTRACE_ATTACH:
 			return operation;
 		case PTRACE_SEIZE:
@@ -162,7 +183,8 @@ static __noinline __u32 operation_told(struct process *process, __u64 number, lo
 			return PRIVILEGE_NONE;
 		}
 	case PRIVILEGE_BPF_PROG_LOAD:
-		return syscall_argument(0) == BPF_PROG_LOAD_COMMAND ? operation : PRIVILEGE_NONE;
+		return (int)syscall_argument(0) == BPF_PROG_LOAD_COMMAND ? operation
+									 : PRIVILEGE_NONE;
 	case PRIVILEGE_CLONE:
 		/* The child returns from it as well. */
 		if (!result)
@@ -174,13 +196,13 @@ static __noinline __u32 operation_told(struct process *process, __u64 number, lo
 	return operation;
 }
 
-static __noinline int fill_path(struct slot *slot, struct path *from)
+static __noinline int fill_path(struct slot *slot, struct path *from, __u32 trust)
 {
 	struct privilege *privilege = (struct privilege *)slot->record;
 
 	if (!from)
 		return 0;
-	walk_path(slot->index, (__u64)from);
+	walk_trusting(slot->index, (__u64)from, trust);
 	privilege->path_notes = slot->walk.notes;
 	privilege->path_length = append_walked(slot);
 	return 0;
@@ -191,8 +213,10 @@ static __noinline int fill_typed_path(struct slot *slot, unsigned long typed)
 	struct privilege *privilege = (struct privilege *)slot->record;
 	long length = append_string(slot, PATH_LENGTH, (void *)typed, bpf_probe_read_user_str);
 
-	if (length > 0)
+	if (length > 0) {
 		privilege->path_length = length;
+		settled_note(slot, typed, length);
+	}
 	return 0;
 }
 
@@ -243,7 +267,7 @@ static __noinline int fill_target(struct slot *slot, __u32 pid)
 	privilege->target_pid = BPF_CORE_READ(task, tgid);
 	bpf_probe_read_kernel(privilege->name, PROGRAM_LENGTH, &task->comm);
 	exe_file = BPF_CORE_READ(task, mm, exe_file);
-	return exe_file ? fill_path(slot, &exe_file->f_path) : 0;
+	return exe_file ? fill_path(slot, &exe_file->f_path, TRUST_ANY) : 0;
 }
 
 /* The program, from the kernel where it was taken, else from the caller. */
@@ -264,6 +288,7 @@ static __noinline int fill_program(struct slot *slot, long result)
 	asked = (void *)syscall_argument(1);
 	bpf_probe_read_user(&privilege->program_type, sizeof(asked->prog_type), &asked->prog_type);
 	bpf_probe_read_user(privilege->name, sizeof(asked->prog_name), asked->prog_name);
+	settled_note(slot, (__u64)asked, sizeof(*asked));
 	return 0;
 }
 
@@ -315,6 +340,7 @@ SYSCALL_EXIT(privilege_act, PROBE_PRIVILEGE_ACT)
 	if (!slot)
 		return 0;
 	privilege = (struct privilege *)slot->record;
+	privilege->record.via |= context->via;
 	if (is_of_ids(operation))
 		fill_ids(slot, process);
 	switch (operation) {
@@ -331,11 +357,12 @@ SYSCALL_EXIT(privilege_act, PROBE_PRIVILEGE_ACT)
 		break;
 	case PRIVILEGE_FINIT_MODULE:
 	case PRIVILEGE_KEXEC_FILE_LOAD:
-		fill_path(slot, path_of(syscall_argument(0)));
+		fill_path(slot, path_of(syscall_argument(0)), TRUST_OWN);
 		break;
 	case PRIVILEGE_DELETE_MODULE:
 		bpf_probe_read_user_str(privilege->name, OBJECT_NAME_LENGTH,
 					(void *)syscall_argument(0));
+		settled_note(slot, syscall_argument(0), OBJECT_NAME_LENGTH);
 		break;
 	case PRIVILEGE_BPF_PROG_LOAD:
 		fill_program(slot, result);
@@ -343,6 +370,8 @@ SYSCALL_EXIT(privilege_act, PROBE_PRIVILEGE_ACT)
 	case PRIVILEGE_UNSHARE:
 	case PRIVILEGE_CLONE:
 		privilege->namespaces = namespaces_asked(operation, context->number);
+		if (context->number == CLONE3)
+			settled_note(slot, syscall_argument(0), sizeof(__u64));
 		break;
 	case PRIVILEGE_SETNS:
 		fill_namespace(slot);
@@ -353,7 +382,7 @@ SYSCALL_EXIT(privilege_act, PROBE_PRIVILEGE_ACT)
 		if (result < 0 || operation == PRIVILEGE_PIVOT_ROOT)
 			fill_typed_path(slot, syscall_argument(0));
 		else
-			fill_path(slot, &BPF_CORE_READ(task, fs)->root);
+			fill_path(slot, &BPF_CORE_READ(task, fs)->root, TRUST_OWN);
 		break;
 	}
 	act_send(slot, &command_ring, FAMILY_PRIVILEGE, 0);

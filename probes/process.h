@@ -47,13 +47,19 @@ static __always_inline struct process *known_process(void)
 	return process_of(bpf_get_current_pid_tgid() >> 32);
 }
 
-/* Whether others may act in the memory of the current process: threads, or processes without one of
- * their own. */
+/*
+ * Whether others may act in the memory of the current process: threads, processes without one of
+ * their own, or the kernel, which does what was asked of it through io_uring or aio meanwhile.
+ */
 static __always_inline int has_company(struct process *process)
 {
 	struct task_struct *task = (void *)bpf_get_current_task();
 
-	return (process && process->shares_memory) || BPF_CORE_READ(task, signal, nr_threads) > 1;
+	if ((process && process->shares_memory) || BPF_CORE_READ(task, signal, nr_threads) > 1)
+		return 1;
+	if (bpf_core_field_exists(task->io_uring) && BPF_CORE_READ(task, io_uring))
+		return 1;
+	return bpf_core_field_exists(task->mm->ioctx_table) && BPF_CORE_READ(task, mm, ioctx_table);
 }
 
 /* Returns an error if there is an entry, or no room for one. */

@@ -61,17 +61,19 @@ enum via {
 	VIA_IO_URING = 1,
 	VIA_UNCONFIRMED = 2, /* how it ended could not be seen */
 	VIA_LATE = 4,	     /* set by the daemon: later ones have been handed on already */
+	VIA_UNSETTLED = 8,   /* arguments can have been changed since the kernel read them */
 };
 
 enum path_note {
-	PATH_CUT = 1,	      /* deeper than can be walked: the beginning is missing */
-	PATH_DELETED = 2,     /* no longer linked into its directory */
-	PATH_RELATIVE = 4,    /* begins at a directory that could not be read */
-	PATH_TYPED = 8,	      /* ends in what was typed, in which no symbolic link is followed */
-	PATH_FOLLOWED = 16,   /* the call followed a link at the end of what was typed */
-	PATH_CHROOT = 32,     /* the process has another root than its mount namespace */
-	PATH_NONE = 64,	      /* memory without a file */
+	PATH_CUT = 1,	    /* the beginning is missing: deeper than can be walked, or in no tree */
+	PATH_DELETED = 2,   /* no longer linked into its directory */
+	PATH_RELATIVE = 4,  /* begins at a directory that could not be read */
+	PATH_TYPED = 8,	    /* ends in what was typed, in which no symbolic link is followed */
+	PATH_FOLLOWED = 16, /* the call followed a link at the end of what was typed */
+	PATH_CHROOT = 32,   /* the process has another root than its mount namespace */
+	PATH_NONE = 64,	    /* memory without a file */
 	PATH_UNSETTLED = 128, /* what was typed can have been changed during the call */
+	PATH_DETACHED = 256,  /* begins at a mount that is not in the process's tree of mounts */
 };
 
 /* Programs that the kernel may skip. */
@@ -249,6 +251,10 @@ enum disk_operation {
 	DISK_UMOUNT,
 	DISK_MAP,     /* into memory, to be executed */
 	DISK_PROTECT, /* memory that is there, so that it can be executed */
+	DISK_OPEN_TREE,
+	DISK_FSMOUNT,
+	DISK_FSPICK,
+	DISK_MOUNT_SETATTR,
 	DISK_OPERATION_COUNT,
 };
 
@@ -568,7 +574,8 @@ struct process {
 	__u64 command_time; /* of its last exec in the session; 0 if it had none */
 	__u64 login;	    /* of a child of a login server, the key for a login without audit id */
 	__u64 outer; /* the session that it was in before its own login; 0 if it was in none */
-	__u16 role;
+	__u8 role;
+	__u8 emulated;		/* its calls can have been answered by a tracer */
 	__u8 code_told;		/* that its program executes memory without a file */
 	__u8 shares_memory;	/* its program has had threads, or processes in its memory */
 	__u32 audit_session_id; /* these three as last seen; this is 0 if they never were */
@@ -615,6 +622,7 @@ struct control {
 	__u64 heard;	/* counts up with every call by which the daemon looks for its hook */
 	__u64 crowded;	/* set once the seat of an awaited connect was taken */
 	__u64 goes_without;	   /* set once a session may go without a family */
+	__u64 mount_namespace;	   /* the host's, by its inode */
 	__u64 sizes[FAMILY_COUNT]; /* of the families' rings, bytes */
 	__u64 spare_slots;	   /* the first of the slots that are of no CPU */
 	__u64 copies;		   /* set where programs have copies at their hooks */

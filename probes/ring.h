@@ -35,14 +35,22 @@ static void (*const preempt_enable)(void) = (void *)0x7ff4;
 
 /* Deep enough for the longest path that a name lookup can produce, twice over. */
 #define WALK_MAX 8192
-#define NAME_LENGTH 256
+/* Names that a file system of FUSE gives can be as long as a path. */
+#define NAME_LENGTH 4096
 
 struct walk {
 	struct dentry *dentry;
 	struct mount *mount;
 	struct dentry *mount_root;
 	__u32 position; /* in slot.path, where the part walked so far begins */
-	__u32 notes;
+	__u16 notes;
+	__u16 trust; /* enum trust */
+};
+
+/* In which trees of mounts a path is whole, if it leads up to their root. */
+enum trust {
+	TRUST_OWN, /* that of the current process */
+	TRUST_ANY, /* and those that nobody without rights has made */
 };
 
 /* Where the names lie that a record is built from. */

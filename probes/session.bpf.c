@@ -10,40 +10,59 @@
 #define X86_VFORK 58
 #define CLONE3 435
 
-/* How many processes above a new one are looked at that have the same memory. */
-#define SHARERS 4
-
-/* Whether the new process has the memory of its parent while that waits. */
+/*
+ * Whether the call that makes the current process another one says that it waits for that. What the
+ * kernel has read in memory counts only if nobody can have changed it.
+ */
 static __always_inline int is_vfork(void)
 {
 	long number = syscall_number();
-	__u64 flags = syscall_argument(0);
+	__u64 from = syscall_argument(0), flags = from;
 
 	if (number == X86_VFORK)
 		return 1;
 	/* struct clone_args begins with them. */
-	if (number == CLONE3 && bpf_probe_read_user(&flags, sizeof(flags), (void *)flags))
+	if (number == CLONE3 && (bpf_probe_read_user(&flags, sizeof(flags), (void *)from) ||
+				 is_unsettled(from, sizeof(flags))))
 		return 0;
 	return (flags & CLONE_VFORK) != 0;
 }
 
-/* Notes of a thread or a process, and of those above, that they have their memory in common. */
+/*
+ * Whether only one of both ever acts in the memory that they have in common: the parent waits for
+ * as long as the child has it, and was alone in it. It was not if its own parent waits for it,
+ * which goes on when it is killed.
+ */
+static __always_inline int takes_turns(struct task_struct *child, struct task_struct *parent)
+{
+	return !has_company(known_process()) && BPF_CORE_READ(child, real_parent) == parent &&
+	       BPF_CORE_READ(parent, real_parent, mm) != BPF_CORE_READ(parent, mm) && is_vfork();
+}
+
+static __always_inline void share_note(__u32 pid)
+{
+	struct process *process = bpf_map_lookup_elem(&processes, &pid);
+
+	if (process)
+		process->shares_memory = 1;
+}
+
+/*
+ * Notes of a thread or a process that it has its memory in common with its parent, on both sides.
+ * All others that have it are noted already, but for one that waits for the parent.
+ */
 static __noinline int memory_share(struct task_struct *child, struct task_struct *parent)
 {
 	struct mm_struct *mm = child->mm;
-	struct task_struct *task = child;
+	struct task_struct *above;
 
-	if (mm != parent->mm || is_vfork())
+	if (!mm || mm != parent->mm || takes_turns(child, parent))
 		return 0;
-#pragma unroll
-	for (int i = 0; i < SHARERS; i++) {
-		__u32 pid = BPF_CORE_READ(task, tgid);
-		struct process *process = bpf_map_lookup_elem(&processes, &pid);
-
-		if (process && BPF_CORE_READ(task, mm) == mm)
-			process->shares_memory = 1;
-		task = BPF_CORE_READ(task, real_parent);
-	}
+	share_note(child->tgid);
+	share_note(parent->tgid);
+	above = BPF_CORE_READ(parent, real_parent);
+	if (BPF_CORE_READ(above, mm) == mm)
+		share_note(BPF_CORE_READ(above, tgid));
 	return 0;
 }
 
@@ -69,8 +88,9 @@ TRACEPOINT("sched_process_fork", session_fork, PROBE_SESSION_FORK)
 		process_serve(process ? process->session : 0, pid);
 	else if (process)
 		process_join(process->session, pid, ROLE_USER);
-	if (process) {
+	if (known_process())
 		memory_share(child, parent);
+	if (process) {
 		/* What its children do is not told of it. */
 		hold(process->session, FAMILY_COMMAND);
 		hold(process->session, FAMILY_DISK);
@@ -204,6 +224,9 @@ int session_found(__u64 *context)
 			return 0;
 		/* What was taken down is the reader's. */
 		process->audit_session_id = 0;
+		/* Looked at behind the entry: what shares it from now on is noted there. */
+		if (BPF_CORE_READ(task, mm, mm_users.counter) > 1)
+			process->shares_memory = 1;
 		__sync_fetch_and_add(&control->found, 1);
 	}
 	/* Which is the task itself, as a number. */

@@ -8,7 +8,7 @@
 #define X86_LISTEN 50
 #define ARM64_LISTEN 201
 
-static __noinline int packet_socket_send(__u64 session, long result)
+static __noinline int packet_socket_send(__u64 session, long result, __u32 via)
 {
 	struct packet_socket *packet;
 	struct slot *slot;
@@ -17,6 +17,7 @@ static __noinline int packet_socket_send(__u64 session, long result)
 	if (!slot)
 		return 0;
 	packet = (struct packet_socket *)slot->record;
+	packet->record.via |= via;
 	packet->return_code = result < 0 ? result : 0;
 	packet->kind = syscall_argument(1) & SOCK_TYPE_MASK;
 	packet->protocol = bpf_ntohs(syscall_argument(2));
@@ -46,13 +47,14 @@ SYSCALL_EXIT_IF(network_socket, PROBE_NETWORK_SOCKET, may_be_told)
 		return 0;
 	if (!is_listen(context->number)) {
 		if ((int)exit_argument(context, 0) == AF_PACKET)
-			packet_socket_send(process->session, context->result);
+			packet_socket_send(process->session, context->result, context->via);
 		return 0;
 	}
 	attempt.session = process->session;
 	sk = socket_at(exit_argument(context, 0));
 	attempt.sk = sk;
 	attempt.result = context->result;
+	attempt.via = context->via;
 	if (sk && BPF_CORE_READ(sk, __sk_common.skc_family) == AF_VSOCK)
 		vsock_send(&attempt, OPERATION_LISTEN);
 	return 0;

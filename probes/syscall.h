@@ -9,6 +9,7 @@
 #include "again.h"
 #include "compat.h"
 #include "record.h"
+#include "settled.h"
 
 /* Kernels without bpf_task_pt_regs (before 5.15) have stacks of this size on both architectures. */
 #define STACK_SIZE 16384
@@ -46,14 +47,14 @@ static __always_inline long native_number(long number)
 	return is_32_bit() ? compat_call(user_registers(), (__u32)number).number : number;
 }
 
-/* The number that the thread has given, from its saved registers. */
+/* The number that the thread has given, from its saved registers: of it, 32 bits count. */
 static __always_inline long number_given(struct pt_regs *registers)
 {
 	struct pt_regs___arm64 *arm64 = (void *)registers;
 	struct pt_regs___x86 *x86 = (void *)registers;
 
 	return bpf_core_field_exists(arm64->syscallno) ? member(arm64, syscallno)
-						       : (long)member(x86, orig_ax);
+						       : (long)(__s32)member(x86, orig_ax);
 }
 
 __noinline long syscall_number(void)
@@ -105,7 +106,50 @@ struct syscall_exit {
 	long result;
 	struct process *process; /* of the current process; there is one */
 	struct pt_regs *registers;
+	__u32 via; /* VIA_UNCONFIRMED if the result can be another's than the kernel's;
+		      VIA_UNSETTLED */
 };
+
+/*
+ * What is to be said of a result that came by where also those calls pass that were answered
+ * without being made: by a seccomp filter of the thread, by whom that has asked, or by a tracer
+ * (PTRACE_SYSEMU). That nothing was done for an error is true in any case.
+ */
+__noinline int via_answer(__u64 emulated, long result)
+{
+	struct task_struct *task = current_task();
+
+	if (result < 0)
+		return 0;
+	if (emulated || (bpf_core_field_exists(task->seccomp.mode) &&
+			 member(task, seccomp.mode) == SECCOMP_MODE_FILTER))
+		return VIA_UNCONFIRMED;
+	return 0;
+}
+
+/* Of a call of 32 bits, whose arguments can be in memory, what is to be said of these. */
+__noinline int via_compat(void)
+{
+	struct pt_regs *registers = user_registers();
+	struct compat_call call = compat_call(registers, (__u32)number_given(registers));
+	__s32 source = forms[call.form & (FORMS - 1)][0];
+
+	if ((source & SOURCE_KIND) != MEMORY)
+		return 0;
+	return is_unsettled(compat_register(registers, source & SOURCE_REGISTER), 6 * sizeof(__u32))
+		   ? VIA_UNSETTLED
+		   : 0;
+}
+
+/* Both, behind the function that calls of 32 bits pass: on arm64 it is in front of a filter. */
+__noinline int via_compat_answer(__u64 emulated, long result)
+{
+	struct pt_regs___arm64 *arm64 = NULL;
+
+	if (bpf_core_field_exists(arm64->syscallno))
+		return via_answer(emulated, result);
+	return via_compat();
+}
 
 /* Of a call of 64 bits; `index` from 0 to 5. */
 static __always_inline unsigned long argument_in(struct pt_regs *registers, __u32 index, int plain)
@@ -178,6 +222,9 @@ static __always_inline int is_obscure(void)
 		exit.is_compat = is_32_bit();                                                      \
 		exit.number = exit.is_compat ? syscall_number() : number_given(exit.registers);    \
 		exit.result = exit.is_compat ? result_told(context[1]) : context[1];               \
+		exit.via = via_answer(exit.process->emulated, exit.result);                        \
+		if (exit.is_compat)                                                                \
+			exit.via |= via_compat();                                                  \
 		return exit.number ? program##_body(&exit) : 0;                                    \
 	}                                                                                          \
 	static __always_inline int program##_over(long result)                                     \
@@ -205,6 +252,7 @@ static __always_inline int is_obscure(void)
 		exit.registers = user_registers();                                                 \
 		exit.number = syscall_number();                                                    \
 		exit.result = result_returned(context);                                            \
+		exit.via = via_compat_answer(exit.process->emulated, exit.result);                 \
 		return exit.number ? program##_body(&exit) : 0;                                    \
 	}                                                                                          \
 	static __noinline int program##_body(struct syscall_exit *context)

@@ -28,9 +28,6 @@
 /* The file of the request is one of the ring's table (IOSQE_FIXED_FILE). */
 #define REQUEST_FIXED_FILE (1 << 0)
 
-#define X86_O_LARGEFILE 0100000
-#define ARM64_O_LARGEFILE 0400000
-
 /* The longest record that is kept; what is longer is sent at once, its end unconfirmed. */
 #define REQUEST_LENGTH 4096
 
@@ -244,10 +241,7 @@ static __always_inline void request_keep(struct slot *slot, struct io_kiocb *req
 /* The kernel adds O_LARGEFILE itself. */
 static __always_inline __u32 open_flags(struct io_open *open)
 {
-	struct pt_regs___arm64 *arm64 = NULL;
-	__u32 added = bpf_core_field_exists(arm64->orig_x0) ? ARM64_O_LARGEFILE : X86_O_LARGEFILE;
-
-	return BPF_CORE_READ(open, how.flags) & ~added;
+	return BPF_CORE_READ(open, how.flags) & ~large_file();
 }
 
 /* The record of an open, as if it had failed. */

@@ -21,32 +21,52 @@
 /* Of a user's address: what is above it may be a tag, which system calls leave out. */
 #define ADDRESS_MASK ((1UL << 56) - 1)
 
-/* The most pivots that a node has. */
-#define MAPLE_PIVOTS 15
+/* Pivots that are read at once: a node has up to 15, and at least these. */
+#define MAPLE_PIVOTS 8
+
+/* How many of the pivots are below the address, from the first on. Behind the last one are zeros.
+ */
+static __always_inline __u64 pivots_below(__u64 *pivots, __u64 address, int is_first)
+{
+	__u64 place = 0;
+
+#pragma unroll
+	for (__u64 i = 0; i < MAPLE_PIVOTS; i++) {
+		if (place == i && address > pivots[i] && (pivots[i] || (is_first && !i)))
+			place++;
+	}
+	return place;
+}
 
 /* The entry of a node for the address: the first of which the pivot is not below it. Since 6.1 */
 static __always_inline __u64 maple_step(__u64 entry, __u64 address)
 {
-	__u64 node = entry & ~MAPLE_NODE_MASK, below = 0, place = 0;
+	__u64 node = entry & ~MAPLE_NODE_MASK, below = 0, place;
+	int is_allocation = MAPLE_TYPE(entry) == MAPLE_ALLOCATION_RANGE;
 	__u64 pivots[MAPLE_PIVOTS] = {};
+	void *from =
+	    (void *)node + (is_allocation ? bpf_core_field_offset(struct maple_arange_64, pivot)
+					  : bpf_core_field_offset(struct maple_range_64, pivot));
 
-	if (MAPLE_TYPE(entry) == MAPLE_ALLOCATION_RANGE) {
-		bpf_probe_read_kernel(pivots, bpf_core_field_size(struct maple_arange_64, pivot),
-				      (void *)node +
-					  bpf_core_field_offset(struct maple_arange_64, pivot));
-		node += bpf_core_field_offset(struct maple_arange_64, slot);
-	} else {
-		bpf_probe_read_kernel(pivots, bpf_core_field_size(struct maple_range_64, pivot),
-				      (void *)node +
-					  bpf_core_field_offset(struct maple_range_64, pivot));
-		node += bpf_core_field_offset(struct maple_range_64, slot);
+	bpf_probe_read_kernel(pivots, sizeof(pivots), from);
+	place = pivots_below(pivots, address, 1);
+	if (place == MAPLE_PIVOTS) {
+		__builtin_memset(pivots, 0, sizeof(pivots));
+		from += sizeof(pivots);
+		if (is_allocation)
+			bpf_probe_read_kernel(pivots,
+					      bpf_core_field_size(struct maple_arange_64, pivot) -
+						  sizeof(pivots),
+					      from);
+		else
+			bpf_probe_read_kernel(pivots,
+					      bpf_core_field_size(struct maple_range_64, pivot) -
+						  sizeof(pivots),
+					      from);
+		place += pivots_below(pivots, address, 0);
 	}
-	/* Behind the last one there are zeros. */
-#pragma unroll
-	for (__u64 i = 0; i < MAPLE_PIVOTS; i++) {
-		if (place == i && address > pivots[i] && (pivots[i] || !i))
-			place++;
-	}
+	node += is_allocation ? bpf_core_field_offset(struct maple_arange_64, slot)
+			      : bpf_core_field_offset(struct maple_range_64, slot);
 	bpf_probe_read_kernel(&below, sizeof(below), (void *)(node + place * sizeof(below)));
 	return below && MAPLE_TYPE(entry) < MAPLE_RANGE ? below | VMA_FOUND : below;
 }

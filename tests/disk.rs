@@ -18,6 +18,7 @@ fn main() -> ExitCode {
         ("every way to open", flags),
         ("every call that opens", calls),
         ("a file by its handle", by_handle),
+        ("names longer than others", long_names),
         ("deep below", deep),
         ("through mounts", mounted),
         ("a file that can't be opened", failed),
@@ -217,6 +218,75 @@ for name in ("bound/file", "merged/below/file", "merged/below/../new"):
     );
     Ok(())
 }
+
+/// Of a file system that is a program: longer ones than others take, and all of them told
+fn long_names() -> Outcome {
+    let host = Host::start();
+    let folder = host.folder.shared();
+    let server = r#"
+def answer(unique, error, data=b""):
+    os.write(device, struct.pack("IiQ", 16 + len(data), -error, unique) + data)
+def attributes(node):
+    mode = 0o40755 if node == 1 else 0o100644
+    return struct.pack("6Q10I", node, 0, 0, 0, 0, 0, 0, 0, 0, mode, 1, 0, 0, 0, 4096, 0)
+def serve():
+    while True:
+        try: request = os.read(device, 1 << 20)
+        except OSError: return
+        _, code, unique, node = struct.unpack_from("IIQQ", request)
+        if code == 26:
+            answer(unique, 0, struct.pack("4IHHIIHHI7I", 7, 31, 0, 0, 0, 0, 4096, 1, *[0] * 10))
+        elif code == 1:
+            answer(unique, 0, struct.pack("4Q2I", 2, 0, 0, 0, 0, 0) + attributes(2))
+        elif code == 3:
+            answer(unique, 0, struct.pack("Q2I", 0, 0, 0) + attributes(node))
+        elif code in (14, 27):
+            answer(unique, 0, struct.pack("Q2I", 0, 0, 0))
+        elif code not in (2, 42):
+            answer(unique, 0 if code in (18, 25, 29) else 38)
+"#;
+    let script = format!(
+        r#"cd {here}; {PYTHON} -Ic '
+import ctypes, os, struct
+libc = ctypes.CDLL(None)
+assert not libc.unshare(0x20000)
+assert not libc.mount(b"none", b"/", None, 0x44000, None)
+os.mkdir("fuse")
+device = os.open("/dev/fuse", os.O_RDWR)
+options = f"fd={{device}},rootmode=40000,user_id=0,group_id=0".encode()
+assert not libc.mount(b"none", b"fuse", b"fuse", 0, options)
+{server}
+child = os.fork()
+if not child:
+    libc.prctl(1, 9)
+    serve()
+    os._exit(0)
+for length in {LONG:?}:
+    os.close(os.open("fuse/" + "n" * length, os.O_RDONLY))
+assert not libc.umount2(b"fuse", 2)
+os.close(device)
+os.waitpid(child, 0)
+'"#,
+        here = folder.display()
+    );
+    host.ssh("root", &script);
+    let lines = host.sessions(1).remove(0);
+    let names: Vec<_> = LONG
+        .iter()
+        .map(|length| format!("{}/fuse/{}", folder.display(), "n".repeat(*length)))
+        .collect();
+    let opened: Vec<_> = of_kind(&lines, "session.disk")
+        .into_iter()
+        .filter(|line| line["operation"] == "open" && line["return_code"] == 0)
+        .map(|line| line["path"].as_str().unwrap())
+        .filter(|path| path.contains("/fuse/"))
+        .collect();
+    assert_eq!(opened, names);
+    Ok(())
+}
+
+/// Lengths of names about those that fit a byte, and the longest that FUSE has always taken, bytes.
+const LONG: [usize; 6] = [254, 255, 256, 257, 300, 1023];
 
 /// No path at all is typed then
 fn by_handle() -> Outcome {

@@ -22,6 +22,9 @@ fn main() -> ExitCode {
         ("extended attributes", attributes),
         ("what can't be done", failed),
         ("mounts", mounts),
+        ("mounts by the newer calls", newer_mounts),
+        ("mounts that are nowhere", nowhere),
+        ("a mount of another namespace", foreign),
         ("in another root", other_root),
         ("nothing from outside of a session", outside),
     ])
@@ -480,6 +483,7 @@ os.rmdir("below")
             made(&format!("{one}/below"), "one/below", mark),
             umount(2, 0, mark),
             umount(8, -libc::EINVAL, ""),
+            of(1, &one, &format!(r#""open_tree","typed":"one"{mark}"#)),
             of(4, &two, &format!(r#""mount",{}"#, on("two"))),
             of(0, &format!("{two}/below"), r#""rmdir","typed":"below""#),
         ]
@@ -488,6 +492,169 @@ os.rmdir("below")
         .into_iter()
         .any(|line| line["path"] == "none" && line["target"] == "/" && line["flags"] == 0x44000);
     assert!(made_private);
+    Ok(())
+}
+
+/// What was done with paths that are whole, of which this folder's is left out, and with others.
+fn done<'a>(folder: &Path, lines: &'a [Value]) -> Vec<(&'a str, &'a str, bool)> {
+    let here = format!("{}/", folder.display());
+    of_kind(lines, "session.disk")
+        .into_iter()
+        .filter_map(|line| {
+            let path = line["path"].as_str().unwrap();
+            let operation = line["operation"].as_str().unwrap();
+            match line["path_incomplete"] == true {
+                true => Some((operation, path, false)),
+                false => Some((operation, path.strip_prefix(&here)?, true)),
+            }
+        })
+        .collect()
+}
+
+/// A file system that is made, put in place and taken away again
+fn newer_mounts() -> Outcome {
+    let host = Host::start();
+    let folder = host.folder.shared();
+    let script = r#"
+assert not libc.unshare(0x20000)
+assert not libc.mount(b"none", b"/", None, 0x44000, None)
+os.mkdir("one")
+made = libc.syscall(430, b"tmpfs", 0)
+assert not libc.syscall(431, made, 1, b"source", b"memory", 0)
+assert not libc.syscall(431, made, 6, None, None, 0)
+mount = libc.syscall(432, made, 1, 0)
+os.mkdir("within", dir_fd=mount)
+assert not libc.syscall(429, mount, b"", -100, b"one", 4)
+os.mkdir("placed", dir_fd=mount)
+libc.syscall(442, -100, b"one", 0x100, (ctypes.c_uint64 * 4)(2), 32)
+assert libc.syscall(433, -100, b"one", 1) > 0
+assert libc.syscall(428, -100, b"./one", 0) > 0
+assert not libc.umount2(b"one", 2)
+os.rmdir("placed", dir_fd=mount)
+os.mkdir("detached", dir_fd=mount)
+"#;
+    let lines = session(&host, "root", &folder, script);
+    assert_eq!(
+        done(&folder, &lines),
+        [
+            ("mkdir", "one", true),
+            ("mkdir", "within", false),
+            ("mount", "one", true),
+            ("mkdir", "one/placed", true),
+            ("mount_setattr", "one", true),
+            ("fspick", "one", true),
+            ("open_tree", "one", true),
+            ("umount", "one", true),
+            ("rmdir", "placed", false),
+            ("mkdir", "detached", false),
+        ]
+    );
+    let made: Vec<_> = lines
+        .iter()
+        .filter(|line| line["operation"] == "fsmount")
+        .map(|line| (&line["path"], &line["file_system"], &line["flags"]))
+        .collect();
+    assert_eq!(made, [(&"memory".into(), &"tmpfs".into(), &Value::from(1))]);
+    Ok(())
+}
+
+/// A copy of a tree that is in no other, made by an account without rights: its paths are not the host's
+fn nowhere() -> Outcome {
+    let host = Host::start();
+    let folder = host.folder.shared();
+    fs::create_dir_all(folder.join("tree/etc"))?;
+    fs::write(folder.join("tree/etc/passwd"), "")?;
+    fs::copy("/usr/bin/busybox", folder.join("tree/etc/busybox"))?;
+    fs::set_permissions(folder.join("tree/etc"), fs::Permissions::from_mode(0o777))?;
+    let script = r#"
+import mmap
+assert not libc.unshare(0x10020000)
+tree = libc.syscall(428, -100, b"tree", 1)
+assert tree > 0
+os.open("etc/passwd", os.O_RDONLY, dir_fd=tree)
+os.mkdir("etc/made", dir_fd=tree)
+os.fchdir(tree)
+os.open("etc/passwd", os.O_RDONLY)
+os.rename("etc/made", "/tmp/absent") if os.path.exists("etc/absent") else None
+os.rmdir("etc/../etc/made")
+try: os.open("etc/absent", os.O_RDONLY)
+except FileNotFoundError: pass
+code = os.open("etc/busybox", os.O_RDONLY)
+mmap.mmap(code, mmap.PAGESIZE, mmap.MAP_PRIVATE, 5)
+if not os.fork():
+    os.execv("etc/busybox", ["busybox", "true"])
+os.wait()
+if not os.fork():
+    try: os.execv("etc/passwd", ["passwd"])
+    except PermissionError: os._exit(0)
+os.wait()
+os.chroot(".")
+os.open("/etc/passwd", os.O_RDONLY)
+os.mkdir("/etc/rooted")
+"#;
+    let lines = session(&host, ONE, &folder, script);
+    assert_eq!(
+        done(&folder, &lines),
+        [
+            ("open_tree", "tree", true),
+            ("open", "etc/passwd", false),
+            ("mkdir", "etc/made", false),
+            ("open", "etc/passwd", false),
+            ("rmdir", "etc/../etc/made", false),
+            ("open", "etc/absent", false),
+            ("open", "etc/busybox", false),
+            ("map", "etc/busybox", false),
+            ("open", "etc/passwd", false),
+            ("mkdir", "etc/rooted", false),
+        ]
+    );
+    let commands: Vec<_> = of_kind(&lines, "session.command")
+        .into_iter()
+        .filter(|line| line["path_incomplete"] == true)
+        .map(|line| (line["exe"].as_str(), line["cwd"].as_str().unwrap()))
+        .collect();
+    assert_eq!(commands, [(Some("etc/busybox"), ""), (None, "")]);
+    let roots: Vec<_> = of_kind(&lines, "session.privilege")
+        .into_iter()
+        .filter(|line| line["operation"] == "chroot")
+        .map(|line| {
+            (
+                line["path"].as_str().unwrap_or(""),
+                &line["path_incomplete"],
+            )
+        })
+        .collect();
+    assert_eq!(roots, [("", &Value::Bool(true))]);
+    Ok(())
+}
+
+/// A descriptor from outside of the process's own tree of mounts
+fn foreign() -> Outcome {
+    let host = Host::start();
+    let folder = host.folder.shared();
+    let script = r#"
+os.mkdir("one")
+outside = os.open(".", os.O_PATH)
+os.mkdir("below", dir_fd=outside)
+assert not libc.unshare(0x20000)
+os.rmdir("below", dir_fd=outside)
+os.rmdir("one")
+"#;
+    let lines = session(&host, "root", &folder, script);
+    let below = format!("{}/below", folder.display());
+    assert_eq!(
+        done(&folder, &lines),
+        [
+            ("mkdir", "one", true),
+            ("open", &folder.display().to_string()[..0], true),
+            ("mkdir", "below", true),
+            ("rmdir", &below[1..], false),
+            ("rmdir", "one", true),
+        ]
+        .into_iter()
+        .filter(|told| !told.1.is_empty())
+        .collect::<Vec<_>>()
+    );
     Ok(())
 }
 

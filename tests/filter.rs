@@ -16,6 +16,7 @@ fn main() -> ExitCode {
         ("operations", operations),
         ("paths", paths),
         ("a path that leads elsewhere", paths_that_lead_elsewhere),
+        ("a tree of mounts of their own", own_mounts),
         ("nothing by default", nothing_by_default),
     ])
 }
@@ -184,6 +185,38 @@ fn paths_that_lead_elsewhere() -> Outcome {
     assert_eq!(told(&lines, "/etc/hostname"), 1);
     assert!(told(&lines, &format!("{here}/out/file")) > 0, "the rename");
     assert_eq!(counts(&lines, "disk").1, 1, "the file that was made");
+    Ok(())
+}
+
+/// A rule is of the host's own paths: what somebody else has put there in a namespace is told.
+fn own_mounts() -> Outcome {
+    let folder = common::Folder::new();
+    let shared = folder.shared();
+    let here = shared.to_str().unwrap();
+    for name in ["out", "hidden"] {
+        fs::create_dir(shared.join(name))?;
+        fs::write(shared.join(name).join("file"), "")?;
+    }
+    let host = Host::with(
+        "",
+        &format!("leave_out: {{disk: {{paths: [{here}/out/*]}}}}"),
+    );
+    let script = format!(
+        r#"{PYTHON} -Ic '
+import ctypes, os
+libc = ctypes.CDLL(None)
+def look():
+    for _ in range(10): os.close(os.open("{here}/out/file", os.O_RDONLY))
+look()
+assert not libc.unshare(0x10020000)
+look()
+assert not libc.mount(b"{here}/hidden", b"{here}/out", None, 0x1000, None)
+look()
+'"#
+    );
+    let lines = session(&host, ONE, &script);
+    assert_eq!(told(&lines, &format!("{here}/out/file")), 20);
+    assert_eq!(counts(&lines, "disk").1, 10);
     Ok(())
 }
 

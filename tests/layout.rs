@@ -303,6 +303,7 @@ fn constants_are_mirrored() {
             ("VIA_IO_URING", via::IO_URING),
             ("VIA_UNCONFIRMED", via::UNCONFIRMED),
             ("VIA_LATE", via::LATE),
+            ("VIA_UNSETTLED", via::UNSETTLED),
         ],
     );
     same(
@@ -316,6 +317,7 @@ fn constants_are_mirrored() {
             ("PATH_CHROOT", path_note::CHROOT),
             ("PATH_NONE", path_note::NONE),
             ("PATH_UNSETTLED", path_note::UNSETTLED),
+            ("PATH_DETACHED", path_note::DETACHED),
         ],
     );
     same(
@@ -407,6 +409,7 @@ fn constants_are_mirrored() {
         ("mount", disk_operation::MOUNT),
         ("map", disk_operation::MAP),
         ("protect", disk_operation::PROTECT),
+        ("fsmount", disk_operation::FSMOUNT),
     ] {
         assert_eq!(DISK_OPERATIONS[usize::from(value)], name);
     }

@@ -18,6 +18,10 @@ fn main() -> ExitCode {
         ("memory that becomes code", protected),
         ("a mapping among many", among_many),
         ("through an overlay", overlay),
+        (
+            "where the system's are, in a tree of mounts of their own",
+            own_mounts,
+        ),
         ("nothing from outside of a session", outside),
     ])
 }
@@ -290,6 +294,25 @@ libc.mprotect(ctypes.c_void_p(place), 4096, 5)
         protect(&code, 0, ""),
     ];
     assert_eq!(lines, expected.map(|line| line.replace(ONE, "root")));
+    Ok(())
+}
+
+/// A file of root's that an account puts among the system's libraries, for itself alone
+fn own_mounts() -> Outcome {
+    let host = Host::start();
+    let folder = host.folder.shared();
+    library(&folder, "libother.so");
+    let script = format!(
+        r#"
+assert not libc.unshare(0x10020000)
+assert not libc.mount(b"{here}", b"/usr/lib/openssh", None, 0x1000, None)
+code = os.open("/usr/lib/openssh/libother.so", os.O_RDONLY)
+libc.mmap(None, PAGE, READ | EXEC, PRIVATE, code, 0)
+"#,
+        here = folder.display()
+    );
+    let told = map("python3", "/usr/lib/openssh/libother.so", 2, 0, "");
+    assert!(session(&host, &folder, &script).contains(&told));
     Ok(())
 }
 

@@ -2,12 +2,18 @@
 
 mod common;
 
+use std::fs;
 use std::process::ExitCode;
 
 use common::{Host, ONE, Outcome, PYTHON, of_kind};
 use serde_json::Value;
 
 fn main() -> ExitCode {
+    if let Some(mode) = std::env::args().nth(1).filter(|mode| mode == SHARERS) {
+        println!("{mode}");
+        share();
+        return ExitCode::SUCCESS;
+    }
     common::main(&[
         ("a path that is rewritten during the call", rewritten),
         ("a path that is rewritten all the time", flickering),
@@ -18,6 +24,12 @@ fn main() -> ExitCode {
         ("addresses that are rewritten all the time", addresses),
         ("a name that is rewritten during the call", name_rewritten),
         ("names that can be rewritten", rewritable_names),
+        ("memory that takes turns, and that does not", sharers),
+        ("flags that are rewritten during the call", flags),
+        ("arguments that can be rewritten", arguments),
+        ("numbers of which a part counts", widths),
+        ("calls that a filter answers", filtered),
+        ("calls that a tracer answers", emulated),
     ])
 }
 
@@ -331,22 +343,36 @@ if sys.argv[1:]:
     os.rename("thread", "other")
     os.symlink("content", "link")
     sys.exit()
-made("alone", "spawned", "forked", "page", "memory", "program", "thread")
+made("alone", "spawned", "forked", "page", "mapped", "vforked", "memory", "program", "thread")
 os.unlink("alone")
 os.waitpid(os.posix_spawn("/bin/true", ["true"], {}), 0)
 os.unlink("spawned")
 page = mmap.mmap(-1, mmap.PAGESIZE)
 page.write(b"page\0")
 libc.unlink(ctypes.byref(ctypes.c_char.from_buffer(page)))
+with open("name", "w") as file: file.write("mapped" + chr(0))
+with open("name", "r+b") as file: page = mmap.mmap(file.fileno(), 7, mmap.MAP_PRIVATE)
+libc.unlink(ctypes.byref(ctypes.c_char.from_buffer(page)))
 if not os.fork():
     os.unlink("forked")
     os._exit(0)
 os.wait()
 stack = ctypes.create_string_buffer(65536)
-CLONE_VM, SIGCHLD = 0x100, 17
+CLONE_VM, CLONE_VFORK, SIGCHLD = 0x100, 0x4000, 17
 top = ctypes.c_void_p(ctypes.addressof(stack) + 65536 & ~15)
-child = libc.clone(ctypes.cast(libc.usleep, ctypes.c_void_p), top, CLONE_VM | SIGCHLD, 1)
-os.waitpid(child, 0)
+def clone(flags, function, argument):
+    child = libc.clone(ctypes.cast(function, ctypes.c_void_p), top, flags | SIGCHLD, argument)
+    os.waitpid(child, 0)
+if not os.fork():
+    end = threading.Event()
+    thread = threading.Thread(target=end.wait)
+    thread.start()
+    clone(CLONE_VM | CLONE_VFORK, libc.unlink, b"vforked")
+    end.set()
+    thread.join()
+    os._exit(0)
+os.wait()
+clone(CLONE_VM, libc.usleep, 1)
 os.unlink("memory")
 os.execv(sys.executable, [sys.executable, "-I", sys.argv[0], "again"])
 "#;
@@ -376,12 +402,414 @@ os.execv(sys.executable, [sys.executable, "-I", sys.argv[0], "again"])
             ("alone", false, false),
             ("spawned", false, false),
             ("page", true, false),
+            ("mapped", true, false),
             ("forked", false, false),
+            ("vforked", true, false),
             ("memory", true, false),
             ("program", false, false),
             ("thread", true, true),
             ("link", true, true),
         ]
     );
+    Ok(())
+}
+
+/// What the test is run with to be the program of [`sharers`].
+const SHARERS: &str = "sharers";
+
+/// A process in the memory of this one, which begins with `act`; it is waited for if `flags` say so.
+fn sharing(flags: i32, act: extern "C" fn(*mut libc::c_void) -> i32) -> i32 {
+    let stack = Box::leak(vec![0u128; 4096].into_boxed_slice());
+    let top = stack.as_mut_ptr_range().end;
+    // SAFETY: the stack is the new process's alone, and stays.
+    let child = unsafe {
+        libc::clone(
+            act,
+            top.cast(),
+            libc::CLONE_VM | flags | libc::SIGCHLD,
+            std::ptr::null_mut(),
+        )
+    };
+    assert!(child > 0);
+    child
+}
+
+fn remove(name: &std::ffi::CStr) {
+    // SAFETY: a string.
+    unsafe { libc::unlink(name.as_ptr()) };
+}
+
+fn end(child: i32) {
+    // SAFETY: a child, which is waited for.
+    unsafe {
+        libc::kill(child, libc::SIGKILL);
+        libc::waitpid(child, std::ptr::null_mut(), libc::__WALL);
+    }
+}
+
+/// Removes one file at each point, which is named by what other processes can do there.
+fn share() {
+    static CHILD: std::sync::atomic::AtomicI32 = std::sync::atomic::AtomicI32::new(0);
+    use std::sync::atomic::Ordering::SeqCst;
+    extern "C" fn wait(_: *mut libc::c_void) -> i32 {
+        // SAFETY: waits for a signal.
+        unsafe { libc::pause() };
+        0
+    }
+    extern "C" fn alone(_: *mut libc::c_void) -> i32 {
+        remove(c"waited-for");
+        0
+    }
+    extern "C" fn survivor(_: *mut libc::c_void) -> i32 {
+        remove(c"survivor");
+        // SAFETY: this process, and the one that waits for it, which ends with that.
+        unsafe {
+            CHILD.store(libc::getpid(), SeqCst);
+            libc::kill(libc::getppid(), libc::SIGKILL);
+        }
+        wait(std::ptr::null_mut())
+    }
+    extern "C" fn killed(_: *mut libc::c_void) -> i32 {
+        sharing(libc::CLONE_VFORK, survivor);
+        0
+    }
+    extern "C" fn last(_: *mut libc::c_void) -> i32 {
+        CHILD.store(sharing(0, wait), SeqCst);
+        remove(c"last");
+        0
+    }
+    extern "C" fn fifth(_: *mut libc::c_void) -> i32 {
+        sharing(libc::CLONE_VFORK, last);
+        0
+    }
+    extern "C" fn fourth(_: *mut libc::c_void) -> i32 {
+        sharing(libc::CLONE_VFORK, fifth);
+        0
+    }
+    extern "C" fn third(_: *mut libc::c_void) -> i32 {
+        sharing(libc::CLONE_VFORK, fourth);
+        0
+    }
+    extern "C" fn second(_: *mut libc::c_void) -> i32 {
+        sharing(libc::CLONE_VFORK, third);
+        0
+    }
+    /// In a process of its own, of which nothing is known.
+    fn apart(act: impl FnOnce()) {
+        // SAFETY: this program has one thread.
+        match unsafe { libc::fork() } {
+            0 => {
+                act();
+                std::process::exit(0);
+            }
+            // SAFETY: the child just made.
+            child => unsafe { libc::waitpid(child, std::ptr::null_mut(), 0) },
+        };
+    }
+    apart(|| {
+        sharing(libc::CLONE_VFORK, alone);
+        remove(c"waited");
+    });
+    apart(|| {
+        sharing(libc::CLONE_VFORK, second);
+        remove(c"first");
+        end(CHILD.load(SeqCst));
+    });
+    apart(|| {
+        // What is left behind has this one for its parent.
+        // SAFETY: asks for no memory.
+        unsafe { libc::prctl(libc::PR_SET_CHILD_SUBREAPER, 1) };
+        sharing(libc::CLONE_VFORK, killed);
+        remove(c"let-go");
+        // SAFETY: all that is left below this process; the first has been killed.
+        unsafe {
+            libc::waitpid(-1, std::ptr::null_mut(), 0);
+            end(CHILD.load(SeqCst));
+        }
+    });
+}
+
+/// Of vfork, both sides are sure of their memory, unless there is a third one in it, or one of them is
+/// killed meanwhile
+fn sharers() -> Outcome {
+    let host = Host::start();
+    let here = host.folder.shared();
+    let program = here.join("program");
+    fs::copy(std::env::current_exe()?, &program)?;
+    let run = format!("cd {}; ./program {SHARERS}", here.display());
+    let lines = host.did(ONE, &run);
+    let told: Vec<_> = of_kind(&lines, "session.disk")
+        .into_iter()
+        .filter(|line| line["operation"] == "unlink")
+        .map(|line| {
+            let path = line["path"].as_str().unwrap().rsplit('/').next().unwrap();
+            (path, line["path_unsettled"] == true)
+        })
+        .collect();
+    assert_eq!(
+        told,
+        [
+            ("waited-for", false),
+            ("waited", false),
+            ("last", true),
+            ("first", true),
+            ("survivor", true),
+            ("let-go", true),
+        ]
+    );
+    Ok(())
+}
+
+/// Of openat2, which has them in memory: what the kernel took tells who can read and write
+fn flags() -> Outcome {
+    let script = r#"
+import struct
+os.mkfifo("pipe")
+def during(taken, left, other):
+    how = ctypes.create_string_buffer(struct.pack("QQQ", taken, 0, 0), 24)
+    task = threading.get_native_id()
+    def work():
+        while open(f"/proc/self/task/{task}/syscall").read().split()[0] != "437":
+            time.sleep(0.001)
+        ctypes.memmove(how, struct.pack("Q", left), 8)
+        os.close(os.open("pipe", other))
+    thread = threading.Thread(target=work)
+    thread.start()
+    os.close(libc.syscall(437, -100, b"pipe", how, 24))
+    thread.join()
+during(os.O_RDONLY, os.O_RDWR | os.O_APPEND, os.O_WRONLY | os.O_NONBLOCK)
+during(os.O_WRONLY, os.O_RDONLY | os.O_EXCL, os.O_RDONLY | os.O_NONBLOCK)
+"#;
+    let host = Host::start();
+    let here = host.folder.shared();
+    let lines = host.did(ONE, &in_folder(&host, &here, script)?);
+    let pipe = format!("{}/pipe", here.display());
+    let told: Vec<_> = of_kind(&lines, "session.disk")
+        .into_iter()
+        .filter(|line| line["path"] == pipe.as_str() && line["arguments_unsettled"] == true)
+        .map(|line| (line["access"].as_str().unwrap(), line["flags"].as_i64()))
+        .collect();
+    let exclusive = libc::O_WRONLY | libc::O_EXCL;
+    assert_eq!(told, [("read", Some(0)), ("write", Some(exclusive.into()))]);
+    Ok(())
+}
+
+/// What is told from the caller's memory beside names says so where a thread can have changed it, and
+/// nowhere else
+fn arguments() -> Outcome {
+    let script = r#"
+import socket, struct
+open("file", "w").close()
+CLONE3, PIVOT, MODULE, BPF = 435, *{"x86_64": (155, 176, 321), "aarch64": (41, 106, 280)}[os.uname().machine]
+def act(peer):
+    libc.setxattr(b"file", b"user.attribute", b"", 0, 0)
+    libc.mount(b"none", b"file", b"tmpfs", 0, None)
+    libc.syscall(437, -100, b"absent", struct.pack("QQQ", 0, 0, 0), 24)
+    libc.execve(b"absent", (ctypes.c_char_p * 2)(b"absent", None), None)
+    libc.syscall(PIVOT, b"absent", b"absent")
+    libc.syscall(MODULE, b"absent", 0)
+    libc.syscall(CLONE3, ctypes.create_string_buffer(struct.pack("8Q", 0x4000000, *[1] * 7), 64), 64)
+    libc.syscall(BPF, 5, ctypes.create_string_buffer(72), 72)
+    for kind, address in ((socket.SOCK_STREAM, b"absent"), (socket.SOCK_DGRAM, peer)):
+        with socket.socket(socket.AF_UNIX, kind) as one:
+            name = struct.pack("H", 1) + address
+            if kind == socket.SOCK_STREAM: libc.connect(one.fileno(), name, len(name))
+            else: libc.sendto(one.fileno(), b"", 0, 0, name, len(name))
+    with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as one:
+        name = struct.pack("H", 10) + bytes(6)
+        libc.connect(one.fileno(), name + bytes(20), 1)
+act(b"nobody")
+thread = threading.Thread(target=lambda: None)
+thread.start()
+thread.join()
+act(b"another-nobody")
+"#;
+    let host = Host::start();
+    let here = host.folder.shared();
+    let lines = host.did(ONE, &in_folder(&host, &here, script)?);
+    let told: Vec<_> = lines
+        .iter()
+        .filter(|line| line["program"] == "python3")
+        .filter(|line| {
+            let path = line["path"].as_str().unwrap_or("");
+            let is_named = |event| line["event"] == format!("session.{event}").as_str();
+            line["return_code"].as_i64() < Some(0) && is_named("privilege")
+                || ["setxattr", "mount"]
+                    .iter()
+                    .any(|it| line["operation"] == *it)
+                || ["absent", "nobody"].iter().any(|it| path.ends_with(it))
+                || (is_named("network") && line["return_code"].as_i64() < Some(0))
+        })
+        .map(|line| {
+            let event = line["event"].as_str().unwrap();
+            (
+                event.strip_prefix("session.").unwrap(),
+                line["operation"].as_str().unwrap_or(""),
+                line["arguments_unsettled"] == true,
+            )
+        })
+        .collect();
+    let expected = [
+        ("disk", "setxattr"),
+        ("disk", "mount"),
+        ("disk", "open"),
+        ("command", ""),
+        ("privilege", "pivot_root"),
+        ("privilege", "delete_module"),
+        ("privilege", "clone"),
+        ("privilege", "bpf_prog_load"),
+        ("local_connect", ""),
+        ("local_send", ""),
+        ("network", ""),
+    ];
+    let of = |can_be| expected.map(|(event, operation)| (event, operation, can_be));
+    assert_eq!(told, [of(false), of(true)].concat());
+    Ok(())
+}
+
+/// What is above the bits of an argument, or of the number of the call, that the kernel takes
+fn widths() -> Outcome {
+    let script = r#"
+ABOVE = 7 << 32
+def call(number, *arguments):
+    libc.syscall(*(ctypes.c_ulong(one) if isinstance(one, int) else one for one in (number + ABOVE, *arguments)))
+MKDIRAT, MKNODAT, UNLINKAT, BPF = {"x86_64": (258, 259, 263, 321), "aarch64": (34, 33, 35, 280)}[os.uname().machine]
+HERE = ABOVE + (1 << 32) - 100
+call(MKDIRAT, HERE, b"made", ABOVE + 0x50000 + 0o700)
+call(MKNODAT, HERE, b"null", ABOVE + 0o20600, ABOVE + 0x103)
+call(UNLINKAT, HERE, b"made", ABOVE + 0x200)
+call(437, HERE, b"null", b"\0" * 24, 24)
+call(BPF, ABOVE + 5, b"\0" * 72, ABOVE + 72)
+"#;
+    let host = Host::start();
+    let here = host.folder.shared();
+    let run = in_folder(&host, &here, script)?;
+    let lines = host.did("root", &run);
+    let below = here.display().to_string();
+    let told: Vec<_> = of_kind(&lines, "session.disk")
+        .into_iter()
+        .filter_map(|line| {
+            let name = line["path"].as_str()?.strip_prefix(&below)?;
+            let of = |key: &str| line[key].as_str().unwrap_or("").to_owned();
+            let result = line["return_code"].as_i64()?;
+            Some((of("operation"), name, result, of("mode"), of("device")))
+        })
+        .filter(|told| told.0 != "open")
+        .collect();
+    let of = |operation: &str, name, mode: &str, device: &str| {
+        (operation.into(), name, 0, mode.into(), device.into())
+    };
+    assert_eq!(
+        told,
+        [
+            of("mkdir", "/made", "0700", ""),
+            of("mknod", "/null", "20600", "1:3"),
+            of("rmdir", "/made", "", ""),
+        ]
+    );
+    let opens = of_kind(&lines, "session.disk").into_iter().filter(|line| {
+        line["operation"] == "open" && line["path"] == format!("{below}/null").as_str()
+    });
+    assert_eq!(opens.count(), 1);
+    let loads: Vec<_> = of_kind(&lines, "session.privilege")
+        .into_iter()
+        .map(|line| (&line["operation"], line["return_code"].as_i64() < Some(0)))
+        .collect();
+    assert_eq!(loads, [(&Value::from("bpf_prog_load"), true)]);
+    Ok(())
+}
+
+/// Where the ends of calls are seen that were never made: what was answered with success is told, and
+/// that it may not have been done. The plan `fentry` sees none of them.
+const SEEN: &str = "plan: portable";
+
+/// What is told to have succeeded of these operations, and whether it says that this is not certain.
+fn succeeded<'a>(lines: &'a [Value], operations: &[&str]) -> Vec<(&'a str, bool)> {
+    let named = lines
+        .iter()
+        .filter(|line| operations.iter().any(|it| line["operation"] == *it));
+    named
+        .filter(|line| line["return_code"] == 0)
+        .map(|line| {
+            let operation = line["operation"].as_str().unwrap();
+            (operation, line["unconfirmed"] == true)
+        })
+        .collect()
+}
+
+/// By a seccomp filter that gives errno 0
+fn filtered() -> Outcome {
+    let script = r#"
+import struct
+MODULE, UNLINK, MOUNT = {"x86_64": (175, 263, 165), "aarch64": (105, 35, 40)}[os.uname().machine]
+def step(code, yes, no, value):
+    return struct.pack("HBBI", code, yes, no, value)
+numbers = (MODULE, UNLINK, MOUNT)
+program = step(0x20, 0, 0, 0)
+for index, number in enumerate(numbers):
+    program += step(0x15, len(numbers) - index, 0, number)
+program += step(0x06, 0, 0, 0x7fff0000) + step(0x06, 0, 0, 0x00050000)
+code = ctypes.create_string_buffer(program, len(program))
+os.unlink("before")
+assert not libc.prctl(38, 1, 0, 0, 0)
+filter = struct.pack("HxxxxxxQ", len(program) // 8, ctypes.addressof(code))
+assert not libc.prctl(22, 2, filter, 0, 0)
+assert libc.syscall(MODULE, None, 0, b"") == 0
+assert libc.syscall(UNLINK, -100, b"/etc/passwd", 0) == 0
+assert libc.syscall(MOUNT, b"/etc", b"/usr", None, 0x1000, None) == 0
+assert libc.rmdir(b"absent") < 0
+"#;
+    let host = Host::with("", SEEN);
+    let here = host.folder.shared();
+    fs::write(here.join("before"), "")?;
+    let run = in_folder(&host, &here, script)?;
+    let lines = host.did(ONE, &run);
+    assert_eq!(
+        succeeded(&lines, &["init_module", "unlink", "mount"]),
+        [
+            ("unlink", false),
+            ("init_module", true),
+            ("unlink", true),
+            ("mount", true),
+        ]
+    );
+    let failed = lines.iter().find(|line| line["operation"] == "rmdir");
+    let failed = failed.expect("what has failed");
+    assert!(failed.get("unconfirmed").is_none(), "{failed}");
+    Ok(())
+}
+
+/// By PTRACE_SYSEMU, with which the tracer gives the result
+fn emulated() -> Outcome {
+    let script = r#"
+import signal
+TRACEME, CONT, SYSEMU, GETREGS, SETREGS = 0, 7, 31, 12, 13
+child = os.fork()
+if not child:
+    libc.ptrace(TRACEME, 0, 0, 0)
+    os.kill(os.getpid(), signal.SIGSTOP)
+    os._exit(libc.syscall(263, -100, b"/etc/passwd", 0))
+os.waitpid(child, 0)
+registers = (ctypes.c_ulong * 27)()
+number = 0
+while number != 263:
+    assert not libc.ptrace(SYSEMU, child, 0, 0)
+    os.waitpid(child, 0)
+    assert not libc.ptrace(GETREGS, child, 0, ctypes.byref(registers))
+    number = registers[15]
+registers[10] = 0
+assert not libc.ptrace(SETREGS, child, 0, ctypes.byref(registers))
+assert not libc.ptrace(CONT, child, 0, 0)
+assert os.waitpid(child, 0)[1] == 0
+"#;
+    // Another architecture's registers are set in another way.
+    if cfg!(not(target_arch = "x86_64")) {
+        return Ok(());
+    }
+    let host = Host::with("", SEEN);
+    let here = host.folder.shared();
+    let run = in_folder(&host, &here, script)?;
+    let lines = host.did(ONE, &run);
+    assert_eq!(succeeded(&lines, &["unlink"]), [("unlink", true)]);
     Ok(())
 }

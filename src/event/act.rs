@@ -190,15 +190,14 @@ pub(super) fn incomplete(object: &mut Object<'_>, notes: u32) {
     }
 }
 
-/// The file that runs.
+/// The file that runs, if there is one.
 fn file(object: &mut Object<'_>, command: &Command<'_>) {
     let fixed = &command.fixed;
-    if command.exe.is_empty() {
-        return;
+    if !command.exe.is_empty() {
+        object.bytes("exe", "exe_base64", command.exe);
+        object.string("exe_device", &device::number(fixed.device));
+        object.number("exe_inode", fixed.inode);
     }
-    object.bytes("exe", "exe_base64", command.exe);
-    object.string("exe_device", &device::number(fixed.device));
-    object.number("exe_inode", fixed.inode);
     if fixed.marks & command_mark::EXE_DELETED != 0 {
         let memory = command.exe.starts_with(b"/memfd:");
         object.boolean(if memory { "exe_memfd" } else { "exe_deleted" }, true);
@@ -242,5 +241,8 @@ pub(super) fn process(object: &mut Object<'_>, head: &Head) {
     }
     if via & via::LATE != 0 {
         object.boolean("late", true);
+    }
+    if via & via::UNSETTLED != 0 {
+        object.boolean("arguments_unsettled", true);
     }
 }

@@ -103,7 +103,7 @@ fn details(object: &mut Object<'_>, disk: &Disk<'_>) {
         operation::SETXATTR | operation::REMOVEXATTR => {
             object.bytes("attribute", "attribute_base64", disk.name);
         }
-        operation::MOUNT if !disk.name.is_empty() => {
+        operation::MOUNT | operation::FSMOUNT if !disk.name.is_empty() => {
             object.bytes("file_system", "file_system_base64", disk.name);
         }
         operation::MAP | operation::PROTECT if disk.path.notes & path_note::NONE != 0 => {

@@ -14,7 +14,8 @@ pub struct Shown<'a> {
 /// What to show of a path. `room` is where it is built if it is not shown as it stands.
 ///
 /// Only in front of the first name that was typed does `..` lead to the folder above for sure: that
-/// name could be a link. And in its own root directory a process stays where it is.
+/// name could be a link. And in its own root directory a process stays where it is. Where it is not
+/// known in which folder the path begins, no slash stands in front.
 pub fn shown<'a>(path: &Path<'a>, room: &'a mut Vec<u8>) -> Shown<'a> {
     let notes = path.notes;
     if notes & path_note::TYPED == 0 || notes & path_note::RELATIVE != 0 {
@@ -24,6 +25,7 @@ pub fn shown<'a>(path: &Path<'a>, room: &'a mut Vec<u8>) -> Shown<'a> {
         };
     }
     let base = &path.path[..path.path.len() - path.typed.len()];
+    let is_detached = notes & path_note::DETACHED != 0;
     room.clear();
     room.extend_from_slice(base.strip_suffix(b"/").unwrap_or(base));
     let (mut names, mut upwards) = (0, false);
@@ -34,7 +36,9 @@ pub fn shown<'a>(path: &Path<'a>, room: &'a mut Vec<u8>) -> Shown<'a> {
                 room.truncate(memchr::memrchr(b'/', room).unwrap_or(0));
             }
             _ => {
-                room.push(b'/');
+                if !(is_detached && room.is_empty()) {
+                    room.push(b'/');
+                }
                 room.extend_from_slice(component);
                 match component {
                     b".." => upwards = true,
@@ -43,7 +47,7 @@ pub fn shown<'a>(path: &Path<'a>, room: &'a mut Vec<u8>) -> Shown<'a> {
             }
         }
     }
-    if room.is_empty() {
+    if room.is_empty() && !is_detached {
         room.push(b'/');
     }
     // A slash at the end asks for the folder behind a link.
@@ -95,12 +99,28 @@ mod tests {
     fn no_link_is_guessed() {
         for (base, typed, notes, path) in [
             ("", "/etc/passwd", 0, "/etc/passwd"),
+            ("", "/etc/passwd", path_note::DETACHED, "etc/passwd"),
             ("/home/a/", "link/../file", 0, "/home/a/link/../file"),
             ("/home/a/", "link", path_note::FOLLOWED, "/home/a/link"),
             ("/home/a/", "link/", 0, "/home/a/link"),
             ("/jail/a/", "../b", path_note::CHROOT, "/jail/a/../b"),
         ] {
             assert_eq!(of(base, typed, notes), (path.into(), true), "{typed}");
+        }
+    }
+
+    #[test]
+    fn no_root_is_invented() {
+        for (base, typed, path) in [
+            ("", "file", "file"),
+            ("", "./file", "file"),
+            ("", "../file", "file"),
+            ("a/", "file", "a/file"),
+            ("a/", "../file", "file"),
+            ("", "/", ""),
+        ] {
+            let shown = of(base, typed, path_note::DETACHED);
+            assert_eq!(shown, (path.into(), false), "{base} {typed}");
         }
     }
 

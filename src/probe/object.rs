@@ -1,7 +1,9 @@
 //! The compiled object: loaded with the config's sizes, and attached.
 
 use std::fmt;
+use std::fs;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::thread::{self, ScopedJoinHandle};
 
@@ -171,6 +173,7 @@ impl Probes {
             Family::Network => sizes.network,
         }));
         shared.set_silence(settings.silence.as_nanos() as u64);
+        shared.set_mount_namespace(mount_namespace());
         let held_descriptor = match object.map("held") {
             Some(Map::HashMap(map)) => map.fd().as_fd().as_raw_fd(),
             _ => return Err(ProbeError::new("held", "not in the object")),
@@ -416,6 +419,14 @@ fn raise_memory_limit() {
     };
     // SAFETY: reads the structure.
     unsafe { libc::setrlimit(libc::RLIMIT_MEMLOCK, &unlimited) };
+}
+
+/// The tree of mounts that the config speaks of, by the inode of its namespace: that of the host's
+/// first process, or our own where that is not to be seen.
+fn mount_namespace() -> u64 {
+    let inode = |path| fs::metadata(path).map(|file| file.ino());
+    let first = inode("/proc/1/ns/mnt").or_else(|_| inode("/proc/self/ns/mnt"));
+    first.unwrap_or_default()
 }
 
 fn possible_cpus() -> Result<usize, ProbeError> {

@@ -140,6 +140,7 @@ mod beside_libc {
     pub const SYS_umount: c_long = libc::SYS_umount2;
     pub const SYS_setxattrat: c_long = 463;
     pub const SYS_removexattrat: c_long = 466;
+    pub const SYS_open_tree_attr: c_long = 467;
     #[cfg(target_arch = "aarch64")]
     pub const SYS_kexec_file_load: c_long = 294;
     #[cfg(target_arch = "aarch64")]
@@ -282,7 +283,10 @@ pub const PLANS: &[Plan] = &[
                     SYS_fremovexattr,
                     SYS_mount,
                     SYS_umount,
-                    SYS_move_mount
+                    SYS_open_tree,
+                    SYS_move_mount,
+                    SYS_fsmount,
+                    SYS_fspick
                 ],
             ),
             #[cfg(target_arch = "x86_64")]
@@ -301,10 +305,16 @@ pub const PLANS: &[Plan] = &[
                     SYS_lchown
                 ],
             ),
-            // Kernels from before 6.6 and 6.13 have none of these.
+            // Kernels from before 5.12, 6.6, 6.13 and 6.15 have none of these.
             optional(exits(
                 "disk_change",
-                calls![SYS_fchmodat2, SYS_setxattrat, SYS_removexattrat],
+                calls![
+                    SYS_mount_setattr,
+                    SYS_fchmodat2,
+                    SYS_setxattrat,
+                    SYS_removexattrat,
+                    SYS_open_tree_attr
+                ],
             )),
             functions(
                 "disk_name",

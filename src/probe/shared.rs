@@ -121,6 +121,12 @@ impl Shared {
             .store(1, Ordering::SeqCst);
     }
 
+    /// Tells the probes which tree of mounts the config speaks of, by the inode of its namespace.
+    pub(super) fn set_mount_namespace(&self, inode: u64) {
+        self.control(std::mem::offset_of!(Control, mount_namespace))
+            .store(inode, Ordering::SeqCst);
+    }
+
     /// Has sends to one peer be one event for so many nanoseconds.
     pub fn set_silence(&self, silence: u64) {
         self.control(std::mem::offset_of!(Control, silence))

@@ -313,7 +313,8 @@ layout! {
         command_time: u64,
         login: u64,
         outer: u64,
-        role: u16,
+        role: u8,
+        emulated: u8,
         code_told: u8,
         shares_memory: u8,
         audit_session_id: u32,
@@ -382,6 +383,7 @@ layout! {
         heard: u64,
         crowded: u64,
         goes_without: u64,
+        mount_namespace: u64,
         sizes: Counts,
         spare_slots: u64,
         copies: u64,
@@ -456,7 +458,7 @@ pub const LOGINS: [&str; 8] = [
     "systemd",
 ];
 /// `enum disk_operation`.
-pub const DISK_OPERATIONS: [&str; 18] = [
+pub const DISK_OPERATIONS: [&str; 22] = [
     "open",
     "create",
     "unlink",
@@ -475,6 +477,10 @@ pub const DISK_OPERATIONS: [&str; 18] = [
     "umount",
     "map",
     "protect",
+    "open_tree",
+    "fsmount",
+    "fspick",
+    "mount_setattr",
 ];
 /// Length of a pattern of paths, in bytes.
 pub const PATTERN_LENGTH: usize = 64;
@@ -584,6 +590,7 @@ pub mod via {
     pub const IO_URING: u32 = 1;
     pub const UNCONFIRMED: u32 = 2;
     pub const LATE: u32 = 4;
+    pub const UNSETTLED: u32 = 8;
 }
 
 /// Of `enum login`.
@@ -626,6 +633,7 @@ pub mod disk_operation {
     pub const MOUNT: u16 = 14;
     pub const MAP: u16 = 16;
     pub const PROTECT: u16 = 17;
+    pub const FSMOUNT: u16 = 19;
 }
 
 /// `enum send_mark`.
@@ -655,6 +663,7 @@ pub mod path_note {
     pub const CHROOT: u32 = 32;
     pub const NONE: u32 = 64;
     pub const UNSETTLED: u32 = 128;
+    pub const DETACHED: u32 = 256;
 }
 
 /// `enum verdict`.
