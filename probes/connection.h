@@ -83,6 +83,27 @@ static __always_inline struct sock *socket_of(struct file *file)
 	return BPF_CORE_READ((struct socket_alloc *)((void *)inode - before), socket.sk);
 }
 
+/* The protocols whose connects the state of a TCP socket tells. */
+static __always_inline int is_tcp(__u32 protocol)
+{
+	return protocol == IPPROTO_TCP || protocol == IPPROTO_MPTCP;
+}
+
+/* The socket that the program has: of MPTCP it is not that of TCP, which the kernel has made for
+ * it. */
+static __noinline struct sock *owner_of(struct sock *sk)
+{
+	struct tcp_sock *tcp = (void *)sk;
+	struct mptcp_subflow_context *subflow;
+	struct sock *owner;
+
+	if (!bpf_core_field_exists(tcp->is_mptcp) || !BPF_CORE_READ(tcp, is_mptcp))
+		return sk;
+	subflow = BPF_CORE_READ((struct inet_connection_sock *)sk, icsk_ulp_data);
+	owner = BPF_CORE_READ(subflow, conn);
+	return owner ? owner : sk;
+}
+
 static __always_inline int is_inet(__u16 family)
 {
 	return family == AF_INET || family == AF_INET6;
@@ -107,7 +128,7 @@ __u64 connection_of(__u64 files, __u32 descriptor)
 {
 	struct sock *sk = inet_at(files, descriptor);
 
-	if (!sk || BPF_CORE_READ(sk, sk_protocol) != IPPROTO_TCP ||
+	if (!sk || !is_tcp(BPF_CORE_READ(sk, sk_protocol)) ||
 	    !BPF_CORE_READ(sk, __sk_common.skc_dport) || !BPF_CORE_READ(sk, __sk_common.skc_num))
 		return 0;
 	return (__u64)sk;

@@ -31,6 +31,7 @@
 #define AT_REMOVEDIR 0x200
 #define AF_INET 2
 #define AF_INET6 10
+#define AF_UNSPEC 0
 #define AF_UNIX 1
 #define AF_PACKET 17
 #define AF_VSOCK 40
@@ -44,6 +45,7 @@
 #define IPPROTO_SCTP 132
 #define IPPROTO_UDPLITE 136
 #define IPPROTO_TCP 6
+#define IPPROTO_MPTCP 262
 #define TCP_ESTABLISHED 1
 #define TCP_SYN_SENT 2
 #define TCP_SYN_RECV 3
@@ -436,6 +438,18 @@ struct sock {
 	__u16 sk_protocol;
 	struct pid *sk_peer_pid;
 	struct socket *sk_socket;
+};
+
+struct inet_connection_sock {
+	void *icsk_ulp_data;
+};
+
+struct tcp_sock {
+	_Bool is_mptcp;
+};
+
+struct mptcp_subflow_context {
+	struct sock *conn;
 };
 
 struct sk_buff {

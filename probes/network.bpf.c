@@ -83,6 +83,7 @@ static __always_inline int state_body(__u64 *context)
 	struct sock *sk = (void *)context[0];
 	int before = context[1], state = context[2];
 	struct process *process, *known;
+	struct sock *owner;
 	long number;
 
 	if (sk->sk_protocol != IPPROTO_TCP)
@@ -94,9 +95,10 @@ static __always_inline int state_body(__u64 *context)
 		return 0;
 	known = known_process();
 	process = recorded_process(known);
-	if (!process && known && is_forwarding(sk))
+	owner = known ? owner_of(sk) : sk;
+	if (!process && known && is_forwarding(owner))
 		process = broker_process();
-	if (!process || (process->role == ROLE_BROKER && !is_forwarding(sk))) {
+	if (!process || (process->role == ROLE_BROKER && !is_forwarding(owner))) {
 		/* The socket may have been of a session before, and its result have been missed. */
 		await_no_more(sk);
 		return 0;
@@ -105,9 +107,9 @@ static __always_inline int state_body(__u64 *context)
 	/* The ends of a broker's calls are not looked at. */
 	if (state == TCP_SYN_SENT && process->role == ROLE_USER) {
 		if ((number == X86_CONNECT || number == ARM64_CONNECT) && !process->connecting)
-			process->connecting = mark_of(sk);
+			process->connecting = mark_of(owner);
 		else
-			begun_note(sk);
+			begun_note(owner);
 	}
 	network_send(process->session, sk, 1,
 		     state == TCP_LISTEN ? OPERATION_LISTEN : OPERATION_CONNECT, via_of(number));

@@ -12,8 +12,9 @@
 
 /*
  * TCP connects that are told of, and of which another call may tell the end, or another thread: by
- * the address of the socket the inode, since a later socket may have the same address. Those that
- * are over before their call is, as most are, only have their mark in the process's entry.
+ * the address of the program's socket the inode, since a later socket may have the same address.
+ * Those that are over before their call is, as most are, only have their mark in the process's
+ * entry.
  */
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
@@ -56,9 +57,11 @@ static __noinline int network_send(__u64 session, struct sock *sk, int plain, __
 	endpoints(sk, plain, &network->source, &network->destination);
 	network->operation = operation;
 	network->protocol = member_if(plain, sk, sk_protocol);
+	if (plain && owner_of(sk) != sk)
+		network->protocol = IPPROTO_MPTCP;
 	network->return_code = 0;
 	network->connection = 0;
-	if (operation == OPERATION_CONNECT && network->protocol == IPPROTO_TCP) {
+	if (operation == OPERATION_CONNECT && is_tcp(network->protocol)) {
 		if (await(sk, &network->record))
 			lose(session, FAMILY_NETWORK_RESULT, LOSS_TABLE_FULL);
 		else
@@ -127,7 +130,7 @@ static __always_inline int is_marked(struct attempt *attempt)
 	struct sock *sk = attempt->sk;
 
 	if (process->connecting != mark_of(sk)) {
-		/* Without threads, none is under way any more: one of MPTCP has its own socket. */
+		/* Without threads, none is under way any more: its end was missed. */
 		if (process->connecting && !has_company(process))
 			process->connecting = 0;
 		return 0;
@@ -153,19 +156,44 @@ static __always_inline int is_begun(struct attempt *attempt)
 	return 1;
 }
 
+/*
+ * Whether the socket has a peer, or will have: without one, the call has taken it away (AF_UNSPEC).
+ * One of SCTP keeps its peers, may have many, and can connect behind its call.
+ */
+static __always_inline int has_peer(struct attempt *attempt)
+{
+	struct sock *sk = attempt->sk;
+
+	if (BPF_CORE_READ(sk, sk_protocol) == IPPROTO_SCTP)
+		return !attempt->result || attempt->result == -EINPROGRESS;
+	return !attempt->result && BPF_CORE_READ(sk, __sk_common.skc_state) == TCP_ESTABLISHED;
+}
+
 /* Of TCP, only what failed before the state of the socket changed: the change tells all else. */
 static __always_inline int inet_end(struct attempt *attempt)
 {
 	struct sock *sk = attempt->sk;
-	int is_tcp = BPF_CORE_READ(sk, sk_protocol) == IPPROTO_TCP;
+	int told = is_tcp(BPF_CORE_READ(sk, sk_protocol));
 
-	if (is_tcp && is_begun(attempt))
+	if (told && is_begun(attempt))
 		return 0;
 	if (attempt->result < 0 && attempt->result != -EISCONN && !is_unfinished(attempt->result))
 		failure_send(attempt);
-	else if (!attempt->result && !is_tcp)
+	else if (!told && has_peer(attempt))
 		network_send(attempt->session, sk, 0, OPERATION_CONNECT, attempt->via);
 	return 0;
+}
+
+/* Whether the call has taken the peer from a local socket. */
+static __always_inline int is_parted(struct attempt *attempt)
+{
+	struct unix_sock *sk = (void *)attempt->sk;
+	__u16 family = AF_UNIX;
+
+	if (attempt->result || BPF_CORE_READ(sk, peer))
+		return 0;
+	bpf_probe_read_user(&family, sizeof(family), (void *)attempt->address);
+	return family == AF_UNSPEC;
 }
 
 /* A connect that is over. */
@@ -178,6 +206,8 @@ static __noinline int connect_end(struct attempt *attempt)
 		return 0;
 	family = BPF_CORE_READ(sk, __sk_common.skc_family);
 	if (family == AF_UNIX) {
+		if (is_parted(attempt))
+			return 0;
 		if (!attempt->result)
 			talk_note(attempt->session, sk);
 		local_send(attempt);

@@ -14,14 +14,20 @@ use common::{
 use serde_json::Value;
 
 fn main() -> ExitCode {
-    common::main(&[
+    let tests: &[common::Test] = &[
         ("connections of a program", connections),
         ("a connection that is refused", refused),
         ("connects by several calls and threads", once),
         ("thousands of connects at once", crowd),
+        ("connects of MPTCP", multipath),
+        ("sockets that give up their peer", parted),
         ("forwarded connections", forwarded),
         ("forwarded connections of root", forwarded_for_root),
-    ])
+    ];
+    let has_mptcp = fs::read_to_string("/proc/sys/net/mptcp/enabled").is_ok_and(|it| it == "1\n");
+    common::main_with(tests, |name| {
+        (name == "connects of MPTCP" && !has_mptcp).then_some("a kernel with MPTCP")
+    })
 }
 
 /// Listens on IPv4 and on IPv6; gives the ports too.
@@ -152,6 +158,183 @@ fn once() -> Outcome {
     assert_eq!(told, expected);
     let results = of_kind(&lines, "session.network_result");
     assert_eq!(results.len(), expected.len() - 1);
+    Ok(())
+}
+
+/// Connects by MPTCP in each way, prints what each gives, and the port that it was to.
+const MULTIPATH: &str = r#"
+import errno, select, socket, threading
+
+def made():
+    return socket.socket(socket.AF_INET, socket.SOCK_STREAM, 262)
+
+def listening(one):
+    one.bind(("127.0.0.1", 0))
+    one.listen(5)
+    return one, one.getsockname()
+
+def connect(one, to):
+    print(errno.errorcode.get(one.connect_ex(to), "0"), to[1])
+
+tcp, to_tcp = listening(socket.socket())
+both, to_both = listening(made())
+refusing = socket.socket()
+refusing.bind(("127.0.0.1", 0))
+connect(made(), to_tcp)
+connect(made(), to_both)
+both.accept()
+connect(made(), refusing.getsockname())
+later = made()
+later.setblocking(False)
+connect(later, to_both)
+select.select([], [later], [])
+later.setblocking(True)
+connect(later, to_both)
+connect(made(), ("255.255.255.255", 9))
+thread = threading.Thread(target=connect, args=(made(), to_tcp))
+thread.start()
+connect(made(), to_both)
+thread.join()
+"#;
+
+/// The socket of TCP that the kernel makes for one is not told beside it
+fn multipath() -> Outcome {
+    let host = Host::start();
+    let script = host.folder.shared().join("multipath.py");
+    fs::write(&script, MULTIPATH)?;
+    let printed = host.ssh(ONE, &format!("{PYTHON} -I {}", script.display()));
+    let said: Vec<_> = printed
+        .lines()
+        .map(|line| line.split_once(' ').unwrap())
+        .collect();
+    let (tcp, both, refusing) = (said[0].1, said[1].1, said[2].1);
+    let (first, last) = said.split_at(6);
+    assert_eq!(
+        first,
+        [
+            ("0", tcp),
+            ("0", both),
+            ("ECONNREFUSED", refusing),
+            ("EINPROGRESS", both),
+            ("0", both),
+            ("ENETUNREACH", "9"),
+        ]
+    );
+    let lines = host.sessions(1).remove(0);
+    let operations = of_kind(&lines, "session.network");
+    assert!(
+        operations
+            .iter()
+            .filter(|line| line["operation"] != 2)
+            .all(|line| line["protocol"] == "mptcp")
+    );
+    let mut listens: Vec<_> = operations
+        .iter()
+        .filter(|line| line["operation"] == 2)
+        .map(|line| {
+            (
+                line["protocol"].as_str().unwrap(),
+                line["src_port"].to_string(),
+            )
+        })
+        .collect();
+    listens.sort();
+    assert_eq!(
+        listens,
+        [("mptcp", both.to_owned()), ("tcp", tcp.to_owned())]
+    );
+    assert_eq!(
+        operations
+            .iter()
+            .filter(|line| line["operation"] == 3)
+            .count(),
+        1
+    );
+    let results = of_kind(&lines, "session.network_result");
+    let mut told: Vec<_> = operations
+        .iter()
+        .filter(|line| line["operation"] == 0)
+        .map(|line| {
+            let of_this = |result: &&&Value| result["network_uid"] == line["uid"];
+            let result = results
+                .iter()
+                .find(of_this)
+                .map(|it| it["result"].to_string());
+            (
+                line["dst_port"].to_string(),
+                line["return_code"].to_string(),
+                result,
+            )
+        })
+        .collect();
+    let begun =
+        |port: &str, result: i32| (port.to_owned(), "null".to_owned(), Some(result.to_string()));
+    let mut expected = vec![
+        begun(tcp, 0),
+        begun(both, 0),
+        begun(refusing, -libc::ECONNREFUSED),
+        begun(both, 0),
+        ("9".to_owned(), (-libc::ENETUNREACH).to_string(), None),
+    ];
+    expected.extend(last.iter().map(|(_, port)| begun(port, 0)));
+    assert_eq!(results.len(), expected.len() - 1);
+    // Two threads come in any order.
+    told.sort();
+    expected.sort();
+    assert_eq!(told, expected);
+    Ok(())
+}
+
+/// Connects sockets of each kind, and takes their peers away; what each gives has to be 0.
+const PARTED: &str = r#"
+import ctypes, os, socket, sys
+connect = ctypes.CDLL(None).connect
+
+def part(one):
+    print(connect(one.fileno(), bytes(28), 28))
+
+udp, six, listener, local = (socket.socket(*one) for one in [(2, 2), (10, 2), (2, 1), (1, 2)])
+udp.bind(("127.0.0.1", 0))
+six.bind(("::1", 0))
+listener.bind(("127.0.0.1", 0))
+listener.listen(5)
+local.bind(sys.argv[1])
+for peer in [udp, six, listener, local]:
+    one = socket.socket(peer.family, peer.type)
+    one.connect(peer.getsockname())
+    part(one)
+    part(one)
+one = socket.socket(2, 2)
+part(one)
+for peer in [udp, six, listener]:
+    print(peer.getsockname()[1])
+"#;
+
+/// That the peer is gone is no connect
+fn parted() -> Outcome {
+    let host = Host::start();
+    let folder = host.folder.shared();
+    let (script, local) = (folder.join("parted.py"), folder.join("local"));
+    fs::write(&script, PARTED)?;
+    let printed = host.ssh(
+        ONE,
+        &format!("{PYTHON} -I {} {}", script.display(), local.display()),
+    );
+    let said: Vec<_> = printed.lines().collect();
+    assert_eq!(said[..9], ["0"; 9]);
+    let lines = host.sessions(1).remove(0);
+    let ports: Vec<_> = of_kind(&lines, "session.network")
+        .into_iter()
+        .filter(|line| line["operation"] == 0)
+        .map(|line| line["dst_port"].to_string())
+        .collect();
+    assert_eq!(ports, said[9..]);
+    let paths: Vec<_> = of_kind(&lines, "session.local_connect")
+        .into_iter()
+        .filter(|line| line["program"] == "python3")
+        .map(|line| (line["path"].as_str(), line["return_code"].as_i64()))
+        .collect();
+    assert_eq!(paths, [(local.to_str(), Some(0))]);
     Ok(())
 }
 
