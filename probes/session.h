@@ -112,6 +112,14 @@ static __always_inline void process_note(struct process *process)
 	process->loginuid = current_loginuid();
 }
 
+/* Counts a process into a session; if the daemon has just removed its entry, that is put back. */
+static __always_inline void session_count(__u64 key, struct session *session)
+{
+	__sync_fetch_and_add(&session->processes, 1);
+	if (!bpf_map_lookup_elem(&sessions, &key))
+		bpf_map_update_elem(&sessions, &key, session, BPF_NOEXIST);
+}
+
 /*
  * Puts a process into a session; the session lives for as long as it has one. A process that is in
  * another one, because its login server is, stays counted there.
@@ -129,7 +137,7 @@ __noinline int process_join(__u64 key, __u32 pid, __u32 role)
 	process_note(&process);
 	error = process_add(pid, &process);
 	if (!error) {
-		__sync_fetch_and_add(&session->processes, 1);
+		session_count(key, session);
 		return 1;
 	}
 	if (error != -EEXIST) {
@@ -148,7 +156,7 @@ __noinline int process_join(__u64 key, __u32 pid, __u32 role)
 	/* sshd of a root login may have more children. */
 	if (role == ROLE_USER)
 		known->login = 0;
-	__sync_fetch_and_add(&session->processes, 1);
+	session_count(key, session);
 	return 1;
 }
 

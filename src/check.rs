@@ -39,6 +39,8 @@ pub struct Report {
     facts: Vec<(&'static str, String)>,
     /// What keeps this host from being recorded.
     faults: Vec<String>,
+    /// What is worse than it has to be.
+    warnings: Vec<String>,
     coverage: Vec<Coverage>,
 }
 
@@ -97,6 +99,7 @@ pub fn check(config: &Config, validity: Result<String, Vec<String>>) -> Report {
         state,
         facts,
         faults,
+        warnings: warnings(&coverage),
         coverage,
     }
 }
@@ -117,6 +120,19 @@ pub fn missing(coverage: &[Coverage], required: &[Family]) -> Vec<String> {
     let needed = coverage.iter().filter(|it| needed(it.family));
     needed
         .filter_map(|it| Some(format!("{} can't be recorded: {}", it.family, it.fault()?)))
+        .collect()
+}
+
+/// One line for each family that slows all calls of the host, though this kernel has a better way.
+pub fn warnings(coverage: &[Coverage]) -> Vec<String> {
+    let fallbacks = probe::fallbacks(coverage);
+    fallbacks
+        .map(|(family, reason)| {
+            format!(
+                "{family} is recorded by the plan portable, which slows all calls while somebody is logged \
+                 in, though this kernel has fentry: {reason}"
+            )
+        })
         .collect()
 }
 
@@ -165,6 +181,9 @@ impl Report {
         for fault in &self.faults {
             writeln!(out, "  {fault}")?;
         }
+        for warning in &self.warnings {
+            writeln!(out, "  warning: {warning}")?;
+        }
         Ok(())
     }
 
@@ -181,6 +200,7 @@ impl Report {
             object.string(name, value.as_bytes());
         }
         strings(object, "faults", self.faults.iter().map(String::as_str));
+        strings(object, "warnings", self.warnings.iter().map(String::as_str));
         object.object("families", |families| {
             for coverage in &self.coverage {
                 families.object(coverage.family.name(), |object| describe(object, coverage));

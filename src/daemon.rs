@@ -30,7 +30,7 @@ pub enum Signal {
     Stop(i32),
     /// SIGHUP
     Reload,
-    /// SIGCHLD
+    /// SIGCHLD: a child has ended, was stopped, or goes on.
     Child,
 }
 

@@ -7,14 +7,35 @@ use std::path::Path;
 
 use crate::event::Ids;
 
-/// The host's name, or an empty string where it has none.
-pub fn hostname() -> String {
-    let mut buffer = [0u8; 256];
-    // SAFETY: the call writes at most the length, and the last byte stays zero.
-    let failed = unsafe { libc::gethostname(buffer.as_mut_ptr().cast(), buffer.len() - 1) } != 0;
-    match CStr::from_bytes_until_nul(&buffer) {
-        Ok(name) if !failed => name.to_string_lossy().into_owned(),
-        _ => String::new(),
+/// The host's name, which can be set while the recorder runs, as by cloud-init.
+pub struct Hostname {
+    name: [u8; 256],
+}
+
+impl Hostname {
+    /// What it is now.
+    pub fn now() -> Self {
+        let mut name = [0; 256];
+        // SAFETY: the call writes at most the length, and the last byte stays zero.
+        let failed = unsafe { libc::gethostname(name.as_mut_ptr().cast(), name.len() - 1) } != 0;
+        match failed {
+            true => Self { name: [0; 256] },
+            false => Self { name },
+        }
+    }
+
+    /// As it is written; an empty string where it has none.
+    pub fn text(&self) -> String {
+        let name = CStr::from_bytes_until_nul(&self.name).unwrap_or_default();
+        name.to_string_lossy().into_owned()
+    }
+
+    /// Looks again; tells whether it has changed.
+    pub fn has_changed(&mut self) -> bool {
+        let now = Self::now();
+        let changed = now.name != self.name;
+        self.name = now.name;
+        changed
     }
 }
 

@@ -5,7 +5,7 @@ use std::io::{self, Read, Write};
 use std::os::fd::AsRawFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::daemon::{Signal, Waiter, signals};
 use crate::probe::boot_time;
@@ -15,6 +15,9 @@ use crate::session::Birth;
 
 /// Audit session ids end below this; the key of a session without one is above.
 const KEY: u64 = 1 << 32;
+
+/// How long a command that was told to end may take, until it is killed.
+const GRACE: Duration = Duration::from_secs(5);
 
 /// Exit code of a command that can't be run, as shells have it.
 const NOT_FOUND: i32 = 127;
@@ -53,24 +56,31 @@ pub fn run(
     let _ = { child.go }.write_all(&[0]);
     let mut next = recorder.round(false);
     let mut status = None;
-    while !recorder.table.is_empty() {
-        let (signal, woken) = waiter.wait(next, Duration::MAX);
+    let mut ends: Option<Instant> = None;
+    // What the command has begun may go on without it, but not if the recorder is to end.
+    while status.is_none() || (ends.is_none() && !recorder.table.is_empty()) {
+        let patience = ends.map_or(Duration::MAX, |ends| {
+            ends.saturating_duration_since(Instant::now())
+        });
+        let (signal, woken) = waiter.wait(next, patience);
         match signal {
             // The terminal has told the command already.
             Some(Signal::Stop(libc::SIGINT)) => {}
+            Some(Signal::Stop(_)) if ends.is_some() => ends = Some(Instant::now()),
             Some(Signal::Stop(signal)) => {
-                // SAFETY: our own child, not yet waited for.
-                if status.is_none() {
-                    unsafe { libc::kill(pid, signal) };
-                }
-                break;
+                ends = Some(Instant::now() + GRACE);
+                tell(pid, signal, status);
             }
-            Some(Signal::Child) => status = status.or(reap(pid, libc::WNOHANG)),
+            Some(Signal::Child) => status = status.or(reap(pid)),
             Some(Signal::Reload) | None => {}
+        }
+        if ends.is_some_and(|ends| ends <= Instant::now()) {
+            tell(pid, libc::SIGKILL, status);
+            ends = Some(Instant::now() + GRACE);
         }
         next = recorder.round(woken);
     }
-    let status = status.or_else(|| reap(pid, 0)).unwrap_or(NOT_FOUND);
+    let status = status.unwrap_or(NOT_FOUND);
     recorder.finish(Duration::MAX);
     recorder.end_all(Duration::MAX);
     Ok(status)
@@ -176,11 +186,19 @@ fn spawn(program: &Path, command: &[OsString], quiet: bool) -> io::Result<Child>
     }
 }
 
+/// Sends a signal to our child, which has no exit code yet; once it has, the number can be another's.
+fn tell(pid: libc::pid_t, signal: i32, status: Option<i32>) {
+    if status.is_none() {
+        // SAFETY: takes numbers.
+        unsafe { libc::kill(pid, signal) };
+    }
+}
+
 /// The exit code of our child, if it has one yet.
-fn reap(pid: libc::pid_t, options: i32) -> Option<i32> {
+fn reap(pid: libc::pid_t) -> Option<i32> {
     let mut status = 0;
     // SAFETY: the kernel writes one number.
-    if unsafe { libc::waitpid(pid, &mut status, options) } != pid {
+    if unsafe { libc::waitpid(pid, &mut status, libc::WNOHANG) } != pid {
         return None;
     }
     Some(if libc::WIFSIGNALED(status) {

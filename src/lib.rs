@@ -34,6 +34,7 @@ pub mod read;
 pub mod record;
 pub mod recorder;
 pub mod reload;
+pub mod service;
 pub mod session;
 pub mod sink;
 pub mod state;

@@ -11,6 +11,7 @@ use recorderd::config::{Config, Overload, defaults};
 use recorderd::confine::confine;
 use recorderd::daemon::{self, Waiter};
 use recorderd::event::{Clock, Host, HostNames, Ids, Writer};
+use recorderd::host::Hostname;
 use recorderd::manager::Manager;
 use recorderd::metrics::{self, Control, MetricsFile};
 use recorderd::packed::SCHEMA;
@@ -20,7 +21,7 @@ use recorderd::recorder::Recorder;
 use recorderd::reload::Reload;
 use recorderd::session::{Cgroups, Table};
 use recorderd::sink::{Heartbeat, Journald, Log, Output, Place, Sink, Stdout, Syslog};
-use recorderd::{host, install, launch, read, stderr, usage};
+use recorderd::{host, install, launch, read, service, stderr, usage};
 
 const CANNOT: u8 = 1;
 const USAGE: u8 = 2;
@@ -40,6 +41,7 @@ enum Task {
     Defaults,
     Validate(PathBuf),
     Check(Option<PathBuf>, bool),
+    CheckService(Option<PathBuf>, bool),
     Metrics(Option<PathBuf>),
     Daemon(PathBuf),
     Record(Option<PathBuf>, Vec<OsString>),
@@ -63,6 +65,9 @@ fn main() -> ExitCode {
             load(&path).and_then(|config| print(&(check::validity(Some(&path), &config) + "\n")))
         }
         Ok(Task::Check(config, json)) => check(config.as_deref(), json),
+        Ok(Task::CheckService(config, json)) => {
+            Err(cannot(service::check(config.as_deref(), json)))
+        }
         Ok(Task::Metrics(config)) => show_metrics(config),
         Ok(Task::Daemon(config)) => run_daemon(&config),
         Ok(Task::Record(config, command)) => record(config.as_deref(), &command),
@@ -104,12 +109,14 @@ fn task() -> Result<Task, lexopt::Error> {
     let mut recording = false;
     let mut checking = false;
     let mut json = false;
+    let mut of_service = false;
     while let Some(argument) = parser.next()? {
         match argument {
             Short('h') | Long("help") => return Ok(Task::Help),
             Short('V') | Long("version") => return Ok(Task::Version),
             Short('c') | Long("config") => config = Some(PathBuf::from(parser.value()?)),
             Long("json") if checking => json = true,
+            Long("service") if checking => of_service = true,
             Value(word) if recording => {
                 let mut command = vec![word];
                 command.extend(parser.raw_args()?);
@@ -137,6 +144,9 @@ fn task() -> Result<Task, lexopt::Error> {
             },
             _ => return Err(argument.unexpected()),
         }
+    }
+    if of_service {
+        return Ok(Task::CheckService(config, json));
     }
     if checking {
         return Ok(Task::Check(config, json));
@@ -341,7 +351,9 @@ fn recorder(
     table: Table,
 ) -> Result<(Recorder, Waiter), Failure> {
     let clock = Clock::new();
-    let hostname = config.nodename.clone().unwrap_or_else(host::hostname);
+    let own = config.nodename.is_none().then(Hostname::now);
+    let hostname = config.nodename.clone();
+    let hostname = hostname.or_else(|| Some(own.as_ref()?.text()));
     let now = clock.now().real / 1_000_000_000;
     let place = |output: &Output| {
         Ok(match output {
@@ -351,7 +363,7 @@ fn recorder(
             Output::Stdout => {
                 Place::Stdout(Stdout::open().map_err(|e| cannot(format!("standard output: {e}")))?)
             }
-            Output::Syslog => Place::Syslog(Syslog::new(&config.syslog_socket, &hostname)),
+            Output::Syslog => Place::Syslog(Syslog::new(&config.syslog_socket)),
             Output::Journald => Place::Journald(Journald::new(&config.journald_socket)),
         })
     };
@@ -360,13 +372,15 @@ fn recorder(
     let host = Host::new(&HostNames {
         cluster: config.cluster_name.as_deref().unwrap_or_default(),
         id,
-        hostname: &hostname,
+        hostname: hostname.as_deref().unwrap_or_default(),
         labels: &config.labels,
     });
     let probes = probes(config, btf)?;
     let waiter = Waiter::new(&probes.descriptors()).map_err(cannot)?;
     let writer = Writer::new(host, Ids::new(), clock);
-    Ok((Recorder::new(probes, table, writer, sink), waiter))
+    let mut recorder = Recorder::new(probes, table, writer, sink);
+    recorder.hostname = own;
+    Ok((recorder, waiter))
 }
 
 fn probes(config: &Config, btf: &Path) -> Result<Probes, Failure> {
@@ -374,6 +388,9 @@ fn probes(config: &Config, btf: &Path) -> Result<Probes, Failure> {
     let missing = check::missing(&probes.coverage, &config.required);
     if !missing.is_empty() {
         return Err((CANNOT, missing));
+    }
+    for warning in check::warnings(&probes.coverage) {
+        recorderd::report!("recorderd: {warning}");
     }
     for coverage in &probes.coverage {
         if let Some(fault) = coverage.fault() {

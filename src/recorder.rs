@@ -4,10 +4,9 @@ use std::io;
 use std::os::fd::RawFd;
 use std::time::Duration;
 
-use aya::maps::{HashMap, MapData};
-
 use crate::config::Config;
 use crate::event::Writer;
+use crate::host::Hostname;
 use crate::metrics::{Control, Facts, Latency, MetricsFile};
 use crate::probe::{Order, ProbeError, Probes, Tables, boot_time};
 use crate::record::layout::{Head, SendsKey, SessionEntry, kind, read};
@@ -25,6 +24,8 @@ pub struct Recorder {
     pub writer: Writer,
     /// Takes them.
     pub sink: Sink,
+    /// The host's own name, if the events have that.
+    pub hostname: Option<Hostname>,
     /// From acts to their lines.
     latency: Latency,
     /// Who asks for the numbers of the recorder.
@@ -114,6 +115,7 @@ impl Recorder {
             table,
             writer,
             sink,
+            hostname: None,
             latency: Latency::default(),
             control: None,
             metrics_file: None,
@@ -213,6 +215,11 @@ impl Recorder {
         }
         self.probes.shared.begin_round();
         self.writer.clock.adjust();
+        if let Some(hostname) = &mut self.hostname
+            && hostname.has_changed()
+        {
+            self.writer.rename(&hostname.text());
+        }
         if let Some(state) = &mut self.state {
             state.note(&self.probes);
         }
@@ -226,7 +233,9 @@ impl Recorder {
             holds,
             ..
         } = self;
+        let known = probes.known_until();
         let settled = order.scan(&mut probes.rings, &mut probes.shared);
+        let settled = settled.map(|settled| settled.min(known));
         if let Some(holds) = holds {
             for (key, since) in holds.stopped(probes) {
                 table.hold(key, since);
@@ -263,12 +272,14 @@ impl Recorder {
         });
         let reconciling = self.reconcile();
         for key in self.table.over() {
-            forget(&mut self.probes.tables.sessions, key);
+            self.probes.tables.forget(key);
         }
         let now = boot_time();
         self.table
             .settle(now, &mut self.probes.tables, &mut self.writer);
-        let waiting = self.table.tick(now, &mut self.writer);
+        // What a session.start waits for may be in the rings, however late it is.
+        let until = now.min(self.order.settled());
+        let waiting = self.table.tick(until, &mut self.writer);
         let unwritten = self.take_down();
         let holding = self.release();
         self.show_metrics(now, woken);
@@ -370,6 +381,7 @@ impl Recorder {
                 refused: self.probes.shared.full(),
                 missed: &missed,
                 hooked: self.probes.is_hooked(),
+                fallbacks: self.state.as_ref().map_or(&[], State::fallbacks),
                 malformed: self.table.malformed,
                 accounts: self.sink.accounts(),
                 fill: self.state.as_ref().map(State::fill).unwrap_or_default(),
@@ -434,7 +446,12 @@ impl Recorder {
     /// slow is waited for with `patience`.
     pub fn finish(&mut self, patience: Duration) {
         self.probes.shared.throttle(false);
+        let is_unhooked = self.probes.is_hooked() == Some(false);
         self.probes.detach();
+        if is_unhooked {
+            // Nobody is seen any more who has come since the last look.
+            self.table.seen_since = Some(boot_time());
+        }
         while matches!(self.round(false), Next::Now | Next::Soon) && !self.is_held_up() {
             std::thread::sleep(Duration::from_millis(2));
         }
@@ -466,15 +483,6 @@ impl Recorder {
         if let Err(error) = self.sink.close(patience) {
             crate::report!("recorderd: the log can't be brought to the disk: {error}");
         }
-    }
-}
-
-/// Removes the kernel's entry for a session that is over.
-fn forget(sessions: &mut HashMap<MapData, u64, SessionEntry>, key: u64) {
-    let is_over = |entry: SessionEntry| entry.processes == 0;
-    if sessions.get(&key, 0).is_ok_and(is_over) {
-        // Nothing else removes it.
-        let _ = sessions.remove(&key);
     }
 }
 

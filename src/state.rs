@@ -1,7 +1,7 @@
 //! The state of the recorder itself: when it is told, and until when it was at work.
 
 use crate::event::{Status, Writer};
-use crate::probe::{Coverage, Probes, Skipped};
+use crate::probe::{self, Coverage, Probes, Skipped};
 use crate::record::layout::MissedCounts;
 use crate::session::{Ledger, Table};
 use crate::sink::{Before, Notice, Sink};
@@ -39,6 +39,7 @@ pub struct State {
     missed: MissedCounts,
     fill: [u64; 4],
     not_recorded: Vec<(&'static str, String)>,
+    fallbacks: Vec<(&'static str, String)>,
 }
 
 impl State {
@@ -53,6 +54,9 @@ impl State {
             missed: MissedCounts::default(),
             fill: [0; 4],
             not_recorded: parts.probes.coverage.iter().filter_map(of_family).collect(),
+            fallbacks: probe::fallbacks(&parts.probes.coverage)
+                .map(|(family, reason)| (family.name(), reason.to_owned()))
+                .collect(),
         };
         state.tell(&Notice::of("start"), before, parts);
         state
@@ -68,6 +72,11 @@ impl State {
     /// The rings, and how full each was at most since the last status, in percent.
     pub fn fill(&self) -> [(&'static str, u64); 4] {
         named(self.fill)
+    }
+
+    /// Families that are seen by a worse plan than this kernel allows, and why.
+    pub fn fallbacks(&self) -> &[(&'static str, String)] {
+        &self.fallbacks
     }
 
     /// Tells what is due. Everything up to `settled`, in nanoseconds since boot, has been taken
@@ -107,6 +116,7 @@ impl State {
                 missed: &missed.counts,
                 missed_on: &missed.by_cpu,
                 not_recorded: &self.not_recorded,
+                fallbacks: &self.fallbacks,
                 malformed: parts.table.malformed,
                 written: parts.sink.written(),
                 given_up: parts.sink.given_up(),

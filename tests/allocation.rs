@@ -124,7 +124,7 @@ fn outputs_need_no_allocation() {
         reader.set_nonblocking(true).unwrap();
     }
     let places = vec![
-        Place::Syslog(Syslog::new(&log, "web-1")),
+        Place::Syslog(Syslog::new(&log)),
         Place::Journald(Journald::new(&journal)),
     ];
     let mut sink = Sink::new(places, Sync::Interval);

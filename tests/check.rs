@@ -28,6 +28,7 @@ fn main() -> ExitCode {
         ("the life of processes is needed", without_life),
         ("the self-test is not recorded", unseen),
         ("a config that is wrong", wrong_config),
+        ("as the service would", of_service),
         ("without root", without_root),
         ("a kernel that does not describe itself", without_btf),
     ])
@@ -415,5 +416,78 @@ fn without_btf() -> Outcome {
     assert_eq!(code, Some(1));
     let fault = report["faults"][0].as_str().unwrap();
     assert!(fault.starts_with("BTF: "), "{fault}");
+    Ok(())
+}
+
+/// It is run by systemd-run with what the unit and its drop-ins take from a process; both stand-ins here
+fn of_service() -> Outcome {
+    let folder = Folder::new();
+    let unit = folder.path().join("unit");
+    fs::write(
+        &unit,
+        format!(
+            "# /etc/systemd/system/recorderd.service\n{}\n# drop-in\n[Service]\nTimeoutStartSec=9\nNice=5\n",
+            include_str!("../src/install/recorderd.service")
+        ),
+    )?;
+    let stand_in = |name: &str, script: &str| {
+        let path = folder.path().join(name);
+        fs::write(&path, format!("#!/bin/sh\n{script}\n"))?;
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755))
+    };
+    stand_in(
+        "systemctl",
+        &format!(
+            "[ \"$*\" = 'cat recorderd.service' ] && cat {}",
+            unit.display()
+        ),
+    )?;
+    stand_in("systemd-run", "printf '%s\\n' \"$@\"; exit 3")?;
+    let run = || {
+        let mut command = Command::new(binary());
+        command.args(["check", "--service", "--json", "--config", "some.yaml"]);
+        let path = format!("{}:/usr/bin:/bin", folder.path().display());
+        command
+            .env("PATH", path)
+            .current_dir(folder.path())
+            .output()
+    };
+    let output = run()?;
+    assert_eq!(output.status.code(), Some(3), "{output:?}");
+    let text = String::from_utf8(output.stdout)?;
+    let words: Vec<_> = text.lines().collect();
+    assert_eq!(words[..4], ["--quiet", "--wait", "--pipe", "--collect"]);
+    let config = folder.path().canonicalize()?.join("some.yaml");
+    let program = binary().canonicalize()?;
+    let command = [
+        &program,
+        Path::new("check"),
+        Path::new("--json"),
+        Path::new("--config"),
+        &config,
+    ];
+    let (properties, rest) = words[4..].split_at(words.len() - 4 - command.len());
+    assert_eq!(rest.iter().map(Path::new).collect::<Vec<_>>(), command);
+    let properties: Vec<_> = properties
+        .chunks(2)
+        .map(|pair| {
+            assert_eq!(pair[0], "--property");
+            pair[1]
+        })
+        .collect();
+    assert_eq!(
+        (properties[0], properties[properties.len() - 1]),
+        ("OOMScoreAdjust=-900", "Nice=5")
+    );
+    assert!(properties.contains(&"RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6 AF_PACKET"));
+    assert!(properties.contains(&"SystemCallArchitectures=native"));
+    fs::remove_file(&unit)?;
+    let output = run()?;
+    assert_eq!(output.status.code(), Some(1));
+    let error = String::from_utf8(output.stderr)?;
+    assert!(
+        error.ends_with("; `recorderd install` puts the service on the host\n"),
+        "{error}"
+    );
     Ok(())
 }

@@ -85,6 +85,9 @@ const FORBIDDEN: &[Call] = &[
     ("setpriority", || {
         unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, 0) }.into()
     }),
+    ("to wait for a child", || {
+        unsafe { libc::wait4(-1, std::ptr::null_mut(), 0, std::ptr::null_mut()) }.into()
+    }),
     ("chroot", || {
         unsafe { libc::chroot(c"/nothing".as_ptr()) }.into()
     }),
@@ -95,6 +98,12 @@ const ALLOWED: &[Call] = &[
         unsafe { libc::socket(libc::AF_UNIX, libc::SOCK_DGRAM, 0) }.into()
     }),
     ("memory", || memory(libc::PROT_READ | libc::PROT_WRITE)),
+    ("whether a child has ended", || {
+        let none = std::ptr::null_mut();
+        let ended = unsafe { libc::wait4(-1, none, libc::WNOHANG, std::ptr::null_mut()) };
+        let has_none = io::Error::last_os_error().raw_os_error() == Some(libc::ECHILD);
+        if has_none { 0 } else { ended.into() }
+    }),
     ("file", || {
         unsafe { libc::open(c"/etc/passwd".as_ptr(), libc::O_RDONLY) }.into()
     }),

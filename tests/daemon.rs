@@ -9,6 +9,7 @@ mod record;
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::UnixDatagram;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, ExitCode, Output, Stdio};
@@ -32,6 +33,7 @@ fn main() -> ExitCode {
         ("the guide's file", the_guides_file),
         ("the log on disk", the_log_on_disk),
         ("names in every event", names_in_every_event),
+        ("another name of the host", another_name),
         ("ring sizes", ring_sizes),
         ("a cgroup for each session", a_cgroup_for_each_session),
         ("cgroups that are left", cgroups_that_are_left),
@@ -48,6 +50,8 @@ fn main() -> ExitCode {
         ("record: unknown programs", record::unknown_programs),
         ("record: what is left out", record::left_out),
         ("record: into the log", record::into_the_log),
+        ("record: a command that ignores SIGTERM", record::ignored),
+        ("record: an interactive shell", record::interactive),
     ])
 }
 
@@ -330,6 +334,57 @@ fn names_in_every_event() -> Outcome {
         );
         assert_eq!(line["server_version"], env!("CARGO_PKG_VERSION"));
     }
+    Ok(())
+}
+
+/// As cloud-init sets it when the daemon is there already. That it has one of its own is the namespace's doing.
+fn another_name() -> Outcome {
+    let folder = Folder::new();
+    let messages = folder.path().join("syslog");
+    let socket = UnixDatagram::bind(&messages)?;
+    let config = format!(
+        "output: [file, syslog]\nsyslog_socket: {}",
+        messages.display()
+    );
+    let path = write_config(folder.path(), &config);
+    let daemon = start(&path, |command| {
+        // SAFETY: the child does nothing else.
+        unsafe {
+            command.pre_exec(|| match libc::unshare(libc::CLONE_NEWUTS) {
+                0 => Ok(()),
+                _ => Err(std::io::Error::last_os_error()),
+            });
+        }
+    });
+    let host = Host::serve(folder, daemon, "");
+    let mut names = Vec::new();
+    for name in ["first-boot", "ip-10-0-0-1"] {
+        let namespace = format!("--uts=/proc/{}/ns/uts", host.daemon.child.id());
+        let status = Command::new("nsenter")
+            .args([&namespace, "hostname", name])
+            .status()?;
+        assert!(status.success());
+        host.ssh(ONE, "exit");
+        let lines = host.sessions(names.len() + 1).pop().unwrap();
+        assert!(
+            lines.iter().all(|line| line["server_hostname"] == name),
+            "{lines:#?}"
+        );
+        names.push(name);
+    }
+    let mut message = vec![0; 1 << 20];
+    let mut told = Vec::new();
+    socket.set_nonblocking(true)?;
+    patiently("syslog", || {
+        while let Ok(length) = socket.recv(&mut message) {
+            let text = String::from_utf8_lossy(&message[..length]);
+            if text.contains(" session.start ") {
+                told.push(text.split(' ').nth(2).unwrap().to_owned());
+            }
+        }
+        (told.len() == names.len()).then_some(())
+    });
+    assert_eq!(told, names);
     Ok(())
 }
 

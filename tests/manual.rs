@@ -105,7 +105,7 @@ fn bash_completes() -> Outcome {
     );
     assert_eq!(
         offered(&["recorderd", "--config", "/x", "check", "--"]),
-        ["--config", "--json"]
+        ["--config", "--json", "--service"]
     );
     assert_eq!(
         offered(&["recorderd", "config", ""]),
@@ -155,7 +155,7 @@ fn nothing_asked() -> Outcome {
     let help = printed(&["--help"]);
     let usage = help.split("\n\n").find(|part| part.starts_with("Usage:"));
     let usage = usage.unwrap();
-    assert_eq!(usage.lines().count(), 18, "{usage}");
+    assert_eq!(usage.lines().count(), 19, "{usage}");
     assert_eq!(
         told(&[]),
         format!("recorderd: no command is given\n\n{usage}\n\nSee recorderd --help\n")

@@ -6,7 +6,7 @@ use std::fs;
 use std::io::Write;
 use std::net::TcpListener;
 use std::os::unix::ffi::OsStringExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -33,6 +33,7 @@ fn main() -> ExitCode {
             frozen_and_found,
         ),
         ("nobody is held without the guard", unguarded),
+        ("a guard that was stopped goes on", guard_stopped),
     ])
 }
 
@@ -405,7 +406,8 @@ fn frozen_and_found() -> Outcome {
 /// what is lost instead.
 fn unguarded() -> Outcome {
     let mut noise = Noise::new(SMALL);
-    kill(guard(&noise.host));
+    let guard = guard(&noise.host);
+    kill(guard);
     noise
         .host
         .daemon
@@ -416,5 +418,25 @@ fn unguarded() -> Outcome {
     let [nothing, all] = [0, 1].map(|index| totals(&sessions[index], "disk"));
     assert_eq!(all.0 + all.1, nothing.0 + nothing.1 + 8000);
     assert_eq!(held(&sessions[0]) + held(&sessions[1]), 0);
+    assert!(!Path::new(&format!("/proc/{guard}")).exists());
+    Ok(())
+}
+
+/// It lets go of who is held when the daemon is gone, as if nothing had been
+fn guard_stopped() -> Outcome {
+    let noise = Noise::new(SMALL);
+    let guard = guard(&noise.host);
+    // SAFETY: takes numbers; a process of this test's.
+    unsafe { libc::kill(guard, libc::SIGSTOP) };
+    patiently("the guard to go on", || (!is_stopped(guard)).then_some(()));
+    let mut noisy = noise.begin("4000 0 0");
+    assert!(noisy.child.wait()?.success());
+    let told = noise.host.sessions(1).remove(0);
+    assert!(held(&told) > 0);
+    let errors = noise.host.daemon.errors();
+    assert!(
+        !errors.iter().any(|line| line.contains("guard")),
+        "{errors:?}"
+    );
     Ok(())
 }

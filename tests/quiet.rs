@@ -17,7 +17,7 @@ use common::{
 use serde_json::{Value, json};
 
 fn main() -> ExitCode {
-    common::main(&[
+    let tests: &[common::Test] = &[
         ("hooked while somebody is there", while_somebody_is_there),
         ("what keeps it hooked", what_keeps_it),
         ("logins after a quiet spell", after_a_spell),
@@ -28,9 +28,17 @@ fn main() -> ExitCode {
         ("late for all of a login", late_for_all),
         ("late for the beginning of a login", late_for_the_beginning),
         ("late for internal-sftp", late_for_sftp),
+        (HELD_UP, held_up),
         ("a hook that is not run", not_run),
-    ])
+    ];
+    common::main_with(tests, |name| {
+        (name == HELD_UP && !Path::new(TRACER).exists()).then_some("strace")
+    })
 }
+
+const HELD_UP: &str = "held up behind a look that has found nobody";
+
+const TRACER: &str = "/usr/bin/strace";
 
 const PORTABLE: &str = "plan: portable";
 
@@ -267,6 +275,42 @@ fn late_for_the_beginning() -> Outcome {
 
 /// A session that runs no program: sshd itself acts for the user, and nothing but calls tells of it
 fn late_for_sftp() -> Outcome {
+    sftp_while(|daemon| {
+        daemon.signal(libc::SIGSTOP);
+        None
+    })
+}
+
+/// The same, where the daemon does not go on from the look itself: that time is not when it was hooked
+fn held_up() -> Outcome {
+    sftp_while(|daemon| {
+        let pid = daemon.child.id();
+        let mut tracer = Command::new(TRACER);
+        tracer.args([
+            "-qq",
+            "-o",
+            "/dev/null",
+            "-e",
+            "inject=bpf:delay_exit=60000000:when=2",
+        ]);
+        let tracer = Process::spawn(tracer.args(["-p", &pid.to_string()]));
+        let of_process = |file: &str| fs::read_to_string(format!("/proc/{pid}/{file}")).unwrap();
+        patiently("the tracer", || {
+            (!of_process("status").contains("TracerPid:\t0\n")).then_some(())
+        });
+        // It looks again: twice, and by the second time it goes.
+        daemon.signal(libc::SIGHUP);
+        let call = format!("{} ", libc::SYS_bpf);
+        patiently("the look", || {
+            of_process("syscall").starts_with(&call).then_some(())
+        });
+        Some(tracer)
+    })
+}
+
+/// Fetches a file by sftp once `hold` keeps the daemon from going on, itself or by a tracer, and another
+/// one after.
+fn sftp_while(hold: fn(&Process) -> Option<Process>) -> Outcome {
     let host = Host::with("Subsystem sftp internal-sftp", PORTABLE);
     let folder = host.folder.shared();
     for login in [ONE, "root"] {
@@ -275,7 +319,7 @@ fn late_for_sftp() -> Outcome {
             fs::write(name, "text")?;
         }
         be_quiet(&[&host.daemon]);
-        host.daemon.signal(libc::SIGSTOP);
+        let tracer = hold(&host.daemon);
         let mut sftp = host.client("sftp");
         let mut client = Process::spawn(
             sftp.arg(format!("{login}@127.0.0.1"))
@@ -292,6 +336,7 @@ fn late_for_sftp() -> Outcome {
             });
         };
         fetch(&names[0]);
+        drop(tracer);
         host.daemon.signal(libc::SIGCONT);
         wait_for_hook(&host);
         fetch(&names[1]);

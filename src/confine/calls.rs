@@ -2,7 +2,7 @@
 
 use libc::c_long;
 
-use crate::probe::{ITER_CREATE, RAW_TRACEPOINT_OPEN};
+use crate::probe::{ITER_CREATE, MAP_LOOKUP_AND_DELETE_ELEM, RAW_TRACEPOINT_OPEN};
 
 /// What an argument has to be.
 pub enum Rule {
@@ -24,7 +24,6 @@ const MAP_UPDATE_ELEM: u32 = 2;
 const MAP_DELETE_ELEM: u32 = 3;
 const MAP_GET_NEXT_KEY: u32 = 4;
 const OBJ_GET_INFO_BY_FD: u32 = 15;
-const MAP_LOOKUP_AND_DELETE_ELEM: u32 = 21;
 
 /// From linux/perf_event.h.
 const PERF_EVENT_IOC_DISABLE: u32 = 0x2401;
@@ -47,6 +46,8 @@ pub const CHECKED: &[Checked] = &[
     ),
     // syslog, journald and the service manager.
     (libc::SYS_socket, 0, Rule::OneOf(&[libc::AF_UNIX as u32])),
+    // Whether the guard has ended, without waiting for it.
+    (libc::SYS_wait4, 2, Rule::OneOf(&[libc::WNOHANG as u32])),
     (libc::SYS_mmap, 2, Rule::Without(libc::PROT_EXEC as u32)),
     (libc::SYS_mprotect, 2, Rule::Without(libc::PROT_EXEC as u32)),
     (

@@ -29,6 +29,8 @@ pub const LINE_MAX: usize = 320 * 1024;
 pub struct Host {
     before: Vec<u8>,
     after: Vec<u8>,
+    /// Of that, what stands before the host's name, and what behind.
+    around: [Vec<u8>; 2],
 }
 
 /// What tells this host from others. Empty strings are left out of the events.
@@ -47,28 +49,47 @@ pub struct HostNames<'a> {
 impl Host {
     /// Writes the members once, for all lines.
     pub fn new(names: &HostNames<'_>) -> Self {
-        let optional = |object: &mut Object<'_>, key, value: &str| {
-            if !value.is_empty() {
-                object.string(key, value.as_bytes());
-            }
+        let mut host = Self {
+            before: optional("cluster_name", names.cluster),
+            after: Vec::new(),
+            around: [
+                Object::bare(|object| {
+                    object.string("namespace", b"default");
+                    object.string("server_id", names.id.as_bytes());
+                }),
+                Object::bare(|object| {
+                    if !names.labels.is_empty() {
+                        object.object("server_labels", |labels| {
+                            for (key, value) in names.labels {
+                                labels.member(key.as_bytes(), value.as_bytes());
+                            }
+                        });
+                    }
+                    object.string("server_version", env!("CARGO_PKG_VERSION").as_bytes());
+                }),
+            ],
         };
-        Self {
-            before: Object::bare(|object| optional(object, "cluster_name", names.cluster)),
-            after: Object::bare(|object| {
-                object.string("namespace", b"default");
-                object.string("server_id", names.id.as_bytes());
-                optional(object, "server_hostname", names.hostname);
-                if !names.labels.is_empty() {
-                    object.object("server_labels", |labels| {
-                        for (key, value) in names.labels {
-                            labels.member(key.as_bytes(), value.as_bytes());
-                        }
-                    });
-                }
-                object.string("server_version", env!("CARGO_PKG_VERSION").as_bytes());
-            }),
-        }
+        host.rename(names.hostname);
+        host
     }
+
+    fn rename(&mut self, hostname: &str) {
+        let [before, behind] = &self.around;
+        let hostname = optional("server_hostname", hostname);
+        self.after = Object::bare(|object| {
+            for members in [before, &hostname, behind] {
+                object.members(members);
+            }
+        });
+    }
+}
+
+fn optional(key: &str, value: &str) -> Vec<u8> {
+    Object::bare(|object| {
+        if !value.is_empty() {
+            object.string(key, value.as_bytes());
+        }
+    })
 }
 
 /// The session that has asked for what this one is: a job.
@@ -182,6 +203,11 @@ pub struct Writer {
 }
 
 impl Writer {
+    /// The host has another name from now on.
+    pub fn rename(&mut self, name: &str) {
+        self.host.rename(name);
+    }
+
     /// Lines are gathered up to this many bytes.
     pub const BATCH: usize = 64 * 1024;
 

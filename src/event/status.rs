@@ -23,6 +23,8 @@ pub struct Status<'a, Outputs> {
     pub missed_on: &'a [(usize, u32, u64)],
     /// Families that can't be recorded on this host, and why.
     pub not_recorded: &'a [(&'static str, String)],
+    /// Families that are seen by a worse plan than this kernel allows, and why.
+    pub fallbacks: &'a [(&'static str, String)],
     /// Records that could not be read since the start.
     pub malformed: u64,
     /// Bytes written to the log since the start.
@@ -102,13 +104,8 @@ impl Writer {
                     }
                 });
             }
-            if !status.not_recorded.is_empty() {
-                object.object("not_recorded", |object| {
-                    for (family, fault) in status.not_recorded {
-                        object.string(family, fault.as_bytes());
-                    }
-                });
-            }
+            reasons(object, "not_recorded", status.not_recorded);
+            reasons(object, "plan_fallback", status.fallbacks);
             object.number("malformed_records", status.malformed);
             object.number("lines_given_up", status.given_up);
             object.number("bytes_written", status.written);
@@ -151,6 +148,17 @@ fn remains(object: &mut Object<'_>, removed: &Removed) {
     object.number("file_sessions", removed.sessions);
     let sids = removed.sids.iter().map(|sid| sid.as_bytes());
     object.list("file_sids", "", sids);
+}
+
+/// By family; left out where there is none.
+fn reasons(object: &mut Object<'_>, key: &str, reasons: &[(&'static str, String)]) {
+    if !reasons.is_empty() {
+        object.object(key, |object| {
+            for (family, reason) in reasons {
+                object.string(family, reason.as_bytes());
+            }
+        });
+    }
 }
 
 /// By family and cause; what is 0 is left out.

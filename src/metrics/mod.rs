@@ -29,6 +29,8 @@ pub struct Facts<'a, Accounts> {
     pub missed: &'a MissedCounts,
     /// Whether the hook of all calls is attached, where there is one.
     pub hooked: Option<bool>,
+    /// Families that are recorded by a worse plan than this kernel allows, and why.
+    pub fallbacks: &'a [(&'static str, String)],
     /// Records that could not be read.
     pub malformed: u64,
     /// What became of the lines, by output.
@@ -91,6 +93,13 @@ impl<Accounts: Iterator<Item = Account> + Clone> Facts<'_, Accounts> {
             "calls_hooked",
             "Whether the ends of all calls of the host are hooked, by the portable plan.",
             self.hooked.map(|hooked| ([], u8::from(hooked))),
+        );
+        out.gauge(
+            "plan_fallback",
+            "Families that are recorded by the portable plan though this kernel has fentry.",
+            self.fallbacks
+                .iter()
+                .map(|(family, _)| ([("family", *family)], 1)),
         );
         out.counter(
             "malformed_records",

@@ -2,8 +2,10 @@
 
 use std::fs::File;
 use std::io;
+use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 
+use aya::Pod;
 use aya::programs::ProgramFd;
 
 use crate::descriptor::owned;
@@ -12,6 +14,9 @@ use crate::descriptor::owned;
 pub const RAW_TRACEPOINT_OPEN: u32 = 17;
 /// The other one.
 pub const ITER_CREATE: u32 = 33;
+
+/// Removes an element of a map, and tells what it was by then.
+pub const MAP_LOOKUP_AND_DELETE_ELEM: u32 = 21;
 
 // From there, too; only a start takes them.
 const LINK_CREATE: u32 = 28;
@@ -40,6 +45,30 @@ pub fn link(program: &ProgramFd) -> io::Result<OwnedFd> {
 /// What the kernel says.
 pub fn iterator(link: &OwnedFd) -> io::Result<File> {
     bpf(ITER_CREATE, [number(link), 0, 0, 0]).map(File::from)
+}
+
+/// Removes an element of a hash table, and tells what it was by then.
+///
+/// # Errors
+/// What the kernel says.
+pub fn remove<K: Pod, V: Pod>(map: &impl AsFd, key: &K) -> io::Result<V> {
+    let mut value = MaybeUninit::<V>::uninit();
+    let attributes = [
+        u64::from(number(map)),
+        std::ptr::from_ref(key) as u64,
+        value.as_mut_ptr() as u64,
+        0,
+    ];
+    let size = size_of_val(&attributes);
+    // SAFETY: the kernel reads the attributes and the key, and writes a value of the map's size, which is
+    // that of `V` for all maps here.
+    unsafe {
+        let command = MAP_LOOKUP_AND_DELETE_ELEM;
+        if libc::syscall(libc::SYS_bpf, command, attributes.as_ptr(), size) < 0 {
+            return Err(io::Error::last_os_error());
+        }
+        Ok(value.assume_init())
+    }
 }
 
 fn number(fd: &impl AsFd) -> u32 {

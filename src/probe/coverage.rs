@@ -114,3 +114,17 @@ impl Coverage {
         Some(reasons.collect::<Vec<_>>().join("; "))
     }
 }
+
+/// Families that are seen by a worse plan than others here, which slows all calls of the host; and why.
+pub fn fallbacks(coverage: &[Coverage]) -> impl Iterator<Item = (Family, &str)> {
+    let is_better = |it: &Coverage| matches!(it.taken, Some((Kind::Fentry, _)));
+    let has_better = coverage.iter().any(is_better);
+    let worse = coverage
+        .iter()
+        .filter(move |it| has_better && it.hooks_all_calls());
+    worse.filter_map(|it| {
+        let mut refused = it.refused.iter();
+        let (_, reason) = refused.find(|(kind, _)| *kind == Kind::Fentry)?;
+        Some((it.family, reason.as_str()))
+    })
+}

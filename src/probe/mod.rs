@@ -24,8 +24,8 @@ mod tables;
 mod types;
 mod uring;
 
-pub use bpf::{ITER_CREATE, RAW_TRACEPOINT_OPEN};
-pub use coverage::Coverage;
+pub use bpf::{ITER_CREATE, MAP_LOOKUP_AND_DELETE_ELEM, RAW_TRACEPOINT_OPEN};
+pub use coverage::{Coverage, fallbacks};
 pub use missed::Skipped;
 pub use object::{ProbeError, Probes};
 pub use order::Order;

@@ -26,6 +26,8 @@ pub struct Presence {
     last: u64,
     /// Since when the ends of calls are seen, if not from the start.
     seen_since: Option<u64>,
+    /// When it was last looked whether somebody is there. Who has come later may not be seen yet.
+    looked: u64,
 }
 
 impl Presence {
@@ -34,6 +36,7 @@ impl Presence {
         Self {
             last: now,
             seen_since: None,
+            looked: now,
         }
     }
 
@@ -94,6 +97,15 @@ impl Probes {
         self.is_hooked() == Some(false) && self.is_somebody()
     }
 
+    /// Up to which time the records can be handed on. While the ends of calls are not hooked, nobody
+    /// knows since when those are seen who have come later: the next look tells. Nanoseconds since boot.
+    pub fn known_until(&self) -> u64 {
+        match (&self.presence, self.is_hooked()) {
+            (Some(presence), Some(false)) => presence.looked,
+            _ => u64::MAX,
+        }
+    }
+
     /// Hooks the ends of all calls if somebody may be about to log in, and lets go of them when nobody
     /// has been there for a while; `is_idle` if no session is open. Tells since when they are seen, if
     /// not from the start: nanoseconds since boot.
@@ -102,29 +114,45 @@ impl Probes {
     /// What keeps us from hooking them again.
     pub fn attend(&mut self, is_idle: bool) -> Result<Option<u64>, ProbeError> {
         let is_there = !is_idle || (self.presence.is_some() && self.is_somebody());
-        let (Some(presence), Some(dispatchers)) = (&mut self.presence, &mut self.dispatchers)
-        else {
+        let is_hooked = self.is_hooked() == Some(true);
+        let Some(presence) = &mut self.presence else {
             return Ok(None);
         };
         let now = boot_time();
-        let hook = &mut dispatchers.all;
-        if hook.is_hooked() == Some(true) {
-            if presence.lasts(is_there, now) {
-                return Ok(presence.seen_since);
-            }
-            // Who comes from here on wakes the daemon, and who has come before is seen below.
-            self.shared.set_unhooked(true);
-            hook.unhook();
+        if is_hooked && presence.lasts(is_there, now) {
+            return Ok(presence.seen_since);
         }
-        presence.seen_since = Some(now);
-        if self.is_somebody() {
-            return self.hook_again().map(Some);
+        // Who comes from here on is told as not seen, and wakes the daemon; who has come before is seen
+        // here.
+        self.shared.set_unhooked(true);
+        let is_somebody = self.is_somebody();
+        if is_hooked && is_somebody {
+            self.shared.set_unhooked(false);
+            return Ok(self.note(|presence| presence.last = now));
         }
-        Ok(Some(now))
+        if let Some(dispatchers) = &mut self.dispatchers {
+            dispatchers.all.unhook();
+        }
+        if is_somebody {
+            return self.hook_again();
+        }
+        // Of those who have come and gone before that look, nothing more can be missed by now.
+        let over = boot_time();
+        Ok(self.note(|presence| {
+            presence.looked = now;
+            presence.seen_since = Some(over);
+        }))
+    }
+
+    /// Takes note of something; tells since when the ends of calls are seen.
+    fn note(&mut self, note: impl FnOnce(&mut Presence)) -> Option<u64> {
+        let presence = self.presence.as_mut()?;
+        note(presence);
+        presence.seen_since
     }
 
     /// Tells since when the ends of calls are seen again.
-    fn hook_again(&mut self) -> Result<u64, ProbeError> {
+    fn hook_again(&mut self) -> Result<Option<u64>, ProbeError> {
         if let Some(dispatchers) = &mut self.dispatchers {
             let hooked = dispatchers.all.hook(|| self.shared.heard());
             hooked.map_err(|e| ProbeError::new(format!("hook {TRACEPOINT}"), e))?;
@@ -133,11 +161,10 @@ impl Probes {
         // Who acts for a user by now may have done so before.
         self.find()?;
         self.shared.set_unhooked(false);
-        self.presence = Some(Presence {
-            last: now,
-            seen_since: Some(now),
-        });
-        Ok(now)
+        Ok(self.note(|presence| {
+            presence.last = now;
+            presence.seen_since = Some(now);
+        }))
     }
 }
 

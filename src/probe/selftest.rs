@@ -195,6 +195,8 @@ pub fn selftest(probes: &mut Probes) -> Result<Verdict, ProbeError> {
         });
         ring.release(None);
     }
+    let heard = &verdict.heard;
+    verdict.untried.retain(|(name, _)| !heard.contains(name));
     for program in ACTS.iter().map(|act| act.program).chain(LIFE) {
         let untried = |(name, _): &(&str, String)| *name == program;
         if verdict.heard.contains(&program) || verdict.untried.iter().any(untried) {
@@ -281,8 +283,20 @@ fn refused<T>(result: io::Result<T>) -> io::Result<()> {
 fn denied(result: io::Result<()>) -> io::Result<()> {
     match result {
         Ok(()) => Err(io::Error::other(format!("{KEPT} was changed"))),
-        Err(e) if e.kind() == io::ErrorKind::PermissionDenied => Ok(()),
+        Err(e) if e.kind() == io::ErrorKind::PermissionDenied => unfiltered(&e),
         Err(e) => Err(e),
+    }
+}
+
+/// A filter of calls can refuse as the kernel would, and what it refuses never gets to the kernel's function:
+/// where there is one, only what is heard of is known to be tried.
+fn unfiltered(refusal: &io::Error) -> io::Result<()> {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    match status.contains("\nSeccomp:\t2\n") {
+        true => Err(io::Error::other(format!(
+            "{refusal}; a filter of calls (seccomp) may have refused it"
+        ))),
+        false => Ok(()),
     }
 }
 
@@ -305,7 +319,10 @@ fn map() -> io::Result<()> {
         )
     };
     match address {
-        libc::MAP_FAILED => Ok(()),
+        libc::MAP_FAILED => match io::Error::last_os_error() {
+            error if error.kind() == io::ErrorKind::InvalidInput => Ok(()),
+            error => unfiltered(&error),
+        },
         _ => Err(io::Error::other("a mapping of no length was made")),
     }
 }
@@ -347,10 +364,11 @@ fn identify() -> io::Result<()> {
 fn frames() -> io::Result<()> {
     // SAFETY: takes numbers, and gives a descriptor or −1.
     let socket = unsafe { libc::socket(libc::AF_PACKET, libc::SOCK_DGRAM | libc::SOCK_CLOEXEC, 0) };
-    if socket >= 0 {
-        // SAFETY: the descriptor is ours alone.
-        drop(unsafe { OwnedFd::from_raw_fd(socket) });
+    if socket < 0 {
+        return unfiltered(&io::Error::last_os_error());
     }
+    // SAFETY: the descriptor is ours alone.
+    drop(unsafe { OwnedFd::from_raw_fd(socket) });
     Ok(())
 }
 

@@ -1,11 +1,15 @@
 //! What the probes keep in the kernel.
 
-use aya::maps::{HashMap, MapData, MapError};
+use aya::maps::{HashMap, IterableMap, MapData, MapError};
 
+use super::bpf;
 use super::processes::Processes;
 use crate::record::layout::{
     AUDIT_UNSET, HeldEntry, Job, JobFile, ProcessEntry, Sends, SendsKey, SessionEntry,
 };
+
+/// Where there is no such entry yet; BPF_NOEXIST of linux/bpf.h.
+const NEW: u64 = 1;
 
 /// What the probes keep in the kernel.
 pub struct Tables {
@@ -27,6 +31,29 @@ impl Tables {
     /// The session that has written a file of at or cron last.
     pub fn writer_of(&self, file: &JobFile) -> Option<u64> {
         self.job_files.get(file, 0).ok().map(|job| job.session)
+    }
+
+    /// Removes the entry of a session that is over; the probes never do. Who joins the session meanwhile
+    /// keeps it, or puts it back.
+    pub fn forget(&mut self, key: u64) {
+        let is_over = |entry: &SessionEntry| entry.processes == 0;
+        if !self
+            .sessions
+            .get(&key, 0)
+            .is_ok_and(|entry| is_over(&entry))
+        {
+            return;
+        }
+        match bpf::remove::<_, SessionEntry>(self.sessions.map().fd(), &key) {
+            Ok(entry) if is_over(&entry) => {}
+            Ok(entry) => {
+                let _ = self.sessions.insert(key, entry, NEW);
+            }
+            // Before Linux 5.14, no hash table tells what it removes.
+            Err(_) => {
+                let _ = self.sessions.remove(&key);
+            }
+        }
     }
 
     /// Begins a session of ours, with the one process that its entry names.

@@ -47,10 +47,16 @@ impl Holds {
         !self.frozen.is_empty() || shared.held() != self.seen
     }
 
-    /// Whether the guard still is there. To be asked when a child has ended.
+    /// Whether the guard still is there; if it was stopped, it goes on. To be asked when a child has
+    /// ended or was stopped.
     pub fn is_guarded(&self) -> bool {
+        let pid = self.guard.pid;
         // SAFETY: waits for nothing; the status is not asked for.
-        unsafe { libc::waitpid(self.guard.pid as i32, std::ptr::null_mut(), libc::WNOHANG) == 0 }
+        let ended = unsafe { libc::waitpid(pid as i32, std::ptr::null_mut(), libc::WNOHANG) };
+        if ended == 0 {
+            go_on(pid);
+        }
+        ended == 0
     }
 
     /// Freezes the session `key`, all of whose processes are in `cgroup`; tells since when it is

@@ -267,7 +267,8 @@ impl Table {
             pid: entry.pid,
             connection: (entry.local, entry.remote),
             parent: self.sid_of(entry.parent),
-            recorded_since: found.then(|| self.seen_since.unwrap_or(entry.time)),
+            // What it did before it was found was not known to be its.
+            recorded_since: found.then(|| self.seen_since.unwrap_or_default().max(entry.time)),
             login: entry.login,
         };
         let mut session = Session::new(writer.id(), birth);
@@ -430,7 +431,9 @@ impl Table {
         for (key, session) in &mut self.sessions {
             let entry = kernel.session(*key);
             if let Some(entry) = &entry {
-                session.lose(&entry.lost, (since, now), writer);
+                // It may have been lost while the daemon came here.
+                let read = now.max(writer.clock.now().boot);
+                session.lose(&entry.lost, (since, read), writer);
             }
             if entry.is_some_and(|entry| entry.ended == 0 || entry.processes > 0) {
                 session.gone = None;

@@ -16,7 +16,7 @@ const NAME: usize = 255;
 /// The socket of a syslog daemon.
 pub struct Syslog {
     socket: Socket,
-    /// What is the same in all messages: ` HOSTNAME recorderd PID `.
+    /// What is the same in all messages: ` recorderd PID `.
     sender: Vec<u8>,
     message: Vec<u8>,
     /// Bytes and number of the events that were longer than a datagram, since that was asked.
@@ -24,17 +24,11 @@ pub struct Syslog {
 }
 
 impl Syslog {
-    /// The socket at `path`; messages come from `host`.
-    pub fn new(path: &Path, host: &str) -> Self {
-        let mut name: Vec<u8> = host.bytes().filter(u8::is_ascii_graphic).collect();
-        name.truncate(NAME);
-        let name = match name.is_empty() {
-            true => "-",
-            false => std::str::from_utf8(&name).unwrap_or("-"),
-        };
+    /// The socket at `path`.
+    pub fn new(path: &Path) -> Self {
         Self {
             socket: Socket::new(path),
-            sender: format!(" {name} recorderd {} ", std::process::id()).into_bytes(),
+            sender: format!(" recorderd {} ", std::process::id()).into_bytes(),
             message: Vec::with_capacity(crate::event::LINE_MAX),
             too_long: (0, 0),
         }
@@ -67,10 +61,19 @@ impl Syslog {
         };
         self.message.clear();
         self.message.shrink_to(crate::event::LINE_MAX);
+        for part in [priority, line::value(line, "time"), b" "] {
+            self.message.extend_from_slice(part);
+        }
+        // The host's own name, which can change.
+        let name = line::value(line, "server_hostname").iter();
+        let name = name.copied().filter(u8::is_ascii_graphic).take(NAME);
+        let before = self.message.len();
+        self.message.extend(name);
+        if self.message.len() == before {
+            self.message.push(b'-');
+        }
         for part in [
-            priority,
-            line::value(line, "time"),
-            &self.sender,
+            self.sender.as_slice(),
             line::value(line, "event"),
             b" - ",
             line.strip_suffix(b"\n").unwrap_or(line),

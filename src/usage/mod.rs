@@ -29,7 +29,7 @@ const fn command(name: &'static str, arguments: &'static str, meaning: &'static 
 
 const SUMMARY: &str = "records every SSH session on this host, from the kernel, as JSON lines";
 
-const COMMANDS: [Command; 17] = [
+const COMMANDS: [Command; 18] = [
     command(
         "",
         "--config FILE",
@@ -44,6 +44,11 @@ const COMMANDS: [Command; 17] = [
         "check",
         "[--json] [--config FILE]",
         "tell how far this host can be recorded",
+    ),
+    command(
+        "check",
+        "--service [--json]",
+        "the same, with no more rights than the service has",
     ),
     command(
         "install",

@@ -2,11 +2,14 @@
 
 use std::fs;
 use std::net::TcpListener;
+use std::path::Path;
 use std::process::{Command, Output};
 
 use serde_json::{Value, json};
 
-use crate::common::{Folder, Outcome, binary, log, of_kind, schema, write_config};
+use crate::common::{
+    Folder, Outcome, Process, binary, log, of_kind, patiently, schema, write_config,
+};
 use crate::{parts, recorderd};
 
 /// The events of `recorderd record` on standard output, which holds nothing else.
@@ -138,5 +141,75 @@ pub fn into_the_log() -> Outcome {
     assert_eq!(of_kind(&lines, "session.command").len(), 1);
     assert_eq!(lines.last().unwrap()["event"], "session.end");
     assert!(lines.iter().all(|line| line["cluster_name"] == "purple"));
+    Ok(())
+}
+
+/// A recorder of a shell that has this script, and what it has written so far.
+fn recording(folder: &Path, shell: &[&str]) -> (Process, impl Fn() -> String + use<>) {
+    let config = write_config(folder, "");
+    let mut command = Command::new(binary());
+    command
+        .args(["record", "--config"])
+        .arg(config)
+        .arg("--")
+        .args(shell);
+    let folder = folder.to_owned();
+    (Process::spawn(&mut command), move || log::text(&folder))
+}
+
+fn tell(process: &Process, signal: i32) {
+    // SAFETY: takes numbers; our own child.
+    unsafe { libc::kill(process.child.id() as i32, signal) };
+}
+
+/// What it does is recorded until a second signal ends it
+pub fn ignored() -> Outcome {
+    let folder = Folder::new();
+    let path = folder.path().display();
+    let script = format!(
+        "trap '' TERM; /bin/echo begun; while ! [ -e {path}/go ] && [ -e {path} ]; do :; done; \
+         /bin/echo went; while [ -e {path} ]; do :; done"
+    );
+    let (mut recorder, written) = recording(folder.path(), &["/bin/sh", "-c", &script]);
+    let has = |word: &str| {
+        let word = format!("[\"{word}\"]");
+        patiently(&word, || written().contains(&word).then_some(()));
+    };
+    has("begun");
+    tell(&recorder, libc::SIGTERM);
+    patiently("the recorder to hear of it", || {
+        let status = fs::read_to_string(format!("/proc/{}/status", recorder.child.id())).unwrap();
+        let pending = status
+            .lines()
+            .find(|line| line.starts_with("ShdPnd:"))
+            .unwrap();
+        pending.ends_with("0000000000000000").then_some(())
+    });
+    fs::write(folder.path().join("go"), "").unwrap();
+    has("went");
+    assert_eq!(recorder.child.try_wait().unwrap(), None);
+    tell(&recorder, libc::SIGTERM);
+    let code = recorder.child.wait().unwrap().code();
+    assert_eq!(code, Some(128 + libc::SIGKILL));
+    let lines = log::log(folder.path());
+    assert_eq!(lines.last().unwrap()["event"], "session.end");
+    Ok(())
+}
+
+/// It ignores SIGTERM, and is ended a while later
+pub fn interactive() -> Outcome {
+    let folder = Folder::new();
+    let pipe = folder.path().join("pipe").display().to_string();
+    let script = format!("mkfifo {pipe}; /bin/echo begun; read <{pipe}");
+    let shell = ["bash", "--norc", "-i", "-c", &script];
+    let (mut recorder, written) = recording(folder.path(), &shell);
+    patiently("a command", || {
+        written().contains("[\"begun\"]").then_some(())
+    });
+    tell(&recorder, libc::SIGTERM);
+    let ended = patiently("the end", || recorder.child.try_wait().unwrap());
+    assert_eq!(ended.code(), Some(128 + libc::SIGKILL));
+    let lines = log::log(folder.path());
+    assert_eq!(lines.last().unwrap()["event"], "session.end");
     Ok(())
 }
