@@ -42,6 +42,43 @@ static __always_inline void jobs_expect(struct session *session)
 		control->jobs = 1;
 }
 
+/* Of file systems of the kernel's own (linux/magic.h). */
+#define PROC_SUPER_MAGIC 0x9fa0
+#define SYSFS_MAGIC 0x62656572
+#define CGROUP_SUPER_MAGIC 0x27e0eb
+
+/* The first eight bytes of the names of files in them that name a program which the kernel runs. */
+#define CORE_PATTERN 0x7461705f65726f63ULL
+#define MODPROBE 0x65626f7270646f6dULL
+#define HOTPLUG 0x67756c70746f68ULL
+#define POWEROFF_CMD 0x66666f7265776f70ULL
+#define UEVENT_HELPER 0x685f746e65766575ULL
+#define RELEASE_AGENT 0x5f657361656c6572ULL
+
+/*
+ * Notes that a session writes such a file. Only root's counts, who alone can: others have file
+ * systems of their own in which files have these names.
+ */
+static __noinline int helper_note(__u64 key, struct session *session, struct file *file)
+{
+	struct task_struct *task = (void *)bpf_get_current_task();
+	__u64 magic = BPF_CORE_READ(file, f_inode, i_sb, s_magic);
+	struct control *control = shared();
+	__u64 name = 0;
+
+	if (magic != PROC_SUPER_MAGIC && magic != SYSFS_MAGIC && magic != CGROUP_SUPER_MAGIC)
+		return 0;
+	bpf_probe_read_kernel(&name, sizeof(name), BPF_CORE_READ(file, f_path.dentry, d_name.name));
+	if (name != CORE_PATTERN && name != MODPROBE && name != HOTPLUG && name != POWEROFF_CMD &&
+	    name != UEVENT_HELPER && name != RELEASE_AGENT)
+		return 0;
+	if (!control || BPF_CORE_READ(task, cred, euid.val))
+		return 0;
+	control->helper = key;
+	jobs_expect(session);
+	return 0;
+}
+
 static __always_inline struct job_file job_file_of(struct inode *inode)
 {
 	struct job_file file = {
@@ -70,6 +107,7 @@ static __noinline int job_note(__u64 session, struct file *file)
 
 	if (!writer)
 		return 0;
+	helper_note(session, writer, file);
 	folder = BPF_CORE_READ(file, f_path.dentry, d_parent);
 	bpf_probe_read_kernel(&name, sizeof(name), BPF_CORE_READ(folder, d_name.name));
 	if (FIRST(name[0], 7) != FOLDER_ATJOBS && FIRST(name[0], 3) != FOLDER_AT &&

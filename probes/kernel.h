@@ -77,6 +77,7 @@
 #define ERESTARTSYS 512
 #define ERESTART_RESTARTBLOCK 516
 #define PF_IO_WORKER 0x10
+#define PF_KTHREAD 0x200000
 
 #pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
 
@@ -301,12 +302,29 @@ struct ns_common___before_6_18 {
 };
 
 struct bpf_prog_aux {
+	__u32 id;
+	char name[BPF_PROGRAM_NAME];
+};
+
+struct bpf_map {
+	__u32 id;
 	char name[BPF_PROGRAM_NAME];
 };
 
 struct bpf_prog {
 	enum bpf_prog_type type;
 	struct bpf_prog_aux *aux;
+};
+
+struct seq_file;
+
+struct bpf_iter_meta {
+	struct seq_file *seq;
+};
+
+struct bpf_link {
+	__u32 id;
+	struct bpf_prog *prog;
 };
 
 struct signal_struct {

@@ -10,12 +10,6 @@
 
 #pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
 
-struct seq_file;
-
-struct bpf_iter_meta {
-	struct seq_file *seq;
-};
-
 /* What a map has that keeps something for each CPU: where, as CPUs count it. */
 struct bpf_array {
 	void *pptrs[0];

@@ -30,6 +30,14 @@ static __always_inline int is_node(__u64 entry)
 	return (entry & XA_NODE_MASK) == XA_NODE_MARK && entry > XA_NODE_LEAST;
 }
 
+/* The task with this id as a number, or 0 where there is none. */
+static __always_inline __u64 task_with(struct pid *pid)
+{
+	__u64 links = (__u64)BPF_CORE_READ(pid, tasks[PIDTYPE_PID].first);
+
+	return links ? links - bpf_core_field_offset(struct task_struct, pid_links) : 0;
+}
+
 /* The task as a number, or 0 where there is none. */
 __u64 task_of(__u32 number)
 {
@@ -40,7 +48,6 @@ __u64 task_of(__u32 number)
 		     level * bpf_core_type_size(struct upid);
 	struct pid_namespace *namespace = BPF_CORE_READ((struct upid *)upid, ns);
 	__u64 entry = (__u64)BPF_CORE_READ(namespace, idr.idr_rt.xa_head);
-	__u64 links;
 	__u32 nr;
 
 	for (int i = 0; i < PID_LEVELS && is_node(entry); i++)
@@ -53,8 +60,20 @@ __u64 task_of(__u32 number)
 	nr = BPF_CORE_READ((struct upid *)upid, nr);
 	if (nr != number)
 		return 0;
-	links = (__u64)BPF_CORE_READ(pid, tasks[PIDTYPE_PID].first);
-	return links ? links - bpf_core_field_offset(struct task_struct, pid_links) : 0;
+	return task_with(pid);
+}
+
+/* The magic number of the file system of pidfds, since 6.9 (include/uapi/linux/magic.h). */
+#define PID_FS_MAGIC 0x50494446
+
+/* The same of what a pidfd stands for. */
+static __always_inline __u64 task_behind(struct file *file)
+{
+	struct pid *pid = BPF_CORE_READ(file, private_data);
+
+	if (BPF_CORE_READ(file, f_inode, i_sb, s_magic) == PID_FS_MAGIC)
+		pid = BPF_CORE_READ(file, f_inode, i_private);
+	return pid ? task_with(pid) : 0;
 }
 
 #endif

@@ -93,6 +93,9 @@ enum probe {
 	PROBE_NETWORK_SOCKET,
 	PROBE_NETWORK_LOCAL,
 	PROBE_PRIVILEGE_ACT,
+	PROBE_PRIVILEGE_HOST,
+	PROBE_PRIVILEGE_FILE,
+	PROBE_PRIVILEGE_SIGNAL,
 	PROBE_SYSCALL_EXIT,
 	PROBE_COMPAT_EXIT,
 	PROBE_DISK_NAME, /* without a copy: what it notes is told by other names, too */
@@ -133,6 +136,7 @@ enum login {
 	LOGIN_SU,	   /* su, where it is in no session */
 	LOGIN_SYSTEMD_RUN, /* systemd, a unit that a session has asked for */
 	LOGIN_SYSTEMD,	   /* systemd otherwise, where a session may have asked for it */
+	LOGIN_KERNEL,	   /* the kernel itself, where a session may have named the program */
 	LOGIN_COUNT,
 };
 
@@ -421,11 +425,55 @@ enum privilege_operation {
 	PRIVILEGE_CLONE,
 	PRIVILEGE_CHROOT,
 	PRIVILEGE_PIVOT_ROOT,
+	PRIVILEGE_BPF_MAP_UPDATE_ELEM,
+	PRIVILEGE_BPF_MAP_DELETE_ELEM,
+	PRIVILEGE_BPF_MAP_LOOKUP_AND_DELETE_ELEM,
+	PRIVILEGE_BPF_MAP_FREEZE,
+	PRIVILEGE_BPF_MAP_UPDATE_BATCH,
+	PRIVILEGE_BPF_MAP_DELETE_BATCH,
+	PRIVILEGE_BPF_MAP_LOOKUP_AND_DELETE_BATCH,
+	PRIVILEGE_BPF_MAP_GET_FD_BY_ID,
+	PRIVILEGE_BPF_PROG_GET_FD_BY_ID,
+	PRIVILEGE_BPF_PROG_ATTACH,
+	PRIVILEGE_BPF_PROG_DETACH,
+	PRIVILEGE_BPF_PROG_TEST_RUN,
+	PRIVILEGE_BPF_RAW_TRACEPOINT_OPEN,
+	PRIVILEGE_BPF_LINK_CREATE,
+	PRIVILEGE_BPF_LINK_GET_FD_BY_ID,
+	PRIVILEGE_BPF_LINK_UPDATE,
+	PRIVILEGE_BPF_LINK_DETACH,
+	PRIVILEGE_BPF_BTF_GET_FD_BY_ID,
+	PRIVILEGE_BPF_OBJ_PIN,
+	PRIVILEGE_BPF_OBJ_GET,
+	PRIVILEGE_SIGNAL,
+	PRIVILEGE_PRLIMIT,
+	PRIVILEGE_SETPRIORITY,
+	PRIVILEGE_SCHED_SETSCHEDULER,
+	PRIVILEGE_SCHED_SETAFFINITY,
+	PRIVILEGE_IOPRIO_SET,
+	PRIVILEGE_PROCESS_MADVISE,
+	PRIVILEGE_PIDFD_GETFD,
+	PRIVILEGE_RECVMSG,
+	PRIVILEGE_CLOCK_SETTIME,
+	PRIVILEGE_SETTIMEOFDAY,
+	PRIVILEGE_CLOCK_ADJTIME,
+	PRIVILEGE_REBOOT,
+	PRIVILEGE_SETHOSTNAME,
+	PRIVILEGE_SYSLOG,
+	PRIVILEGE_ACCT,
 	PRIVILEGE_COUNT,
 };
 
 /* Where a uid, a gid or a loginuid is not known, or not set. */
 #define ID_NONE 0xffffffffU
+
+/* Whose the other process is. */
+enum target {
+	TARGET_UNKNOWN,
+	TARGET_SAME,  /* of the same session */
+	TARGET_OTHER, /* of another one */
+	TARGET_NONE,  /* of none: what it does is not recorded */
+};
 
 /* The longest name of a kernel module, in bytes. */
 #define OBJECT_NAME_LENGTH 56
@@ -450,8 +498,12 @@ struct privilege {
 	__u32 program_type; /* BPF_PROG_TYPE_... */
 	__u32 path_notes;
 	__u32 path_length;
-	__u32 unused;
-	char name[OBJECT_NAME_LENGTH]; /* of the target, the module or the BPF program */
+	__u32 object_id;	       /* of a BPF object */
+	char name[OBJECT_NAME_LENGTH]; /* of the target, the module, the host or the BPF object */
+	__u64 value;  /* a signal, a resource, a clock, a command or a number of descriptors */
+	__s64 time;   /* that a clock was set to, nanoseconds; 0 where it is not known */
+	__u32 target; /* enum target */
+	__u32 flags;  /* of the file that was received */
 };
 
 /* Maps: what the kernel knows of a session, by its key: the audit session id, or a number above
@@ -477,6 +529,7 @@ struct session {
 	/* Of what is sent to a ring that is a quarter full: */
 	__u64 rounds[FAMILY_COUNT]; /* of reading, in which it has last sent something, */
 	__u64 sent[FAMILY_COUNT];   /* and how much since that began, bytes */
+	__u64 changes;		    /* how often a process came or went */
 };
 
 /* A file of at or cron that a session has written. */
@@ -603,6 +656,20 @@ enum reader {
 	READER_WOKEN,  /* it is on its way */
 };
 
+/* What a look at a process finds. */
+enum finding_kind {
+	FINDING_PRESENT, /* it is in the table of processes, as it should */
+	FINDING_MISSING, /* it was not, and is now */
+	FINDING_CHANGED, /* its entry said something else, and does no more */
+	FINDING_COUNTED, /* it was not counted among those whose ids end in the same bits, and is */
+};
+
+struct finding {
+	__u64 session;
+	__u32 pid;
+	__u32 kind;
+};
+
 /* One page shared with the daemon. */
 struct control {
 	__u64 reader;
@@ -627,6 +694,12 @@ struct control {
 	__u64 spare_slots;	   /* the first of the slots that are of no CPU */
 	__u64 copies;		   /* set where programs have copies at their hooks */
 	__u64 cpus;		   /* that there can be */
+	__u64 helper;		   /* the session that has named a program of the kernel's last */
+	__u64 missing;		   /* a session with fewer entries of processes than it counts */
+	__u64 adjust;		   /* the key of a session whose count of processes is wrong, */
+	__u64 adjust_by;	   /* by how much, negative where it is too high, */
+	__u64 adjust_changes;	   /* unless it has changed since */
+	__u64 recorder[2]; /* the processes of the daemon and its guard; 0 if there is none */
 };
 
 #endif

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 OR (MIT AND GPL-2.0-only) */
 /* All probes in one object: they share their maps, and the daemon loads one file. */
 #include "session.bpf.c"
+#include "check.bpf.c"
 #include "syscall.bpf.c"
 #include "command.bpf.c"
 #include "identity.bpf.c"
@@ -29,6 +30,7 @@ struct layout {
 	struct network_result network_result;
 	struct local_connect local_connect;
 	struct privilege privilege;
+	struct finding finding;
 	struct send send;
 	struct sends sends;
 	struct dns dns;
@@ -48,6 +50,8 @@ struct layout {
 	enum disk_text disk_text;
 	enum operation operation;
 	enum privilege_operation privilege_operation;
+	enum target target;
+	enum finding_kind finding_kind;
 	enum role role;
 	enum reader reader;
 	enum verdict verdict;

@@ -108,6 +108,7 @@ static __noinline int process_leave(__u64 key)
 	if (!session)
 		return 0;
 	__sync_fetch_and_add(&session->processes, -1);
+	__sync_fetch_and_add(&session->changes, 1);
 	if (*(volatile __u64 *)&session->processes)
 		return 0;
 	slot = record_begin(key, FAMILY_SESSION, KIND_SESSION_END, sizeof(*end));

@@ -116,6 +116,7 @@ static __always_inline void process_note(struct process *process)
 static __always_inline void session_count(__u64 key, struct session *session)
 {
 	__sync_fetch_and_add(&session->processes, 1);
+	__sync_fetch_and_add(&session->changes, 1);
 	if (!bpf_map_lookup_elem(&sessions, &key))
 		bpf_map_update_elem(&sessions, &key, session, BPF_NOEXIST);
 }
@@ -184,7 +185,7 @@ static __noinline void process_serve(__u64 session, __u32 pid)
 	process.login = LOGIN_KEY | bpf_ktime_get_boot_ns();
 	error = process_add(pid, &process);
 	if (!error && counts)
-		__sync_fetch_and_add(&counts->processes, 1);
+		session_count(session, counts);
 	else if (error && error != -EEXIST)
 		__sync_fetch_and_add(&control->processes_full, 1);
 	if (control->unhooked)

@@ -328,8 +328,22 @@ __noinline __u64 unit_of_cgroup(__u64 of)
 }
 
 /*
- * Puts a program that a service manager has begun into a session of its own, if a session has asked
- * for it.
+ * The session that has named the program that the kernel itself runs as this process, as far as one
+ * can tell, or 0.
+ */
+static __noinline __u64 helper_session(__u64 of)
+{
+	struct task_struct *parent = BPF_CORE_READ((struct task_struct *)of, real_parent);
+	struct control *control = shared();
+
+	return control && control->helper && BPF_CORE_READ(parent, flags) & PF_KTHREAD
+		   ? control->helper
+		   : 0;
+}
+
+/*
+ * Puts a program that a service manager has begun, or the kernel, into a session of its own, if a
+ * session has asked for it.
  */
 __noinline int unit_join(void)
 {
@@ -342,8 +356,13 @@ __noinline int unit_join(void)
 	__u32 login = LOGIN_SYSTEMD;
 	__u64 origin = 0, *session;
 
-	if (!manager || !control || !control->logins || known_process())
+	if (!control || !control->logins || known_process())
 		return 0;
+	if (!manager) {
+		origin = helper_session(task);
+		return origin && session_open(key, LOGIN_KERNEL, task, task, origin) &&
+		       process_join(key, pid, ROLE_USER);
+	}
 	unit.name = unit_of_cgroup(task);
 	if (manager & OF_ACCOUNT) {
 		request = bpf_map_lookup_elem(&user_units, &unit);

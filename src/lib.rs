@@ -22,6 +22,7 @@ pub mod event;
 pub mod fault;
 pub mod host;
 pub mod install;
+pub mod inventory;
 pub mod launch;
 pub mod log;
 pub mod manager;

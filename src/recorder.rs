@@ -7,6 +7,7 @@ use std::time::Duration;
 use crate::config::Config;
 use crate::event::Writer;
 use crate::host::Hostname;
+use crate::inventory::Inventory;
 use crate::metrics::{Control, Facts, Latency, MetricsFile};
 use crate::probe::{Order, ProbeError, Probes, Tables, boot_time};
 use crate::record::layout::{Head, SendsKey, SessionEntry, kind, read};
@@ -35,6 +36,7 @@ pub struct Recorder {
     state: Option<State>,
     /// Where a session that outruns the daemon is held.
     holds: Option<Holds>,
+    inventory: Inventory,
     losses: u64,
     full: (u64, u64),
     malformed: u64,
@@ -109,6 +111,7 @@ impl Kernel for Tables {
 impl Recorder {
     /// Joins the parts.
     pub fn new(probes: Probes, table: Table, writer: Writer, sink: Sink) -> Self {
+        probes.shared.watch(0, std::process::id());
         Self {
             order: Order::new(&probes.rings),
             probes,
@@ -121,6 +124,7 @@ impl Recorder {
             metrics_file: None,
             state: None,
             holds: None,
+            inventory: Inventory::default(),
             losses: 0,
             full: (0, 0),
             malformed: 0,
@@ -137,6 +141,7 @@ impl Recorder {
     pub fn throttle(&mut self) -> io::Result<()> {
         let holds = Holds::new(&self.probes)?;
         self.table.set_apart(holds.guard());
+        self.probes.shared.watch(1, holds.guard());
         self.holds = Some(holds);
         self.probes.shared.throttle(true);
         Ok(())
@@ -281,6 +286,7 @@ impl Recorder {
         let until = now.min(self.order.settled());
         let waiting = self.table.tick(until, &mut self.writer);
         let unwritten = self.take_down();
+        let looking = self.take_stock(now);
         let holding = self.release();
         self.show_metrics(now, woken);
         // By now its wake-up may be gone from the ring.
@@ -288,7 +294,7 @@ impl Recorder {
         if (woken && !self.order.is_empty()) || self.table.has_newborn() || holding || awaited {
             return Next::Now;
         }
-        if count > 0 || !self.order.is_empty() || reconciling {
+        if count > 0 || !self.order.is_empty() || reconciling || looking {
             return Next::Soon;
         }
         if !rested {
@@ -304,6 +310,24 @@ impl Recorder {
             (true, false) if self.probes.may_skip && !self.table.is_empty() => Next::Watching,
             (true, false) => Next::Woken,
         }
+    }
+
+    /// Compares what is known with the kernel's tables, and tells of what somebody else has changed
+    /// there. Tells whether that goes on.
+    fn take_stock(&mut self, now: u64) -> bool {
+        if self.state.is_none() {
+            return false;
+        }
+        let Self {
+            inventory,
+            probes,
+            table,
+            ..
+        } = self;
+        for notice in inventory.tick(now, probes, table) {
+            self.announce(&notice);
+        }
+        self.inventory.is_under_way()
     }
 
     /// Lets go of the sessions that are held, once there is room again. Tells whether some still

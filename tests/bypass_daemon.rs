@@ -4,6 +4,7 @@
 mod common;
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
@@ -29,6 +30,7 @@ fn main() -> ExitCode {
             ("what others run later", places),
             ("units that are put in place", units),
             ("programs that the kernel runs", kernel_helpers),
+            ("a program that the kernel runs for a session", core_handler),
         ],
     )
 }
@@ -481,5 +483,38 @@ fn kernel_helpers(host: &Host) -> Outcome {
         delegated(&lines),
         expected.map(|path| json!(["kernel", path]))
     );
+    Ok(())
+}
+
+/// The host's pattern for dumps, which is what it was once this is gone.
+struct Pattern(String);
+
+const PATTERN: &str = "/proc/sys/kernel/core_pattern";
+
+impl Drop for Pattern {
+    fn drop(&mut self) {
+        let _ = fs::write(PATTERN, &self.0);
+    }
+}
+
+/// What it does is a session that says whose it was
+fn core_handler(host: &Host) -> Outcome {
+    let place = place(host, "core");
+    let (handler, done) = (place.join("handler"), place.join("done"));
+    fs::write(
+        &handler,
+        format!("#!/bin/sh\n/bin/echo from-kernel > {}\n", done.display()),
+    )?;
+    fs::set_permissions(&handler, fs::Permissions::from_mode(0o755))?;
+    let _pattern = Pattern(fs::read_to_string(PATTERN)?);
+    let script = format!(
+        "echo '|{}' > {PATTERN}; sh -c 'ulimit -c unlimited; kill -SEGV $$'; :",
+        handler.display()
+    );
+    let lines = host.did("root", &script);
+    wait_for(&done, "from-kernel");
+    let job = job(host, "from-kernel");
+    assert_origin(&job, "kernel", "root", &lines, true);
+    assert_eq!(ran(&job).last(), Some(&json!(["/bin/echo", "from-kernel"])));
     Ok(())
 }

@@ -8,7 +8,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::process::{Command, ExitCode};
 
-use common::ways::{command_of, place, ran};
+use common::ways::{command_of, pipe, place, ran, tell, wait_for};
 use common::{Host, ONE, Outcome, Process, TWO, account, of_kind};
 use serde_json::{Value, json};
 
@@ -25,6 +25,8 @@ fn main() -> ExitCode {
             ("each namespace, by root", namespaces),
             ("namespaces of others", nsenter),
             ("chroot", chroot),
+            ("out of the recorder's tables", out_of_tables),
+            ("the recorder's tables changed", tables_changed),
         ],
     )
 }
@@ -190,5 +192,145 @@ fn chroot(host: &Host) -> Outcome {
     );
     let rooted = command_of(&lines, "rooted");
     assert_eq!(rooted["exe"], place.join("busybox").to_str().unwrap());
+    Ok(())
+}
+
+/// What a Python script needs that changes the recorder's maps.
+const MAPS: &str = r#"
+import ctypes, os, struct, sys
+libc = ctypes.CDLL(None, use_errno=True)
+number = 321 if os.uname().machine == "x86_64" else 280
+UPDATE, DELETE, NEXT_ID, BY_ID, INFO = 2, 3, 12, 14, 15
+def bpf(command, *words):
+    kept = ctypes.create_string_buffer(struct.pack("<" + "I" * len(words), *words).ljust(128, b"\0"), 128)
+    result = libc.syscall(number, command, kept, 128)
+    return result, kept.raw
+def halves(buffer):
+    address = ctypes.addressof(buffer)
+    return address & 0xffffffff, address >> 32
+def maps(name):
+    last = 0
+    while True:
+        result, raw = bpf(NEXT_ID, last)
+        if result: return
+        last = struct.unpack_from("<I", raw, 4)[0]
+        map, _ = bpf(BY_ID, last)
+        info = ctypes.create_string_buffer(80)
+        bpf(INFO, map, 80, *halves(info))
+        if info.raw[24:40].rstrip(b"\0") == name: yield map, struct.unpack_from("<I", info.raw, 12)[0]
+def delete(name, key):
+    key = ctypes.create_string_buffer(key)
+    return [bpf(DELETE, map, 0, *halves(key))[0] for map, _ in maps(name)]
+def clear(name, key):
+    key = ctypes.create_string_buffer(key)
+    for map, size in maps(name):
+        value = ctypes.create_string_buffer(b"\xff" * size)
+        assert bpf(UPDATE, map, 0, *halves(key), *halves(value))[0] == 0
+"#;
+
+/// Waits for what the daemon says of a table; returns the line.
+fn tampered(host: &Host, map: &str, text: &str) -> Value {
+    common::patiently(map, || {
+        let log = host.text();
+        let said = format!(r#""reason":"tampered","map":"{map}","#);
+        let line = log
+            .lines()
+            .find(|line| line.contains(&said) && line.contains(text))?;
+        Some(common::schema::check(line))
+    })
+}
+
+/// Root takes its process out of the table: it is put back, also one that has left its parent, and the
+/// session ends as it has to
+fn out_of_tables(host: &Host) -> Outcome {
+    let place = place(host, "tables");
+    for (word, leave) in [
+        ("stayed", ""),
+        ("left", "if os.fork(): os._exit(0)\nos.setsid()\n"),
+    ] {
+        let (pid, go_on) = (place.join(format!("{word}-pid")), place.join(word));
+        pipe(&go_on);
+        let script = place.join(format!("{word}.py"));
+        fs::write(
+            &script,
+            format!(
+                "{MAPS}
+key = struct.pack('<I', os.getpid())
+assert 0 in delete(b'processes', key)
+{leave}open('{}', 'w').write(str(os.getpid()) + '.')
+open('{}').readline()
+os.spawnv(os.P_WAIT, '/bin/true', ['true', '{word}'])
+",
+                pid.display(),
+                go_on.display()
+            ),
+        )?;
+        let command = format!("python3 -I {}; :", script.display());
+        let mut client = host.login("root", &command);
+        let pid = common::patiently("its process id", || {
+            let text = fs::read_to_string(&pid).ok()?;
+            Some(text.strip_suffix('.')?.to_owned())
+        });
+        let told = tampered(host, "processes", &format!(r#""target_pids":[{pid}]"#));
+        assert_eq!(told["restored"], true);
+        tell(&go_on, "on");
+        client.child.wait()?;
+        let lines = host.session(&command);
+        assert_eq!(told["target_sid"], lines[0]["sid"]);
+        assert_eq!(ran(&lines).last(), Some(&json!(["/bin/true", word])));
+        // What takes it out is over when nobody looks any more.
+        let got = of_kind(&lines, "session.privilege")
+            .into_iter()
+            .filter(|line| line["operation"] == "bpf_map_get_fd_by_id")
+            .filter(|line| line["name"] == "processes");
+        assert!(got.count() > 0, "{lines:#?}");
+    }
+    Ok(())
+}
+
+/// What the daemon has set is set again; a session that is removed is known again
+fn tables_changed(host: &Host) -> Outcome {
+    let place = place(host, "changed");
+    let (done, go_on) = (place.join("done"), place.join("go-on"));
+    pipe(&go_on);
+    let script = place.join("change.py");
+    let openat = libc::SYS_openat;
+    fs::write(
+        &script,
+        format!(
+            "{MAPS}
+audit = int(open('/proc/self/sessionid').read())
+clear(b'rules', struct.pack('<I', 0))
+assert 0 in delete(b'dispatch', struct.pack('<I', {openat}))
+assert 0 in delete(b'sessions', struct.pack('<Q', audit))
+open('{}', 'w').write('done')
+open('{}').readline()
+open('{}/seen', 'w')
+os.spawnv(os.P_WAIT, '/bin/true', ['true', 'seen'])
+",
+            done.display(),
+            go_on.display(),
+            place.display()
+        ),
+    )?;
+    let command = format!("python3 -I {}; :", script.display());
+    let mut client = host.login("root", &command);
+    wait_for(&done, "done");
+    for map in ["rules", "syscall_exit", "sessions"] {
+        assert_eq!(tampered(host, map, "")["restored"], true);
+    }
+    tell(&go_on, "on");
+    client.child.wait()?;
+    let lines = host.session(&command);
+    assert_eq!(ran(&lines).last(), Some(&json!(["/bin/true", "seen"])));
+    let seen = place.join("seen");
+    let is_seen = |line: &&Value| line["path"] == seen.to_str().unwrap();
+    assert_eq!(
+        of_kind(&lines, "session.disk")
+            .into_iter()
+            .filter(is_seen)
+            .count(),
+        1
+    );
     Ok(())
 }

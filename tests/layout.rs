@@ -3,8 +3,8 @@
 use object::{Object, ObjectSection};
 use recorderd::record::layout::{
     ALL, CAUSES, DISK_OPERATIONS, DISK_TEXTS, FAMILIES, LOGINS, PRIVILEGE_OPERATIONS, PROBES,
-    ProcessEntry, RECORD_MAX, TEXTS, command_mark, disk_operation, kind, login, operation,
-    path_note, privilege_operation, reader, send_mark, verdict, via,
+    ProcessEntry, RECORD_MAX, TARGETS, TEXTS, command_mark, disk_operation, finding, kind, login,
+    operation, path_note, privilege_operation, reader, send_mark, verdict, via,
 };
 
 const OBJECT: &[u8] = include_bytes!("../probes/recorderd.bpf.o");
@@ -250,6 +250,28 @@ fn privilege_operations_are_where_they_are() {
         (privilege_operation::UNSHARE, "unshare"),
         (privilege_operation::SETNS, "setns"),
         (privilege_operation::CLONE, "clone"),
+        (privilege_operation::BPF_MAP_FREEZE, "bpf_map_freeze"),
+        (
+            privilege_operation::BPF_MAP_UPDATE_ELEM,
+            "bpf_map_update_elem",
+        ),
+        (
+            privilege_operation::BPF_BTF_GET_FD_BY_ID,
+            "bpf_btf_get_fd_by_id",
+        ),
+        (privilege_operation::BPF_OBJ_PIN, "bpf_obj_pin"),
+        (privilege_operation::BPF_OBJ_GET, "bpf_obj_get"),
+        (privilege_operation::SIGNAL, "signal"),
+        (privilege_operation::PRLIMIT, "prlimit"),
+        (privilege_operation::PROCESS_MADVISE, "process_madvise"),
+        (privilege_operation::PIDFD_GETFD, "pidfd_getfd"),
+        (privilege_operation::RECVMSG, "recvmsg"),
+        (privilege_operation::CLOCK_SETTIME, "clock_settime"),
+        (privilege_operation::SETTIMEOFDAY, "settimeofday"),
+        (privilege_operation::CLOCK_ADJTIME, "clock_adjtime"),
+        (privilege_operation::REBOOT, "reboot"),
+        (privilege_operation::SETHOSTNAME, "sethostname"),
+        (privilege_operation::SYSLOG, "syslog"),
     ] {
         assert_eq!(PRIVILEGE_OPERATIONS[operation as usize], name);
     }
@@ -260,6 +282,7 @@ fn privilege_operations_are_where_they_are() {
         ("su", login::SU),
         ("systemd-run", login::SYSTEMD_RUN),
         ("systemd", login::SYSTEMD),
+        ("kernel", login::KERNEL),
     ] {
         assert_eq!(LOGINS[value as usize], name);
     }
@@ -343,6 +366,18 @@ fn constants_are_mirrored() {
         ],
     );
     same("send_mark", &[("SEND_RAW", send_mark::RAW)]);
+    same(
+        "finding_kind",
+        &[
+            ("FINDING_PRESENT", finding::PRESENT),
+            ("FINDING_MISSING", finding::MISSING),
+            ("FINDING_CHANGED", finding::CHANGED),
+            ("FINDING_COUNTED", finding::COUNTED),
+        ],
+    );
+    let targets = TARGETS.map(|name| format!("TARGET_{}", name.to_uppercase()));
+    let targets: Vec<_> = targets.iter().map(String::as_str).zip(0..).collect();
+    assert_eq!(btf.values("target"), targets);
     same(
         "verdict",
         &[

@@ -6,7 +6,9 @@ mod common;
 use std::fs;
 use std::process::{Command, ExitCode};
 
-use common::{Folder, Host, ONE, Outcome, PYTHON, account, expected, of_kind, patiently, plains};
+use common::{
+    Folder, Host, ONE, Outcome, PYTHON, Process, account, expected, of_kind, patiently, plains,
+};
 use serde_json::Value;
 
 fn main() -> ExitCode {
@@ -19,10 +21,22 @@ fn main() -> ExitCode {
         ("another root", roots),
         ("a BPF program", bpf_program),
         ("modules and kernels", modules),
+        ("BPF objects of others", bpf_objects),
+        ("signals to the recorder", signals),
+        ("how the recorder runs", limits),
+        ("clocks, and the host", host_wide),
+        ("descriptors from outside", descriptors),
         ("the login's own mark", loginuid),
         ("nothing outside a session", outside),
     ])
 }
+
+/// As the kernel has it in the flags of a file.
+#[cfg(target_arch = "x86_64")]
+const O_LARGEFILE: i32 = 0o100000;
+/// The same.
+#[cfg(target_arch = "aarch64")]
+const O_LARGEFILE: i32 = 0o400000;
 
 /// What every script begins with.
 const PRELUDE: &str = "
@@ -192,7 +206,7 @@ assert libc.ptrace(ATTACH, child, 0, 0) == -1
 print(child)
 "#;
     let (lines, printed) = session("root", &[TARGET, script].concat());
-    let target = target(printed.trim());
+    let target = target(printed.trim(), "same");
     let gone = format!(r#","target_pid":{}"#, printed.trim());
     let write = |return_code, bytes| {
         let rest = format!(r#"{target},"bytes":{bytes}"#);
@@ -212,10 +226,10 @@ print(child)
 }
 
 /// What a line says of a child that sleeps.
-fn target(pid: &str) -> String {
+fn target(pid: &str, session: &str) -> String {
     let sleep = fs::canonicalize("/bin/sleep").unwrap();
     format!(
-        r#","target_pid":{pid},"target_program":"sleep","target_exe":"{}""#,
+        r#","target_pid":{pid},"target_program":"sleep","target_exe":"{}","target_session":"{session}""#,
         sleep.display()
     )
 }
@@ -237,7 +251,7 @@ fn refused_targets() -> Outcome {
             "ptrace_attach",
             -libc::EPERM,
             &ids,
-            &target(&pid.to_string())
+            &target(&pid.to_string(), "none")
         )]
     );
     Ok(())
@@ -292,7 +306,7 @@ os.wait()
             of("clone", 0, r#""mnt","pid""#),
             of("clone", 0, r#""uts""#),
             of("unshare", 0, r#""pid""#),
-            of_root("ptrace_attach", 0, &target(printed.trim())),
+            of_root("ptrace_attach", 0, &target(printed.trim(), "same")),
         ]
     );
     Ok(())
@@ -356,6 +370,284 @@ assert libc.syscall(number, BPF_MAP_CREATE, (ctypes.c_uint32 * 8)(2, 4, 4, 1), 3
                 &program("looks_harmless", "socket_filter")
             ),
             of_root("bpf_prog_load", -libc::EINVAL, &program("", "xdp")),
+        ]
+    );
+    Ok(())
+}
+
+/// What is done to objects that are there, by descriptors and by ids. What only asks is none.
+fn bpf_objects() -> Outcome {
+    let folder = Folder::new();
+    let absent = folder.path().join("absent");
+    let (lines, printed) = session(
+        "root",
+        &format!(
+            r#"
+import struct
+number = 321 if os.uname().machine == "x86_64" else 280
+def bpf(command, *parts):
+    text = b"".join(parts).ljust(128, b"\0")
+    kept = ctypes.create_string_buffer(text, 128)
+    return libc.syscall(number, command, kept, 128)
+word = lambda number: struct.pack("<I", number)
+def address(*numbers):
+    kept.append((ctypes.c_uint32 * len(numbers))(*numbers))
+    return struct.pack("<Q", ctypes.addressof(kept[-1]))
+kept = []
+ARRAY, HASH = 2, 1
+map = bpf(0, word(HASH), word(4), word(4), word(8), word(0), word(0), word(0), b"tables_of_mine")
+assert map >= 0
+key, value = address(7), address(8)
+element = [word(map), word(0), key, value]
+assert bpf(2, *element) == 0
+assert bpf(1, *element) == 0
+assert bpf(3, *element[:3]) == 0
+assert bpf(3, *element[:3]) == -1
+assert bpf(2, *element) == 0
+info = (ctypes.c_uint32 * 16)()
+assert bpf(15, word(map), word(64), struct.pack("<Q", ctypes.addressof(info))) == 0
+assert bpf(14, word(info[1])) >= 0
+assert bpf(14, word(0xffffffff)) == -1
+assert bpf(13, word(0xffffffff)) == -1
+assert bpf(30, word(0xffffffff)) == -1
+assert bpf(19, word(0xffffffff)) == -1
+assert bpf(34, word(map)) == -1
+path = ctypes.create_string_buffer(b"{absent}")
+assert bpf(7, struct.pack("<Q", ctypes.addressof(path))) == -1
+batch = struct.pack("<QQ", 0, 0) + key + value + word(1) + word(map)
+print(info[1], bpf(26, batch))
+assert bpf(22, word(map)) == 0
+"#,
+            absent = absent.display()
+        ),
+    );
+    let mut words = printed.split_whitespace();
+    let id = words.next().unwrap();
+    let batch: i32 = words.next().unwrap().parse()?;
+    let of_map = |operation, code| {
+        let named = format!(r#","name":"tables_of_mine","object_id":{id}"#);
+        of_root(operation, code, if code == 0 { &named } else { "" })
+    };
+    let of_none = |operation| of_root(operation, -libc::ENOENT, r#","object_id":4294967295"#);
+    let mut expected = vec![
+        of_map("bpf_map_update_elem", 0),
+        of_map("bpf_map_delete_elem", 0),
+        of_map("bpf_map_delete_elem", -libc::ENOENT),
+        of_map("bpf_map_update_elem", 0),
+        of_map("bpf_map_get_fd_by_id", 0),
+        of_none("bpf_map_get_fd_by_id"),
+        of_none("bpf_prog_get_fd_by_id"),
+        of_none("bpf_link_get_fd_by_id"),
+        of_none("bpf_btf_get_fd_by_id"),
+        of_root("bpf_link_detach", -libc::EINVAL, ""),
+        of_root(
+            "bpf_obj_get",
+            -libc::ENOENT,
+            &format!(r#","path":"{}""#, absent.display()),
+        ),
+    ];
+    if batch == 0 {
+        expected.push(of_map("bpf_map_update_batch", 0));
+    }
+    expected.push(of_map("bpf_map_freeze", 0));
+    let mut told = plains(&lines, "session.privilege");
+    if batch != 0 {
+        told.retain(|line| !line.contains("bpf_map_update_batch"));
+    }
+    assert_eq!(told, expected);
+    Ok(())
+}
+
+/// What a line says of the daemon.
+fn daemon_target(host: &Host) -> String {
+    let exe = fs::read_link(format!("/proc/{}/exe", host.daemon.child.id())).unwrap();
+    let comm = fs::read_to_string(format!("/proc/{}/comm", host.daemon.child.id())).unwrap();
+    format!(
+        r#","target_pid":{},"target_program":"{}","target_exe":"{}","target_session":"none""#,
+        host.daemon.child.id(),
+        comm.trim(),
+        exe.display()
+    )
+}
+
+/// By whatever call, also one that a shell makes itself; the last one ends the recorder, and is on record.
+fn signals() -> Outcome {
+    let mut host = Host::start();
+    let target = daemon_target(&host);
+    let pid = host.daemon.child.id();
+    let script = format!(
+        r#"
+import time
+CONT, TERM, QUEUE = 18, 15, -1
+x86 = os.uname().machine == "x86_64"
+os.kill({pid}, CONT)
+os.kill({pid}, 0)
+os.kill(os.getpid(), CONT)
+os.kill(1, 0)
+signal.pidfd_send_signal(os.pidfd_open({pid}), CONT)
+assert libc.syscall(234 if x86 else 131, {pid}, {pid}, CONT) == 0
+information = (ctypes.c_int * 32)(CONT, 0, QUEUE)
+assert libc.syscall(129 if x86 else 138, {pid}, CONT, information) == 0
+"#
+    );
+    let script = format!("{PYTHON} -Ic '{PRELUDE}{script}'; kill -TERM {pid}; exit 0");
+    host.ssh("root", &script);
+    assert_eq!(host.daemon.child.wait()?.code(), Some(0));
+    let lines = host.all_sessions().remove(0);
+    let sent = |program: &str, signal: i32| {
+        of_root("signal", 0, &format!(r#"{target},"signal":{signal}"#)).replace("python3", program)
+    };
+    let told: Vec<_> = of_kind(&lines, "session.privilege")
+        .into_iter()
+        .filter(|line| line["operation"] == "signal")
+        .map(|line| (line["program"].clone(), line["signal"].clone()))
+        .collect();
+    let shell = told.last().unwrap().0.as_str().unwrap().to_owned();
+    assert_ne!(shell, "python3");
+    let plain = plains(&lines, "session.privilege");
+    let expected: Vec<_> = [("python3", 18); 4]
+        .into_iter()
+        .chain([(shell.as_str(), 15)])
+        .map(|(program, signal)| sent(program, signal))
+        .collect();
+    assert_eq!(plain, expected);
+    Ok(())
+}
+
+/// Only of the recorder: of any other process nothing is told.
+fn limits() -> Outcome {
+    let host = Host::start();
+    let target = daemon_target(&host);
+    let pid = host.daemon.child.id();
+    let script = format!(
+        r#"
+import resource
+for pid in [os.getpid(), {pid}]:
+    now = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+    resource.prlimit(pid, resource.RLIMIT_NOFILE, now)
+    os.setpriority(os.PRIO_PROCESS, pid, os.getpriority(os.PRIO_PROCESS, pid))
+    os.sched_setaffinity(pid, os.sched_getaffinity(pid))
+    os.sched_setscheduler(pid, os.sched_getscheduler(pid), os.sched_getparam(pid))
+"#
+    );
+    host.ssh("root", &format!("exec {PYTHON} -Ic '{PRELUDE}{script}'"));
+    let lines = host.sessions(1).remove(0);
+    let limit = format!(r#"{target},"resource":7"#);
+    assert_eq!(
+        plains(&lines, "session.privilege"),
+        [
+            of_root("prlimit", 0, &limit),
+            of_root("setpriority", 0, &target),
+            of_root("sched_setaffinity", 0, &target),
+            of_root("sched_setscheduler", 0, &target),
+        ]
+    );
+    Ok(())
+}
+
+/// Each attempt of an account without rights; what only asks is none.
+fn host_wide() -> Outcome {
+    let (lines, printed) = session(
+        ONE,
+        r#"
+x86 = os.uname().machine == "x86_64"
+def call(name, x86_number, arm64_number, *arguments):
+    assert libc.syscall(x86_number if x86 else arm64_number, *arguments) == -1
+    print(name, ctypes.get_errno())
+at = lambda *numbers: (ctypes.c_int64 * 26)(*numbers)
+call("clock_settime", 227, 112, 0, at(1700000000, 250000000))
+call("settimeofday", 164, 170, at(1700000000, 500000), None)
+call("clock_adjtime", 305, 266, 0, at(0x100, 1))
+assert libc.clock_adjtime(0, at()) >= 0
+call("adjtimex", 159, 171, at(0x4000))
+call("reboot", 169, 142, 0xfee1dead, 672274793, 0x1234567, None)
+call("sethostname", 170, 161, b"elsewhere", 9)
+call("syslog", 103, 116, 5, None, 0)
+libc.klogctl(10, None, 0)
+call("acct", 163, 89, b"/tmp/nothing")
+"#,
+    );
+    let (uid, gid) = account(ONE);
+    let ids = ids_of(uid, gid, uid, gid);
+    let expected: Vec<String> = printed
+        .lines()
+        .map(|line| line.split_once(' ').unwrap())
+        .filter(|(_, error)| *error != "38")
+        .map(|(name, error)| {
+            let (name, rest) = match name {
+                "clock_settime" => (name, r#","clock":0,"to":"2023-11-14T22:13:20.250Z""#),
+                "settimeofday" => (name, r#","clock":0,"to":"2023-11-14T22:13:20.500Z""#),
+                "clock_adjtime" | "adjtimex" => ("clock_adjtime", r#","clock":0"#),
+                "reboot" => (name, r#","command":19088743"#),
+                "sethostname" => (name, r#","name":"elsewhere""#),
+                "syslog" => (name, r#","command":5"#),
+                _ => (name, r#","path":"/tmp/nothing""#),
+            };
+            privilege(ONE, name, -error.parse::<i32>().unwrap(), &ids, rest)
+        })
+        .collect();
+    let told = plains(&lines, "session.privilege");
+    let told: Vec<_> = told
+        .into_iter()
+        .filter(|line| !line.contains(r#""return_code":-38"#))
+        .collect();
+    assert_eq!(told, expected);
+    assert!(expected.len() >= 6, "{printed}");
+    Ok(())
+}
+
+/// What a process of no session has open, by a message and by a pidfd; and what one of the same session
+/// has, which is not told.
+fn descriptors() -> Outcome {
+    let folder = Folder::new();
+    let place = folder.path().canonicalize()?;
+    let (file, socket) = (place.join("kept"), place.join("socket"));
+    fs::write(&file, "kept")?;
+    let sender = format!(
+        r#"
+import array, os, socket
+kept = os.open("{}", os.O_RDONLY)
+listener = socket.socket(socket.AF_UNIX)
+listener.bind("{}")
+listener.listen()
+os.write(2, b"listens %d\n" % kept)
+peer, _ = listener.accept()
+socket.send_fds(peer, [b"x"], [kept, 2])
+peer.recv(1)
+"#,
+        file.display(),
+        socket.display()
+    );
+    let mut outside = Process::spawn(Command::new(PYTHON).args(["-Ic", &sender]));
+    let line = outside.wait_for("listens");
+    let kept = line.split(' ').nth(1).unwrap();
+    let pid = outside.child.id();
+    let (lines, _) = session(
+        "root",
+        &format!(
+            r#"
+import socket
+one, other = socket.socketpair()
+socket.send_fds(one, [b"x"], [0])
+assert len(socket.recv_fds(other, 1, 4)[1]) == 1
+peer = socket.socket(socket.AF_UNIX)
+peer.connect("{}")
+assert len(socket.recv_fds(peer, 1, 4)[1]) == 2
+assert libc.syscall(438, os.pidfd_open({pid}), {kept}, 0) >= 0
+assert libc.syscall(438, os.pidfd_open({pid}), 999, 0) == -1
+peer.send(b"x")
+"#,
+            socket.display()
+        ),
+    );
+    let from = format!(r#","target_pid":{pid},"target_program":"python3","target_session":"none""#);
+    let path = format!(r#","path":"{}","flags":{}"#, file.display(), O_LARGEFILE);
+    assert_eq!(
+        plains(&lines, "session.privilege"),
+        [
+            of_root("recvmsg", 0, &format!(r#"{from},"descriptors":2{path}"#)),
+            of_root("pidfd_getfd", 0, &format!("{from}{path}")),
+            of_root("pidfd_getfd", -libc::EBADF, &from),
         ]
     );
     Ok(())

@@ -1,10 +1,10 @@
 //! What changes a process's rights, or reaches into others and the kernel, as events.
 
 use super::act::{incomplete, process};
-use super::{Object, Subject, Writer};
+use super::{Clock, Object, Subject, Writer};
 use crate::record::Privilege;
 use crate::record::layout::{
-    ID_NONE, PRIVILEGE_OPERATIONS, ProcessIds, privilege_operation as operation,
+    ID_NONE, PRIVILEGE_OPERATIONS, ProcessIds, TARGETS, privilege_operation as operation,
 };
 
 impl Writer {
@@ -13,13 +13,13 @@ impl Writer {
         let fixed = &privilege.fixed;
         let head = &fixed.record;
         let name = ("session.privilege", "R4007I");
-        self.line(subject, name, head.time, |object, _| {
+        self.line(subject, name, head.time, |object, clock| {
             process(object, head);
             let name = PRIVILEGE_OPERATIONS[fixed.operation as usize];
             object.string("operation", name.as_bytes());
             object.number("return_code", fixed.return_code);
             ids(object, "ids", &fixed.ids);
-            details(object, privilege);
+            details(object, privilege, clock);
             incomplete(object, fixed.path_notes);
         });
     }
@@ -36,7 +36,7 @@ pub(super) fn ids(object: &mut Object<'_>, key: &str, ids: &ProcessIds) {
 }
 
 /// What only some operations have.
-fn details(object: &mut Object<'_>, privilege: &Privilege<'_>) {
+fn details(object: &mut Object<'_>, privilege: &Privilege<'_>, clock: &mut Clock) {
     let fixed = &privilege.fixed;
     let path = privilege.path;
     let length = memchr::memchr(0, &fixed.name).unwrap_or(fixed.name.len());
@@ -60,17 +60,47 @@ fn details(object: &mut Object<'_>, privilege: &Privilege<'_>) {
             object.string("inheritable", &capabilities(fixed.inheritable));
         }),
         operation::PTRACE_ATTACH..=operation::PROCESS_VM_WRITEV => {
-            object.number("target_pid", fixed.target_pid);
-            if !name.is_empty() {
-                object.bytes("target_program", "target_program_base64", name);
-            }
-            if !path.is_empty() {
-                object.bytes("target_exe", "target_exe_base64", path);
-            }
+            target(object, privilege, name, path);
             if fixed.operation == operation::PROCESS_VM_WRITEV {
                 object.number("bytes", fixed.bytes);
             }
         }
+        operation::SIGNAL..=operation::PROCESS_MADVISE => {
+            target(object, privilege, name, path);
+            match fixed.operation {
+                operation::SIGNAL => object.number("signal", fixed.value),
+                operation::PRLIMIT => object.number("resource", fixed.value),
+                _ => {}
+            }
+        }
+        operation::PIDFD_GETFD | operation::RECVMSG => {
+            target(object, privilege, name, b"");
+            if fixed.operation == operation::RECVMSG {
+                object.number("descriptors", fixed.value);
+            }
+            if !path.is_empty() {
+                object.bytes("path", "path_base64", path);
+                object.number("flags", fixed.flags);
+            }
+        }
+        operation::BPF_MAP_UPDATE_ELEM..=operation::BPF_BTF_GET_FD_BY_ID => {
+            if !name.is_empty() {
+                object.bytes("name", "name_base64", name);
+            }
+            if fixed.object_id != 0 {
+                object.number("object_id", fixed.object_id);
+            }
+        }
+        operation::CLOCK_SETTIME..=operation::CLOCK_ADJTIME => {
+            object.number("clock", fixed.value);
+            if let Ok(time) = u64::try_from(fixed.time)
+                && time != 0
+            {
+                object.string("to", &clock.text_of(time));
+            }
+        }
+        operation::REBOOT | operation::SYSLOG => object.number("command", fixed.value),
+        operation::SETHOSTNAME => object.bytes("name", "name_base64", name),
         operation::DELETE_MODULE => object.bytes("name", "name_base64", name),
         operation::BPF_PROG_LOAD => {
             object.bytes("name", "name_base64", name);
@@ -79,6 +109,23 @@ fn details(object: &mut Object<'_>, privilege: &Privilege<'_>) {
         operation::UNSHARE..=operation::CLONE => namespaces(object, fixed.namespaces),
         _ if !path.is_empty() => object.bytes("path", "path_base64", path),
         _ => {}
+    }
+}
+
+/// The other process, and whose it is.
+fn target(object: &mut Object<'_>, privilege: &Privilege<'_>, name: &[u8], exe: &[u8]) {
+    let fixed = &privilege.fixed;
+    if fixed.target_pid != 0 {
+        object.number("target_pid", fixed.target_pid);
+    }
+    if !name.is_empty() {
+        object.bytes("target_program", "target_program_base64", name);
+    }
+    if !exe.is_empty() {
+        object.bytes("target_exe", "target_exe_base64", exe);
+    }
+    if let (Some(whose), 1..) = (TARGETS.get(fixed.target as usize), fixed.target) {
+        object.string("target_session", whose.as_bytes());
     }
 }
 

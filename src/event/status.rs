@@ -66,6 +66,20 @@ impl Writer {
             if let Some(removed) = &notice.removed {
                 object.string("file", removed.file.as_bytes());
             }
+            if let Some(tampered) = &notice.tampered {
+                object.string("map", tampered.map.as_bytes());
+                if let Some(sid) = &tampered.sid {
+                    object.string("target_sid", sid);
+                }
+                if !tampered.pids.is_empty() {
+                    let pids = tampered.pids.iter().map(|pid| *pid as i32);
+                    object.numbers("target_pids", pids);
+                }
+                if tampered.count > 0 {
+                    object.number("entries", tampered.count);
+                }
+                object.boolean("restored", tampered.is_restored);
+            }
             if let Some(before) = status.before {
                 object.string(
                     "previous",

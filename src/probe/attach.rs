@@ -26,7 +26,10 @@ use super::syscall::{
 /// The program that finds the sessions that are open at the start.
 const FINDER: &str = "session_found";
 
-/// What it iterates over.
+/// The program that compares the processes with the tables.
+const CHECKER: &str = "session_check";
+
+/// What both iterate over.
 const PROCESSES: &str = "task";
 
 /// The program that tells how often others were skipped, and what it iterates over.
@@ -131,6 +134,14 @@ impl<'a> Attacher<'a> {
     /// The kernel that refuses it.
     pub fn finder(&mut self) -> Result<OwnedFd, ProbeError> {
         self.iterator(FINDER, PROCESSES)
+    }
+
+    /// The program that compares each with the tables.
+    ///
+    /// # Errors
+    /// The kernel that refuses it.
+    pub fn checker(&mut self) -> Result<OwnedFd, ProbeError> {
+        self.iterator(CHECKER, PROCESSES)
     }
 
     /// The program that looks at each program there is.

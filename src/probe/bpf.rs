@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::io;
 use std::mem::MaybeUninit;
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 
 use aya::Pod;
 use aya::programs::ProgramFd;
@@ -19,6 +19,7 @@ pub const ITER_CREATE: u32 = 33;
 pub const MAP_LOOKUP_AND_DELETE_ELEM: u32 = 21;
 
 // From there, too; only a start takes them.
+const MAP_LOOKUP_ELEM: u32 = 1;
 const LINK_CREATE: u32 = 28;
 const TRACE_ITER: u32 = 28;
 
@@ -68,6 +69,25 @@ pub fn remove<K: Pod, V: Pod>(map: &impl AsFd, key: &K) -> io::Result<V> {
             return Err(io::Error::last_os_error());
         }
         Ok(value.assume_init())
+    }
+}
+
+/// The value of a map behind the descriptor `map`, by its key.
+///
+/// # Errors
+/// What the kernel says.
+pub fn lookup<K, V>(map: RawFd, key: &K, value: &mut V) -> io::Result<()> {
+    let attributes = [
+        map as u64,
+        (&raw const *key) as u64,
+        (&raw mut *value) as u64,
+        0,
+    ];
+    let size = size_of_val(&attributes);
+    // SAFETY: the kernel reads the attributes and the key, and writes a value of the map's size.
+    match unsafe { libc::syscall(libc::SYS_bpf, MAP_LOOKUP_ELEM, attributes.as_ptr(), size) } {
+        0 => Ok(()),
+        _ => Err(io::Error::last_os_error()),
     }
 }
 

@@ -5,6 +5,7 @@ mod bpf;
 mod coverage;
 mod filesystem;
 mod filter;
+mod inventory;
 mod kfunc;
 mod missed;
 mod object;
@@ -26,6 +27,7 @@ mod uring;
 
 pub use bpf::{ITER_CREATE, MAP_LOOKUP_AND_DELETE_ELEM, RAW_TRACEPOINT_OPEN};
 pub use coverage::{Coverage, fallbacks};
+pub use inventory::Look;
 pub use missed::Skipped;
 pub use object::{ProbeError, Probes};
 pub use order::Order;

@@ -13,6 +13,7 @@ use aya::{Btf, Ebpf, EbpfLoader, Endianness};
 use super::attach::{self, Attacher};
 use super::coverage::Coverage;
 use super::filter;
+use super::inventory::{Set, links_of_cgroups};
 use super::kfunc;
 use super::missed::{Skipped, Skips};
 use super::plan::{Family, Kind, PLANS};
@@ -78,11 +79,11 @@ pub struct Probes {
     pub shared: Shared,
     /// The kernel's tables.
     pub tables: Tables,
-    users: HashMap<MapData, u32, u64>,
+    pub(super) users: HashMap<MapData, u32, u64>,
     /// Of so many accounts a reload can say what is recorded.
     users_limit: usize,
-    rules: Array<MapData, Rules>,
-    variables: Array<MapData, Variables>,
+    pub(super) rules: Array<MapData, Rules>,
+    pub(super) variables: Array<MapData, Variables>,
     families_left_out: u64,
     /// The kernel's table of requests to io_uring.
     pub requests: Requests,
@@ -90,6 +91,13 @@ pub struct Probes {
     ring_maps: [MapData; 4],
     /// Looks at all processes.
     pub(super) finder: Result<OwnedFd, ProbeError>,
+    /// Compares them with the tables.
+    pub(super) checker: Result<OwnedFd, ProbeError>,
+    /// What was set last.
+    pub(super) settings: Set,
+    /// The links to cgroups, and whether it was told that they are detached.
+    pub(super) egress: Vec<RawFd>,
+    pub(super) is_egress_told: bool,
     /// None where the ends of calls are hooked at all times.
     pub(super) presence: Option<Presence>,
     pub(super) dispatchers: Option<Dispatchers>,
@@ -206,6 +214,10 @@ impl Probes {
             held_descriptor,
             ring_maps: ring_maps.try_into().map_err(|_| array(()))?,
             finder: Err(ProbeError::new("processes", "not looked at")),
+            checker: Err(ProbeError::new("processes", "not looked at")),
+            settings: Set::default(),
+            egress: Vec::new(),
+            is_egress_told: false,
             presence: None,
             dispatchers: None,
             may_skip: copies,
@@ -213,13 +225,15 @@ impl Probes {
         };
         probes.show(environment)?;
         let mut dispatchers = Dispatchers {
-            all: Dispatcher::new(typed(&mut object, "dispatch")?),
-            compat: Dispatcher::new(typed(&mut object, "dispatch_compat")?),
+            all: dispatcher(&mut object, "dispatch")?,
+            compat: dispatcher(&mut object, "dispatch_compat")?,
         };
         probes.shared.set_copies(copies, possible_cpus()?);
         let mut attacher = Attacher::new(&mut object, &btf, &mut dispatchers, copies);
         probes.cover(settings.plan, &mut attacher)?;
         probes.finder = attacher.finder();
+        probes.checker = attacher.checker();
+        probes.egress = links_of_cgroups();
         let looker = attacher.looker().ok();
         let taken = probes.coverage.iter().filter_map(|one| one.taken.as_ref());
         let at_hooks = taken.flat_map(|(_, attached)| attached.instances());
@@ -246,7 +260,8 @@ impl Probes {
     }
 
     fn show(&mut self, environment: &[String]) -> Result<(), ProbeError> {
-        let set = self.variables.set(0, wanted(environment), 0);
+        self.settings.variables = wanted(environment);
+        let set = self.variables.set(0, self.settings.variables, 0);
         set.map_err(|e| ProbeError::new("map variables", e))
     }
 
@@ -264,6 +279,9 @@ impl Probes {
         if rules.families != 0 || masks.values().any(|mask| *mask != 0) {
             self.shared.set_goes_without();
         }
+        self.settings.rules = rules;
+        self.settings.users = masks.iter().map(|(uid, mask)| (*uid, *mask)).collect();
+        self.settings.users.sort_unstable();
         let set = self.rules.set(0, rules, 0);
         set.map_err(|e| ProbeError::new("map rules", e))?;
         self.families_left_out = rules.families;
@@ -386,6 +404,16 @@ fn take(object: &mut Ebpf, name: &str) -> Result<MapData, ProbeError> {
         Some(Map::RingBuf(map) | Map::Array(map)) => Ok(map),
         _ => Err(ProbeError::new(name, "not in the object")),
     }
+}
+
+/// A table of programs.
+fn dispatcher<Link>(object: &mut Ebpf, name: &str) -> Result<Dispatcher<Link>, ProbeError> {
+    let descriptor = match object.map(name) {
+        Some(Map::ProgramArray(map)) => map.fd().as_fd().try_clone_to_owned(),
+        _ => return Err(ProbeError::new(name, "not in the object")),
+    };
+    let descriptor = descriptor.map_err(|e| ProbeError::new(format!("map {name}"), e))?;
+    Ok(Dispatcher::new(typed(object, name)?, descriptor))
 }
 
 /// A map of the type that its use asks for.

@@ -374,7 +374,6 @@ pub const PLANS: &[Plan] = &[
                     SYS_setresgid,
                     SYS_capset,
                     SYS_ptrace,
-                    SYS_bpf,
                     SYS_unshare,
                     SYS_setns,
                     SYS_clone,
@@ -395,6 +394,36 @@ pub const PLANS: &[Plan] = &[
                     SYS_kexec_file_load
                 ],
             )),
+            exits(
+                "privilege_host",
+                calls![
+                    SYS_bpf,
+                    SYS_prlimit64,
+                    SYS_setpriority,
+                    SYS_sched_setparam,
+                    SYS_sched_setscheduler,
+                    SYS_sched_setattr,
+                    SYS_sched_setaffinity,
+                    SYS_clock_settime,
+                    SYS_settimeofday,
+                    SYS_clock_adjtime,
+                    SYS_adjtimex,
+                    SYS_reboot,
+                    SYS_sethostname
+                ],
+            ),
+            optional(exits(
+                "privilege_host",
+                calls![
+                    SYS_pidfd_getfd,
+                    SYS_process_madvise,
+                    SYS_ioprio_set,
+                    SYS_syslog,
+                    SYS_acct
+                ],
+            )),
+            exits("privilege_file", calls![SYS_recvmsg, SYS_recvmmsg]),
+            tracepoint("privilege_signal", &["signal_generate"]),
         ],
         unseen: &[],
     },

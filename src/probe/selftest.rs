@@ -6,8 +6,9 @@ use std::fs::{File, OpenOptions, Permissions};
 use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream, UdpSocket};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::os::linux::net::SocketAddrExt;
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt, chroot};
-use std::os::unix::net::{UnixDatagram, UnixStream};
+use std::os::unix::net::{SocketAddr, UnixDatagram, UnixStream};
 use std::process::{Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -17,7 +18,7 @@ use super::shared::boot_time;
 use super::tables::Tables;
 use super::uring;
 use crate::record::layout::{
-    ProcessEntry, SessionEntry, disk_operation, operation, path_note, via,
+    ProcessEntry, SessionEntry, disk_operation, operation, path_note, privilege_operation, via,
 };
 use crate::record::{Body, Record, decode};
 
@@ -133,13 +134,35 @@ const ACTS: &[Act] = &[
     Act {
         program: "privilege_act",
         perform: || refused(chroot(NOTHING)),
-        shows: |record| matches!(&record.body, Body::Privilege(_)),
+        shows: |record| is_privilege(record, |of| !OF_OTHERS.contains(&of)),
+    },
+    Act {
+        program: "privilege_host",
+        perform: freeze,
+        shows: |record| is_privilege(record, |of| of == privilege_operation::BPF_MAP_FREEZE),
+    },
+    Act {
+        program: "privilege_file",
+        perform: receive,
+        shows: |record| is_privilege(record, |of| of == privilege_operation::RECVMSG),
+    },
+    Act {
+        program: "privilege_signal",
+        perform: signal,
+        shows: |record| is_privilege(record, |of| of == privilege_operation::SIGNAL),
     },
     Act {
         program: "network_packet",
         perform: send,
         shows: |record| matches!(&record.body, Body::Send(it) if it.key.name_length == 0),
     },
+];
+
+/// Operations that other programs tell of than most.
+const OF_OTHERS: [u32; 3] = [
+    privilege_operation::RECVMSG,
+    privilege_operation::SIGNAL,
+    privilege_operation::BPF_MAP_FREEZE,
 ];
 
 /// Not by a record, but by the kernel's table of processes these show that they see.
@@ -167,6 +190,7 @@ pub fn selftest(probes: &mut Probes) -> Result<Verdict, ProbeError> {
         untried: Vec::new(),
     };
     let losses = probes.shared.losses();
+    probes.shared.watch(0, pid);
     enter(probes, pid).map_err(|e| ProbeError::new("self-test", e))?;
     live(&mut probes.tables, &mut verdict.heard).map_err(|e| ProbeError::new("self-test", e))?;
     for act in ACTS {
@@ -298,6 +322,88 @@ fn unfiltered(refusal: &io::Error) -> io::Result<()> {
         ))),
         false => Ok(()),
     }
+}
+
+fn is_privilege(record: &Record<'_>, is_it: fn(u32) -> bool) -> bool {
+    matches!(&record.body, Body::Privilege(it) if is_it(it.fixed.operation))
+}
+
+/// Of no map, which the kernel refuses.
+fn freeze() -> io::Result<()> {
+    const MAP_FREEZE: libc::c_int = 22;
+    let nothing = [u64::from(u32::MAX); 1];
+    // SAFETY: the kernel reads the words.
+    unsafe {
+        libc::syscall(
+            libc::SYS_bpf,
+            MAP_FREEZE,
+            nothing.as_ptr(),
+            size_of_val(&nothing),
+        )
+    };
+    Ok(())
+}
+
+/// One that does nothing.
+fn signal() -> io::Result<()> {
+    // SAFETY: takes numbers.
+    match unsafe { libc::kill(libc::getpid(), libc::SIGURG) } {
+        0 => Ok(()),
+        _ => Err(io::Error::last_os_error()),
+    }
+}
+
+/// A descriptor, by a socket without a peer: nobody knows who has sent it.
+fn receive() -> io::Result<()> {
+    let name = format!("recorderd-{}", std::process::id());
+    let address = SocketAddr::from_abstract_name(name.as_bytes())?;
+    let receiver = UnixDatagram::bind_addr(&address)?;
+    let sender = UnixDatagram::unbound()?;
+    // SAFETY: plain numbers and pointers, of which none is no value.
+    let (mut message, mut to): (libc::msghdr, libc::sockaddr_un) = unsafe { std::mem::zeroed() };
+    to.sun_family = libc::AF_UNIX as libc::sa_family_t;
+    for (place, byte) in to.sun_path[1..].iter_mut().zip(name.bytes()) {
+        *place = byte as libc::c_char;
+    }
+    let mut byte = [0u8];
+    let mut part = libc::iovec {
+        iov_base: byte.as_mut_ptr().cast(),
+        iov_len: 1,
+    };
+    // Its length; its level and type; the descriptor, and what fills up the last word.
+    let mut control = [
+        20u64,
+        (libc::SCM_RIGHTS as u64) << 32 | libc::SOL_SOCKET as u64,
+        sender.as_raw_fd() as u64,
+    ];
+    message.msg_iov = &raw mut part;
+    message.msg_iovlen = 1;
+    message.msg_control = control.as_mut_ptr().cast();
+    message.msg_controllen = size_of_val(&control) as _;
+    message.msg_name = (&raw mut to).cast();
+    message.msg_namelen = (size_of::<libc::sa_family_t>() + 1 + name.len()) as u32;
+    // SAFETY: the kernel reads all that the message points to.
+    if unsafe { libc::sendmsg(sender.as_raw_fd(), &raw const message, 0) } < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    message.msg_name = std::ptr::null_mut();
+    message.msg_namelen = 0;
+    // SAFETY: the kernel writes no more than the lengths allow.
+    if unsafe {
+        libc::recvmsg(
+            receiver.as_raw_fd(),
+            &raw mut message,
+            libc::MSG_CMSG_CLOEXEC,
+        )
+    } < 0
+    {
+        return Err(io::Error::last_os_error());
+    }
+    if message.msg_controllen >= 20 {
+        // SAFETY: the kernel has just made this descriptor for us.
+        drop(unsafe { OwnedFd::from_raw_fd(control[2] as i32) });
+    }
+    Ok(())
 }
 
 fn by_ring(record: &Record<'_>) -> bool {

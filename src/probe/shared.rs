@@ -1,5 +1,6 @@
 //! The memory that the daemon shares with the probes: the control page and the slots.
 
+use std::cell::RefCell;
 use std::io;
 use std::os::fd::BorrowedFd;
 use std::sync::atomic::{AtomicU64, Ordering, fence};
@@ -47,6 +48,8 @@ pub(super) fn slots_of(cpus: usize) -> usize {
 /// The control page and the slots.
 pub struct Shared {
     control: Mapping,
+    /// What was set for good, by its place in the control page.
+    set: RefCell<Vec<(usize, u64)>>,
     slots: Mapping,
     slot_size: usize,
     /// Since when each slot is seen claimed by somebody who has not said when; 0 if it is not.
@@ -65,20 +68,51 @@ impl Shared {
         slot_count: usize,
     ) -> io::Result<Self> {
         let shared = Self {
+            set: RefCell::default(),
             control: Mapping::new(control, size_of::<Control>(), 0, true)?,
             slots: Mapping::new(slots, slot_size * slot_count, 0, false)?,
             slot_size,
             unstamped: vec![0; slot_count],
         };
         let spare = slot_count.saturating_sub(SPARE_SLOTS);
-        shared
-            .control(std::mem::offset_of!(Control, spare_slots))
-            .store(spare as u64, Ordering::SeqCst);
+        shared.set(std::mem::offset_of!(Control, spare_slots), spare as u64);
         Ok(shared)
     }
 
     fn control(&self, offset: usize) -> &AtomicU64 {
         self.control.word(offset)
+    }
+
+    /// Sets what nobody but the daemon changes.
+    fn set(&self, offset: usize, value: u64) {
+        let mut set = self.set.borrow_mut();
+        set.retain(|(known, _)| *known != offset);
+        set.push((offset, value));
+        self.control(offset).store(value, Ordering::SeqCst);
+    }
+
+    /// Sets again what somebody else has changed of that; tells whether somebody has.
+    pub(super) fn restore(&self) -> bool {
+        let set = self.set.borrow();
+        let changed = set.iter().filter(|(offset, value)| {
+            self.control(*offset).swap(*value, Ordering::SeqCst) != *value
+        });
+        changed.count() > 0
+    }
+
+    /// Has the next look take a process without a parent in a session for one of the session `key`, by
+    /// its login; 0 for none.
+    pub fn missing(&self, key: u64) {
+        self.control(std::mem::offset_of!(Control, missing))
+            .store(key, Ordering::SeqCst);
+    }
+
+    /// Has the next look change how many processes a session counts, unless that has changed since.
+    pub fn adjust(&self, key: u64, by: i64, changes: u64) {
+        let store = |offset, value| self.control(offset).store(value, Ordering::SeqCst);
+        store(std::mem::offset_of!(Control, adjust_by), by as u64);
+        store(std::mem::offset_of!(Control, adjust_changes), changes);
+        store(std::mem::offset_of!(Control, adjust), key);
     }
 
     /// How often something was lost, since the start.
@@ -109,16 +143,15 @@ impl Shared {
     /// Tells the probes how large the ring of each family of records is, in bytes.
     pub(super) fn set_sizes(&self, sizes: [usize; FAMILIES.len()]) {
         for (family, size) in sizes.into_iter().enumerate() {
-            self.control(std::mem::offset_of!(Control, sizes) + family * size_of::<u64>())
-                .store(size as u64, Ordering::SeqCst);
+            let offset = std::mem::offset_of!(Control, sizes) + family * size_of::<u64>();
+            self.set(offset, size as u64);
         }
     }
 
     /// Tells the probes that sessions may go without a family of records. They go on asking: those
     /// that are open stay as they are.
     pub(super) fn set_goes_without(&self) {
-        self.control(std::mem::offset_of!(Control, goes_without))
-            .store(1, Ordering::SeqCst);
+        self.set(std::mem::offset_of!(Control, goes_without), 1);
     }
 
     /// Tells the probes which tree of mounts the config speaks of, by the inode of its namespace.
@@ -129,14 +162,19 @@ impl Shared {
 
     /// Has sends to one peer be one event for so many nanoseconds.
     pub fn set_silence(&self, silence: u64) {
-        self.control(std::mem::offset_of!(Control, silence))
-            .store(silence, Ordering::SeqCst);
+        self.set(std::mem::offset_of!(Control, silence), silence);
     }
 
     /// Whether a process that fills a ring is to be stopped.
     pub fn throttle(&self, throttle: bool) {
-        self.control(std::mem::offset_of!(Control, throttle))
-            .store(throttle.into(), Ordering::SeqCst);
+        self.set(std::mem::offset_of!(Control, throttle), throttle.into());
+    }
+
+    /// Has signals to a process told of, and what else is done to it: one of the recorder's own, the
+    /// daemon (0) or its guard (1).
+    pub fn watch(&self, which: usize, pid: u32) {
+        let offset = std::mem::offset_of!(Control, recorder) + which * size_of::<u64>();
+        self.set(offset, pid.into());
     }
 
     /// How often a process was stopped for that, since the start.
@@ -172,16 +210,13 @@ impl Shared {
 
     /// Has programs say that they were run, if they have copies; and tells how many CPUs there are.
     pub(super) fn set_copies(&self, copies: bool, cpus: usize) {
-        self.control(std::mem::offset_of!(Control, cpus))
-            .store(cpus as u64, Ordering::SeqCst);
-        self.control(std::mem::offset_of!(Control, copies))
-            .store(copies.into(), Ordering::SeqCst);
+        self.set(std::mem::offset_of!(Control, cpus), cpus as u64);
+        self.set(std::mem::offset_of!(Control, copies), copies.into());
     }
 
     /// Has logins of these types noticed from now on: bits of `enum login`.
     pub(super) fn notice_logins(&self, types: u64) {
-        self.control(std::mem::offset_of!(Control, logins))
-            .store(types, Ordering::SeqCst);
+        self.set(std::mem::offset_of!(Control, logins), types);
     }
 
     /// Tells the probes that the daemon looks at the rings by itself for now.

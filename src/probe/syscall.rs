@@ -13,6 +13,7 @@ use aya::programs::fexit::FExitLink;
 use aya::programs::{BtfTracePoint, FExit, Program, ProgramError, ProgramFd};
 
 use super::bpf;
+use super::inventory::program_at;
 
 /// The program at the hook of all calls.
 pub const DISPATCHER: &str = "syscall_exit";
@@ -83,6 +84,12 @@ impl Call {
 pub struct Dispatcher<Link> {
     /// The kernel empties it when this is closed.
     table: ProgramArray<MapData>,
+    /// Of the table, which can be asked by it.
+    descriptor: OwnedFd,
+    /// What is in the table: the number of a call, and the id that the kernel gives its program.
+    entries: Vec<(u32, u32)>,
+    /// Those programs, by these ids.
+    programs: Vec<(u32, ProgramFd)>,
     program: Option<ProgramFd>,
     /// Its copy, where it has one.
     again: Option<ProgramFd>,
@@ -221,9 +228,12 @@ impl Dispatcher<FExitLink> {
 
 impl<Link> Dispatcher<Link> {
     /// Of nobody yet.
-    pub fn new(table: ProgramArray<MapData>) -> Self {
+    pub fn new(table: ProgramArray<MapData>, descriptor: OwnedFd) -> Self {
         Self {
             table,
+            descriptor,
+            entries: Vec::new(),
+            programs: Vec::new(),
             program: None,
             again: None,
             hook: None,
@@ -236,11 +246,39 @@ impl<Link> Dispatcher<Link> {
     /// # Errors
     /// The kernel that refuses it.
     pub fn insert(&mut self, call: Call, program: &ProgramFd) -> Result<(), MapError> {
-        self.table.set(call.number as u32, program, 0)
+        let number = call.number as u32;
+        self.table.set(number, program, 0)?;
+        // A kernel that can't tell is not asked again.
+        if let Some(id) = program_at(&self.descriptor, number) {
+            self.entries.retain(|(known, _)| *known != number);
+            self.entries.push((number, id));
+            if !self.programs.iter().any(|(known, _)| *known == id)
+                && let Ok(program) = program.try_clone()
+            {
+                self.programs.push((id, program));
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether what somebody else has changed in it was put right, if somebody has.
+    pub fn restore(&mut self) -> Option<bool> {
+        let mut restored = None;
+        for (number, id) in &self.entries {
+            if program_at(&self.descriptor, *number) == Some(*id) {
+                continue;
+            }
+            let program = self.programs.iter().find(|(known, _)| known == id);
+            let set = program.is_some_and(|(_, fd)| self.table.set(*number, fd, 0).is_ok());
+            restored = Some(set && restored.unwrap_or(true));
+        }
+        restored
     }
 
     /// Has nobody look at it.
     fn remove(&mut self, call: Call) {
+        self.entries
+            .retain(|(number, _)| *number != call.number as u32);
         // It fails only for what is not there.
         let _ = self.table.clear_index(&(call.number as u32));
     }

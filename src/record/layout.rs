@@ -224,8 +224,12 @@ layout! {
         program_type: u32,
         path_notes: u32,
         path_length: u32,
-        unused: u32,
+        object_id: u32,
         name: [u8; OBJECT_NAME_LENGTH],
+        value: u64,
+        time: i64,
+        target: u32,
+        flags: u32,
     }
 
     /// The key of the map `sends`: datagrams of one process to one peer in one period.
@@ -305,6 +309,7 @@ layout! {
         left_out: Counts,
         rounds: Counts,
         sent: Counts,
+        changes: u64,
     }
 
     /// The value of the map `processes`.
@@ -388,6 +393,19 @@ layout! {
         spare_slots: u64,
         copies: u64,
         cpus: u64,
+        helper: u64,
+        missing: u64,
+        adjust: u64,
+        adjust_by: u64,
+        adjust_changes: u64,
+        recorder: [u64; 2],
+    }
+
+    /// What a look at a process finds.
+    "finding" Finding {
+        session: u64,
+        pid: u32,
+        kind: u32,
     }
 
     /// The value of the map `held`.
@@ -447,7 +465,7 @@ pub const FAMILIES: [&str; 7] = [
 /// `enum loss`.
 pub const CAUSES: [&str; 3] = ["ring_full", "slots_busy", "table_full"];
 /// `enum login`: how somebody logs in, and behind [`login::SU`] what else begins a session.
-pub const LOGINS: [&str; 8] = [
+pub const LOGINS: [&str; 9] = [
     "none",
     "ssh",
     "console",
@@ -456,6 +474,7 @@ pub const LOGINS: [&str; 8] = [
     "su",
     "systemd-run",
     "systemd",
+    "kernel",
 ];
 /// `enum disk_operation`.
 pub const DISK_OPERATIONS: [&str; 22] = [
@@ -513,7 +532,7 @@ pub mod kind {
 }
 
 /// `enum privilege_operation`.
-pub const PRIVILEGE_OPERATIONS: [&str; 23] = [
+pub const PRIVILEGE_OPERATIONS: [&str; 59] = [
     "none",
     "setuid",
     "setgid",
@@ -537,6 +556,42 @@ pub const PRIVILEGE_OPERATIONS: [&str; 23] = [
     "clone",
     "chroot",
     "pivot_root",
+    "bpf_map_update_elem",
+    "bpf_map_delete_elem",
+    "bpf_map_lookup_and_delete_elem",
+    "bpf_map_freeze",
+    "bpf_map_update_batch",
+    "bpf_map_delete_batch",
+    "bpf_map_lookup_and_delete_batch",
+    "bpf_map_get_fd_by_id",
+    "bpf_prog_get_fd_by_id",
+    "bpf_prog_attach",
+    "bpf_prog_detach",
+    "bpf_prog_test_run",
+    "bpf_raw_tracepoint_open",
+    "bpf_link_create",
+    "bpf_link_get_fd_by_id",
+    "bpf_link_update",
+    "bpf_link_detach",
+    "bpf_btf_get_fd_by_id",
+    "bpf_obj_pin",
+    "bpf_obj_get",
+    "signal",
+    "prlimit",
+    "setpriority",
+    "sched_setscheduler",
+    "sched_setaffinity",
+    "ioprio_set",
+    "process_madvise",
+    "pidfd_getfd",
+    "recvmsg",
+    "clock_settime",
+    "settimeofday",
+    "clock_adjtime",
+    "reboot",
+    "sethostname",
+    "syslog",
+    "acct",
 ];
 
 /// The same by name, those that events have fields of their own for.
@@ -558,12 +613,28 @@ pub mod privilege_operation {
     pub const UNSHARE: u32 = 18;
     pub const SETNS: u32 = 19;
     pub const CLONE: u32 = 20;
+    pub const BPF_MAP_UPDATE_ELEM: u32 = 23;
+    pub const BPF_MAP_FREEZE: u32 = 26;
+    pub const BPF_BTF_GET_FD_BY_ID: u32 = 40;
+    pub const BPF_OBJ_PIN: u32 = 41;
+    pub const BPF_OBJ_GET: u32 = 42;
+    pub const SIGNAL: u32 = 43;
+    pub const PRLIMIT: u32 = 44;
+    pub const PROCESS_MADVISE: u32 = 49;
+    pub const PIDFD_GETFD: u32 = 50;
+    pub const RECVMSG: u32 = 51;
+    pub const CLOCK_SETTIME: u32 = 52;
+    pub const SETTIMEOFDAY: u32 = 53;
+    pub const CLOCK_ADJTIME: u32 = 54;
+    pub const REBOOT: u32 = 55;
+    pub const SETHOSTNAME: u32 = 56;
+    pub const SYSLOG: u32 = 57;
 }
 
 /// How often each of [`PROBES`] was skipped.
 pub type MissedCounts = [u64; PROBES.len()];
 /// Programs that the kernel may skip: `enum probe`.
-pub const PROBES: [&str; 18] = [
+pub const PROBES: [&str; 21] = [
     "session_fork",
     "session_exit",
     "command_exec",
@@ -579,10 +650,24 @@ pub const PROBES: [&str; 18] = [
     "network_socket",
     "network_local",
     "privilege_act",
+    "privilege_host",
+    "privilege_file",
+    "privilege_signal",
     "syscall_exit",
     "compat_exit",
     "disk_name",
 ];
+/// `enum finding_kind`.
+pub mod finding {
+    #![allow(missing_docs)]
+    pub const PRESENT: u32 = 0;
+    pub const MISSING: u32 = 1;
+    pub const CHANGED: u32 = 2;
+    pub const COUNTED: u32 = 3;
+}
+
+/// `enum target`: the name of each, as an event has it.
+pub const TARGETS: [&str; 4] = ["unknown", "same", "other", "none"];
 
 /// `enum via`.
 pub mod via {
@@ -603,6 +688,7 @@ pub mod login {
     pub const SU: u32 = 5;
     pub const SYSTEMD_RUN: u32 = 6;
     pub const SYSTEMD: u32 = 7;
+    pub const KERNEL: u32 = 8;
 }
 
 /// `enum operation`.

@@ -215,7 +215,7 @@ impl Session {
         let sid = self.birth.parent.as_ref()?;
         let is_inferred = match self.birth.login {
             login::AT | login::SYSTEMD_RUN => false,
-            login::CRON | login::SYSTEMD => true,
+            login::CRON | login::SYSTEMD | login::KERNEL => true,
             _ => return None,
         };
         Some(Origin {

@@ -9,7 +9,7 @@ use super::job::table_path;
 use super::{Birth, Cgroups, Ledger, Session, name_in_title};
 use crate::event::{Uuid, Writer};
 use crate::record::layout::{
-    Head, LOGINS, MissedCounts, SendsKey, SessionEntry, SessionStart, login,
+    AUDIT_UNSET, Head, LOGINS, MissedCounts, SendsKey, SessionEntry, SessionStart, login,
 };
 use crate::record::{Body, decode};
 
@@ -288,6 +288,34 @@ impl Table {
         open.or_else(|| {
             let mut asked = self.asked.iter();
             asked.find(|(asked, _)| *asked == key).map(|(_, sid)| *sid)
+        })
+    }
+
+    /// The keys of the sessions that are open.
+    pub fn keys(&self) -> impl Iterator<Item = u64> {
+        self.sessions.keys().copied()
+    }
+
+    /// The id of one of them.
+    pub fn sid(&self, key: u64) -> Option<Uuid> {
+        self.sessions.get(&key).map(|session| session.sid)
+    }
+
+    /// What the kernel has to know of one of them, but for its processes.
+    pub fn entry(&self, key: u64) -> Option<SessionEntry> {
+        let session = self.sessions.get(&key)?;
+        let birth = &session.birth;
+        Some(SessionEntry {
+            time: birth.time,
+            uid: birth.uid,
+            audit_session_id: u32::try_from(key).unwrap_or(AUDIT_UNSET),
+            pid: birth.pid,
+            environment_sent: 1,
+            login: birth.login,
+            local: birth.connection.0,
+            remote: birth.connection.1,
+            lost: *session.ledger().lost(),
+            ..SessionEntry::default()
         })
     }
 

@@ -24,7 +24,7 @@ use crate::event::Moment;
 pub use heartbeat::{Before, Heartbeat};
 pub use journald::Journald;
 pub use log::{Limits, Log};
-pub use notice::{Notice, Removed};
+pub use notice::{Notice, Removed, Tampered};
 use outlet::Outlet;
 pub use outlet::Place;
 pub use output::{Output, Outputs};

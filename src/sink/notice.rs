@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::Output;
+use crate::event::Uuid;
 
 /// Something that happened to an output, to be told in the log.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -23,6 +24,23 @@ pub struct Notice {
     pub needs_restart: Vec<&'static str>,
     /// Since when, in nanoseconds since boot.
     pub since: Option<u64>,
+    /// What somebody else has changed.
+    pub tampered: Option<Tampered>,
+}
+
+/// A table of the kernel that somebody else has changed.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Tampered {
+    /// Its name.
+    pub map: &'static str,
+    /// The session that it is about.
+    pub sid: Option<Uuid>,
+    /// Processes of it.
+    pub pids: Vec<u32>,
+    /// How many entries; 0 where that is not known.
+    pub count: u64,
+    /// Whether it is now as it was.
+    pub is_restored: bool,
 }
 
 /// What was in a file of the log that was removed.
@@ -52,6 +70,15 @@ impl Notice {
             ..Self::default()
         }
     }
+
+    /// That somebody else has changed a table of the kernel.
+    pub fn tampered(tampered: Tampered) -> Self {
+        Self {
+            reason: "tampered",
+            tampered: Some(tampered),
+            ..Self::default()
+        }
+    }
 }
 
 impl fmt::Display for Notice {
@@ -70,8 +97,15 @@ impl fmt::Display for Notice {
             "config_changed" => "the config is read again",
             "config_refused" => "the config has a mistake, and the one before goes on",
             "log_expired" => "an old file of the log is removed",
+            "tampered" => "somebody else has changed what is recorded",
             other => other,
         })?;
+        if let Some(tampered) = &self.tampered {
+            write!(f, ": {}", tampered.map)?;
+            for pid in &tampered.pids {
+                write!(f, " {pid}")?;
+            }
+        }
         // The log as such is the one on disk.
         if let Some(output) = self.output.filter(|output| *output != Output::File) {
             write!(f, ": {}", output.name())?;

@@ -26,6 +26,7 @@ pub const CASES: &[Case] = &[
     ("local", network::local_case),
     ("socket", network::socket_case),
     ("privilege", privilege::privilege_case),
+    ("tampering", privilege::tampering_case),
     ("datagram", network::datagram_case),
     ("dns", network::dns_case),
     ("terminal", session::terminal_case),

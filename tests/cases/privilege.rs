@@ -136,3 +136,74 @@ pub fn privilege_case() -> Vec<Described> {
         end(Losses::default()),
     ]
 }
+
+pub fn tampering_case() -> Vec<Described> {
+    vec![
+        start(),
+        ("a shell", run(1500, b"/bin/sh", b"sh\0", |_| {})),
+        (
+            "a map by its id",
+            privileged(1501, "bpf_map_get_fd_by_id", b"", |p| {
+                p.object_id = 12;
+                named(p, b"processes");
+            }),
+        ),
+        (
+            "a link that is none",
+            privileged(1502, "bpf_link_detach", b"", |p| p.return_code = -22),
+        ),
+        (
+            "a pin",
+            privileged(1503, "bpf_obj_get", b"/sys/fs/bpf/x", |_| {}),
+        ),
+        (
+            "a signal",
+            privileged(1504, "signal", b"/usr/local/bin/recorderd", |p| {
+                (p.target_pid, p.target, p.value) = (812, 3, 15);
+                named(p, b"recorderd");
+            }),
+        ),
+        (
+            "a limit",
+            privileged(1505, "prlimit", b"/usr/local/bin/recorderd", |p| {
+                (p.target_pid, p.target, p.value) = (812, 3, 7);
+                named(p, b"recorderd");
+            }),
+        ),
+        (
+            "a descriptor of another session",
+            privileged(1506, "pidfd_getfd", b"/etc/shadow", |p| {
+                (p.target_pid, p.target, p.flags) = (813, 2, 0x8000);
+                named(p, b"tmux: server");
+            }),
+        ),
+        (
+            "descriptors of nobody knows whom",
+            privileged(1507, "recvmsg", b"/etc/shadow", |p| p.value = 2),
+        ),
+        (
+            "a clock",
+            privileged(1508, "clock_settime", b"", |p| {
+                p.time = 1_700_000_000_250_000_000;
+            }),
+        ),
+        (
+            "a clock before its time",
+            privileged(1509, "settimeofday", b"", |p| {
+                (p.time, p.return_code) = (-1, -22)
+            }),
+        ),
+        (
+            "a restart",
+            privileged(1510, "reboot", b"", |p| {
+                (p.value, p.return_code) = (0x0123_4567, -1)
+            }),
+        ),
+        (
+            "a name",
+            privileged(1511, "sethostname", b"", |p| named(p, b"else\xff")),
+        ),
+        ("accounting ends", privileged(1512, "acct", b"", |_| {})),
+        end(Losses::default()),
+    ]
+}
