@@ -90,12 +90,12 @@ pub const KEYS: &[Key] = &[
     key(
         "log_file_size",
         "0",
-        "a new file at this size, such as 500M; 0: only at UTC midnight",
+        "a new file at this size, such as 500M; 0: at UTC midnight, or at an eighth of log_total_size",
     ),
     key(
         "log_total_size",
         "0",
-        "the oldest files go when all are larger; 0: never",
+        "the oldest files go when all are larger, and a summary stays; 0: never",
     ),
     key(
         "log_days",

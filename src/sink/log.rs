@@ -35,11 +35,15 @@ pub struct Limits {
     pub total_size: u64,
 }
 
+/// No file is full before that. Bytes.
+const SMALLEST: u64 = 4096;
+
 impl Limits {
     /// Where only the size of all is limited, a file is an eighth of that: nothing can go that is being written.
     fn of_file(&self) -> u64 {
         match (self.file_size, self.total_size) {
-            (0, total) => total / 8,
+            (0, 0) => 0,
+            (0, total) => (total / 8).max(SMALLEST),
             (size, _) => size,
         }
     }
