@@ -7,7 +7,7 @@
 #ifndef AWAITED_H
 #define AWAITED_H
 
-#include "ring.h"
+#include "share.h"
 
 #define SEAT_BITS 12
 
@@ -15,6 +15,13 @@ struct seat {
 	__u64 claims; /* it belongs to who has its only claim, as with a slot */
 	__u64 socket;
 	struct record connect;
+};
+
+#define CROWDED_SIZE 16384
+
+struct crowded {
+	struct record connect;
+	__u64 uid; /* whose share it is of */
 };
 
 struct {
@@ -26,9 +33,9 @@ struct {
 
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, 16384);
+	__uint(max_entries, CROWDED_SIZE);
 	__type(key, __u64);
-	__type(value, struct record);
+	__type(value, struct crowded);
 } crowded SEC(".maps");
 
 /* Sockets of one kind lie in few places of each slab: the product mixes the upper bits in. */
@@ -44,11 +51,42 @@ static __always_inline struct record *awaited(struct sock *sk)
 {
 	struct seat *seat = seat_of(sk);
 	struct control *control = shared();
+	struct crowded *entry = NULL;
 	__u64 key = (__u64)sk;
 
 	if (seat && seat->socket == key)
 		return &seat->connect;
-	return control && control->crowded ? bpf_map_lookup_elem(&crowded, &key) : NULL;
+	if (control && control->crowded)
+		entry = bpf_map_lookup_elem(&crowded, &key);
+	return entry ? &entry->connect : NULL;
+}
+
+/* Not inlined: most connects have a seat. */
+static __noinline int crowded_remove(__u64 key)
+{
+	struct crowded *entry = bpf_map_lookup_elem(&crowded, &key);
+	__u64 session, uid;
+
+	if (!entry)
+		return 0;
+	session = entry->connect.session;
+	uid = entry->uid;
+	if (!(int)bpf_map_delete_elem(&crowded, &key))
+		share_give(session, uid, TABLE_CONNECTS);
+	return 0;
+}
+
+/* Returns why there is no room, of enum loss, or 0. */
+static __noinline int crowded_add(__u64 key, struct record *connect)
+{
+	struct crowded entry = {.connect = *connect, .uid = account_of(connect->session)};
+
+	if (!share_take(connect->session, entry.uid, TABLE_CONNECTS, CROWDED_SIZE))
+		return LOSS_SHARE_FULL;
+	if (!(int)bpf_map_update_elem(&crowded, &key, &entry, BPF_NOEXIST))
+		return 0;
+	share_give(connect->session, entry.uid, TABLE_CONNECTS);
+	return LOSS_TABLE_FULL;
 }
 
 static __always_inline void await_no_more(struct sock *sk)
@@ -61,12 +99,12 @@ static __always_inline void await_no_more(struct sock *sk)
 		seat->socket = 0;
 		__sync_fetch_and_add(&seat->claims, -1);
 	}
-	if (control && control->crowded && bpf_map_lookup_elem(&crowded, &key))
-		bpf_map_delete_elem(&crowded, &key);
+	if (control && control->crowded)
+		crowded_remove(key);
 }
 
-/* Returns an error if there is no room. */
-static __always_inline long await(struct sock *sk, struct record *connect)
+/* Returns why there is no room, of enum loss, or 0. */
+static __always_inline int await(struct sock *sk, struct record *connect)
 {
 	struct seat *seat = seat_of(sk);
 	struct control *control = shared();
@@ -75,7 +113,7 @@ static __always_inline long await(struct sock *sk, struct record *connect)
 	/* The socket may have been another one before, whose result was missed. */
 	await_no_more(sk);
 	if (!seat || !control)
-		return -1;
+		return LOSS_TABLE_FULL;
 	__sync_fetch_and_add(&seat->claims, 1);
 	/* On other CPUs, a claim can be seen to go before the socket does. */
 	if (*(volatile __u64 *)&seat->claims == 1 && !*(volatile __u64 *)&seat->socket) {
@@ -85,7 +123,7 @@ static __always_inline long await(struct sock *sk, struct record *connect)
 	}
 	__sync_fetch_and_add(&seat->claims, -1);
 	control->crowded = 1;
-	return bpf_map_update_elem(&crowded, &key, connect, BPF_ANY);
+	return crowded_add(key, connect);
 }
 
 #endif

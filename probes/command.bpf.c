@@ -184,7 +184,7 @@ static __always_inline void environment_append(struct slot *slot, __u64 from, __
 }
 
 /* Sends one later part of the arguments; returns how much it sent. */
-__noinline __u64 arguments_part(__u64 session, __u64 start, __u64 offset, __u64 total)
+__noinline __u64 arguments_part(__u64 session, __u64 exec, __u64 start, __u64 offset, __u64 total)
 {
 	struct arguments *arguments;
 	__u64 length = total - offset;
@@ -200,6 +200,7 @@ __noinline __u64 arguments_part(__u64 session, __u64 start, __u64 offset, __u64 
 	if (length > ARGV_PART)
 		length = ARGV_PART;
 	arguments = (struct arguments *)slot->record;
+	arguments->exec = exec;
 	arguments->offset = offset;
 	arguments->arguments_length = length;
 	if (bpf_probe_read_user(slot->record + sizeof(*arguments), length,
@@ -212,12 +213,12 @@ __noinline __u64 arguments_part(__u64 session, __u64 start, __u64 offset, __u64 
 }
 
 /* Sends all arguments but the first part, before the command itself; returns how far it came. */
-__noinline __u64 arguments_send(__u64 session, __u64 start, __u64 total)
+__noinline __u64 arguments_send(__u64 session, __u64 exec, __u64 start, __u64 total)
 {
 	__u64 offset = ARGV_FIRST;
 
 	for (int i = 0; i < ARGV_PARTS && offset < total; i++) {
-		__u64 sent = arguments_part(session, start, offset, total);
+		__u64 sent = arguments_part(session, exec, start, offset, total);
 
 		if (!sent)
 			break;
@@ -262,6 +263,8 @@ __noinline int command_fill(__u32 index, __s32 return_code)
 	command->device = 0;
 	command->marks = 0;
 	command->argv_missing = 0;
+	command->argv_ahead = 0;
+	command->exec = 0;
 	__builtin_memset(command->lengths, 0, sizeof(command->lengths));
 	ids_read(&command->ids);
 	if (IS_PLAIN)
@@ -328,12 +331,17 @@ TRACEPOINT("sched_process_exec", command_exec, PROBE_COMMAND_EXEC)
 	/* The arguments on the new stack: complete, and not yet the program's to change. */
 	start = mm->arg_start;
 	total = mm->arg_end - start;
-	offset = total > ARGV_FIRST ? arguments_send(process->session, start, total) : total;
+	offset = total;
+	if (total > ARGV_FIRST)
+		offset = arguments_send(process->session, process->command_time, start, total);
 	slot = record_claim(process->session, FAMILY_COMMAND, KIND_COMMAND, sizeof(*command));
 	if (!slot)
 		return 0;
 	command = (struct command *)slot->record;
 	command_fill(slot->index, 0);
+	command->exec = process->command_time;
+	if (total > ARGV_FIRST)
+		command->argv_ahead = offset - ARGV_FIRST;
 	if (BPF_CORE_READ_BITFIELD_PROBED(binprm, secureexec))
 		command->marks |= COMMAND_PRIVILEGED;
 	if (is_compat(binprm))

@@ -24,6 +24,7 @@ int local_send_one(__u64 session, __u64 name, __u64 length, __u64 result, __u64 
 	struct slot *slot;
 	long error;
 	char first = 0;
+	int place;
 
 	/* sun_family is in front. */
 	if (!name || length <= 2 || length > 2 + LOCAL_NAME_LENGTH ||
@@ -45,7 +46,8 @@ int local_send_one(__u64 session, __u64 name, __u64 length, __u64 result, __u64 
 		return 0;
 	key.name_length = first ? LOCAL_NAME_LENGTH : length;
 	sends_period(&key, session);
-	if (!is_first_send(&key))
+	place = send_place(&key);
+	if (place == SEND_COUNTED)
 		return 0;
 	error = -1;
 	slot = record_claim(session, FAMILY_NETWORK, KIND_SEND, sizeof(*send));
@@ -54,6 +56,7 @@ int local_send_one(__u64 session, __u64 name, __u64 length, __u64 result, __u64 
 		send->record.via |= via;
 		__builtin_memset(&send->source, 0, sizeof(send->source));
 		send->key = key;
+		send->is_counted = place == SEND_FIRST;
 		error = act_send(slot, &network_ring, FAMILY_NETWORK, 0);
 	}
 	if (error)

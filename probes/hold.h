@@ -7,7 +7,7 @@
 #ifndef HOLD_H
 #define HOLD_H
 
-#include "ring.h"
+#include "share.h"
 
 #define SIGCONT 18
 #define SIGSTOP 19
@@ -31,23 +31,27 @@ static __noinline __u64 sent(__u64 session, __u32 family)
 	return sender->rounds[family] == control->round ? sender->sent[family] : 0;
 }
 
-/* Not inlined: the kernel allows 512 bytes of stack for the longest chain of calls. */
-static __noinline int process_stop(__u64 session)
+/* Not inlined: the kernel allows 512 bytes of stack for the longest chain of calls. Returns an
+ * error if there is no new entry for it. */
+static __noinline int process_stop(__u64 session, __u64 uid)
 {
 	__u32 pid = bpf_get_current_pid_tgid() >> 32;
-	struct held entry = {.session = session};
-	struct control *control = shared();
+	struct held entry = {.session = session, .uid = uid};
+	struct control *control;
+	int error;
 
 	/* It may have been killed. */
 	if (bpf_send_signal(SIGSTOP))
-		return 0;
+		return -1;
 	/* Behind the signal, so that the daemon does not let it go before it is stopped. */
 	entry.time = bpf_ktime_get_boot_ns();
-	if (bpf_map_update_elem(&held, &pid, &entry, BPF_ANY))
+	error = bpf_map_update_elem(&held, &pid, &entry, BPF_NOEXIST);
+	control = shared();
+	if (error && error != -EEXIST)
 		bpf_send_signal(SIGCONT);
 	else if (control)
 		__sync_fetch_and_add(&control->held, 1);
-	return 0;
+	return error;
 }
 
 /*
@@ -58,7 +62,7 @@ static __noinline int process_stop(__u64 session)
 int hold(__u64 session, __u64 family)
 {
 	struct control *control = shared();
-	__u64 size, used, own, sessions;
+	__u64 size, used, own, sessions, uid;
 
 	if (!control || !control->throttle)
 		return 0;
@@ -89,7 +93,10 @@ int hold(__u64 session, __u64 family)
 	 */
 	if (own * (sessions + 1) < size / 4 - size / 16)
 		return 0;
-	return process_stop(session);
+	uid = account_of(session);
+	if (share_take(session, uid, TABLE_HELD, HELD_SIZE) && process_stop(session, uid))
+		share_give(session, uid, TABLE_HELD);
+	return 0;
 }
 
 /* Sends what the current process has done; whoever else it is told of is not stopped for it. */

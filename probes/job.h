@@ -5,7 +5,7 @@
 #ifndef JOB_H
 #define JOB_H
 
-#include "ring.h"
+#include "share.h"
 
 /* The first bytes of a name. */
 #define FIRST(name, bytes) ((name) & ((1ULL << 8 * (bytes)) - 1))
@@ -16,10 +16,13 @@
 #define FOLDER_CRONTABS 0x736261746e6f7263ULL
 #define FOLDER_CRON 0x6e6f7263ULL
 
-/* Files that sessions have written, the latest ones. */
+/* Files that sessions have written, the latest ones; and of how many an hour there are shares. */
+#define JOB_FILES 4096
+#define JOB_NOTES (JOB_FILES / 4)
+
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
-	__uint(max_entries, 4096);
+	__uint(max_entries, JOB_FILES);
 	__type(key, struct job_file);
 	__type(value, struct job);
 } job_files SEC(".maps");
@@ -102,6 +105,7 @@ static __noinline int job_note(__u64 session, struct file *file)
 	struct inode *inode;
 	struct job_file key;
 	struct job job = {};
+	struct job *noted;
 	__u64 name[2] = {};
 	__u32 owner;
 
@@ -120,6 +124,10 @@ static __noinline int job_note(__u64 session, struct file *file)
 	key = job_file_of(inode);
 	job.session = session;
 	job.generation = BPF_CORE_READ(inode, i_generation);
+	noted = bpf_map_lookup_elem(&job_files, &key);
+	if ((!noted || noted->session != session) &&
+	    !share_take_note(session, TABLE_JOBS, JOB_NOTES))
+		return 0;
 	bpf_map_update_elem(&job_files, &key, &job, BPF_ANY);
 	jobs_expect(writer);
 	return 0;

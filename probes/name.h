@@ -7,6 +7,8 @@
 #define NAME_H
 
 #include "disk.h"
+#include "process.h"
+#include "share.h"
 #include "syscall.h"
 
 #define MOVE_MOUNT 429
@@ -23,10 +25,13 @@ struct names_taken {
 	char paths[NAMES_LENGTH - sizeof(struct disk)];
 };
 
-/* Calls under way, by thread. Where it is full, names are told as they were typed. */
+#define NAMES_SIZE 512
+
+/* Calls under way, by thread. Where it is full, or a share of it is, names are told as they were
+ * typed. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, 512);
+	__uint(max_entries, NAMES_SIZE);
 	__type(key, __u64);
 	__type(value, struct names_taken);
 } names_taken SEC(".maps");
@@ -34,10 +39,17 @@ struct {
 static __always_inline void names_forget(void)
 {
 	__u64 thread = bpf_get_current_pid_tgid();
+	struct names_taken *taken = bpf_map_lookup_elem(&names_taken, &thread);
+	__u64 session;
+	__u32 uid;
 
 	/* To look takes no lock, as it does to remove. */
-	if (bpf_map_lookup_elem(&names_taken, &thread))
-		bpf_map_delete_elem(&names_taken, &thread);
+	if (!taken)
+		return;
+	session = taken->disk.record.session;
+	uid = taken->disk.owner;
+	if (!(int)bpf_map_delete_elem(&names_taken, &thread))
+		share_give(session, uid, TABLE_NAMES);
 }
 
 /* The mount that a struct path is in, as the number that global functions take. */
@@ -69,13 +81,21 @@ __noinline int names_note(__u64 operation, __u64 first, __u64 second, __u64 thir
 {
 	__u64 thread = bpf_get_current_pid_tgid();
 	struct process *process = known_process();
-	struct slot *slot = process ? slot_claim(process->session) : NULL;
+	struct slot *slot;
 	struct disk *disk;
 
+	if (!process)
+		return 0;
+	/* Of a call before, whose end was not seen. */
+	names_forget();
+	slot = slot_claim(process->session);
 	if (!slot)
 		return 0;
 	disk = (struct disk *)slot->record;
 	__builtin_memset(disk, 0, sizeof(*disk));
+	disk->record.session = process->session;
+	/* Whose share it is of. */
+	disk->owner = account_of(process->session);
 	disk->operation = operation;
 	slot->length = sizeof(*disk);
 	slot->names = NAMES_OF_KERNEL;
@@ -115,9 +135,10 @@ __noinline int names_note(__u64 operation, __u64 first, __u64 second, __u64 thir
 	default:
 		name_walked(slot->index, DISK_PATH, mount_of(first), second);
 	}
-	if (slot->length > NAMES_LENGTH ||
-	    bpf_map_update_elem(&names_taken, &thread, slot->record, BPF_ANY))
-		names_forget();
+	if (slot->length <= NAMES_LENGTH &&
+	    share_take(disk->record.session, disk->owner, TABLE_NAMES, NAMES_SIZE) &&
+	    bpf_map_update_elem(&names_taken, &thread, slot->record, BPF_NOEXIST))
+		share_give(disk->record.session, disk->owner, TABLE_NAMES);
 	slot_release(slot);
 	return 0;
 }

@@ -48,6 +48,7 @@ static __noinline int network_send(__u64 session, struct sock *sk, int plain, __
 {
 	struct network *network;
 	struct slot *slot;
+	int why;
 
 	slot = record_begin(session, FAMILY_NETWORK, KIND_NETWORK, sizeof(*network));
 	if (!slot)
@@ -62,8 +63,9 @@ static __noinline int network_send(__u64 session, struct sock *sk, int plain, __
 	network->return_code = 0;
 	network->connection = 0;
 	if (operation == OPERATION_CONNECT && is_tcp(network->protocol)) {
-		if (await(sk, &network->record))
-			lose(session, FAMILY_NETWORK_RESULT, LOSS_TABLE_FULL);
+		why = await(sk, &network->record);
+		if (why)
+			lose(session, FAMILY_NETWORK_RESULT, why);
 		else
 			network->connection = (__u64)sk;
 	}

@@ -88,9 +88,9 @@ static __always_inline int is_connected(struct sock *sk, struct packet *packet)
 static __noinline int send_packet(struct packet *packet, __u64 session, __u32 marks, __u32 segments)
 {
 	struct sends_key key = {};
-	struct sends *sent;
 	struct send *send;
 	struct slot *slot;
+	int place;
 
 	if (family_left_out(session, FAMILY_NETWORK))
 		return 0;
@@ -98,7 +98,8 @@ static __noinline int send_packet(struct packet *packet, __u64 session, __u32 ma
 	key.marks = marks;
 	key.destination = packet->destination;
 	sends_period(&key, session);
-	if (is_first_send(&key)) {
+	place = send_place(&key);
+	if (place != SEND_COUNTED) {
 		long error = -1;
 
 		slot = slot_begin(session, FAMILY_NETWORK, KIND_SEND, sizeof(*send), 0);
@@ -107,15 +108,15 @@ static __noinline int send_packet(struct packet *packet, __u64 session, __u32 ma
 			send->record.via |= via_now();
 			send->source = packet->source;
 			send->key = key;
+			send->is_counted = place == SEND_FIRST;
 			error = record_send(slot, &network_ring, FAMILY_NETWORK, 0);
 		}
 		if (error)
 			send_untold(&key);
 	}
 	/* What the network device is to cut into several. */
-	sent = segments > 1 ? bpf_map_lookup_elem(&sends, &key) : NULL;
-	if (sent)
-		__sync_fetch_and_add(&sent->count, segments - 1);
+	if (segments > 1)
+		sends_count(&key, segments - 1);
 	return 0;
 }
 

@@ -34,6 +34,7 @@ enum loss {
 	LOSS_RING_FULL,
 	LOSS_SLOTS_BUSY,
 	LOSS_TABLE_FULL,
+	LOSS_SHARE_FULL,
 	LOSS_COUNT,
 };
 
@@ -213,7 +214,8 @@ struct command {
 	__u16 rows;
 	__u16 columns;
 	__u32 lengths[TEXT_COUNT];
-	__u32 unused;
+	__u32 argv_ahead; /* bytes of the arguments that were sent before it */
+	__u64 exec;	  /* as in struct arguments */
 };
 
 /*
@@ -221,6 +223,7 @@ struct command {
  */
 struct arguments {
 	struct record record;
+	__u64 exec;   /* tells it from the process's other execs */
 	__u32 offset; /* in the block of all arguments */
 	__u32 arguments_length;
 };
@@ -321,8 +324,8 @@ enum send_mark {
  */
 struct sends_key {
 	__u64 session;
-	__u64 started; /* the process; CLOCK_BOOTTIME, nanoseconds */
-	__u64 ends;    /* the period; the same clock */
+	__u64 ends;    /* the period; CLOCK_BOOTTIME, nanoseconds */
+	__u64 started; /* the process; the same clock */
 	__u32 pid;
 	__u32 protocol;
 	__s32 return_code;
@@ -335,14 +338,16 @@ struct sends_key {
 /* What became of them. */
 struct sends {
 	__u64 count;   /* those without an event of their own */
-	__u64 is_told; /* one of them has an event */
+	__u32 is_told; /* one of them has an event */
+	__u32 uid;     /* whose share it is of */
 };
 
-/* The first datagram of a period. */
+/* The first datagram of a period; or any, where there is no room to count more. */
 struct send {
 	struct record record;
 	struct endpoint source;
 	struct sends_key key;
+	__u64 is_counted; /* the table has an entry for the others */
 };
 
 /* The most of a DNS message that is copied, in bytes: longer than the longest question. */
@@ -532,6 +537,34 @@ struct session {
 	__u64 changes;		    /* how often a process came or went */
 };
 
+/* The kernel's tables that have a share for each session and account, and the sizes of those whose
+ * size the daemon sets. */
+enum table {
+	TABLE_SESSIONS,
+	TABLE_PROCESSES,
+	TABLE_SENDS,
+	TABLE_CONNECTS,
+	TABLE_REQUESTS,
+	TABLE_TICKETS,
+	TABLE_NAMES,
+	TABLE_HELD,
+	TABLE_JOBS,
+	TABLE_UNITS,
+	TABLE_COUNT,
+};
+
+#define SESSIONS_SIZE 16384
+#define PROCESSES_SIZE 131072
+#define HELD_SIZE 4096
+
+/* How many numbers there are for accounts, and for sessions, a power of two. */
+#define SHARE_ACCOUNTS 256
+#define SHARE_SESSIONS 1024
+#define SHARE_COUNT (1 + SHARE_ACCOUNTS + SHARE_SESSIONS)
+
+/* The most that one account may have of a table, as a multiple of what is free. */
+#define SHARE_OF_REST 8
+
 /* A file of at or cron that a session has written. */
 struct job_file {
 	__u64 inode;
@@ -641,6 +674,7 @@ struct process {
 struct held {
 	__u64 session;
 	__u64 time;
+	__u64 uid; /* whose share it is of */
 };
 
 /* How often the kernel has skipped one of its programs on one of its CPUs. */

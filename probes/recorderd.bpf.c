@@ -40,6 +40,7 @@ struct layout {
 	enum send_mark send_mark;
 	enum family family;
 	enum loss loss;
+	enum table table;
 	enum login login;
 	enum kind kind;
 	enum via via;

@@ -7,12 +7,14 @@
 #ifndef SEND_H
 #define SEND_H
 
-#include "ring.h"
+#include "share.h"
 
-/* Beyond these, each datagram has its own event. */
+#define SENDS_SIZE 8192
+
+/* Beyond these, or a share of them, each datagram has its own event. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, 8192);
+	__uint(max_entries, SENDS_SIZE);
 	__type(key, struct sends_key);
 	__type(value, struct sends);
 } sends SEC(".maps");
@@ -34,25 +36,55 @@ static __always_inline void sends_period(struct sends_key *key, __u64 session)
 	key->ends = key->started + (key->ends / silence + 1) * silence;
 }
 
-/* Whether this one has its own event; if not, it is counted. */
-static __noinline int is_first_send(struct sends_key *key)
+/* What becomes of a datagram. */
+enum send_place {
+	SEND_COUNTED, /* it has no event of its own */
+	SEND_FIRST,   /* it has one, and those behind it are counted */
+	SEND_ALONE,   /* it has one, and so have those behind it */
+};
+
+static __always_inline int send_place(struct sends_key *key)
 {
 	struct sends begun = {.is_told = 1};
 	struct sends *sent = bpf_map_lookup_elem(&sends, key);
+	int error;
 
 	if (!sent) {
-		if ((int)bpf_map_update_elem(&sends, key, &begun, BPF_NOEXIST) != -EEXIST)
-			return 1;
+		begun.uid = account_of(key->session);
+		if (!share_take(key->session, begun.uid, TABLE_SENDS, SENDS_SIZE))
+			return SEND_ALONE;
+		error = bpf_map_update_elem(&sends, key, &begun, BPF_NOEXIST);
+		if (!error)
+			return SEND_FIRST;
+		share_give(key->session, begun.uid, TABLE_SENDS);
 		sent = bpf_map_lookup_elem(&sends, key);
 		if (!sent)
-			return 1;
+			return SEND_ALONE;
 	}
 	if (!sent->is_told) {
 		sent->is_told = 1;
-		return 1;
+		return SEND_FIRST;
 	}
 	__sync_fetch_and_add(&sent->count, 1);
-	return 0;
+	return SEND_COUNTED;
+}
+
+/* Counts `more` datagrams behind one that has an event: with it, or as lost where that can't be. */
+static __always_inline void sends_count(struct sends_key *key, __u64 more)
+{
+	struct sends *sent = bpf_map_lookup_elem(&sends, key);
+	struct session *session;
+	struct control *control = shared();
+
+	if (sent) {
+		__sync_fetch_and_add(&sent->count, more);
+		return;
+	}
+	session = bpf_map_lookup_elem(&sessions, &key->session);
+	if (session)
+		__sync_fetch_and_add(&session->lost[FAMILY_NETWORK][LOSS_SHARE_FULL], more);
+	if (control)
+		__sync_fetch_and_add(&control->losses, more);
 }
 
 /* The event of the first one is lost: the next one has to tell the daemon of the count. */

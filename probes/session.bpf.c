@@ -107,6 +107,7 @@ static __noinline int process_leave(__u64 key)
 
 	if (!session)
 		return 0;
+	share_give(key, session->uid, TABLE_PROCESSES);
 	__sync_fetch_and_add(&session->processes, -1);
 	__sync_fetch_and_add(&session->changes, 1);
 	if (*(volatile __u64 *)&session->processes)

@@ -9,6 +9,7 @@
 #include "filter.h"
 #include "job.h"
 #include "process.h"
+#include "share.h"
 #include "title.h"
 
 /* Names of programs as the numbers that their bytes are, with the zero byte behind them. */
@@ -121,6 +122,17 @@ static __always_inline void session_count(__u64 key, struct session *session)
 		bpf_map_update_elem(&sessions, &key, session, BPF_NOEXIST);
 }
 
+/* A process found no room: it is not recorded, and counted. */
+static __noinline int process_refuse(__u64 session, __u32 loss)
+{
+	struct control *control = shared();
+
+	if (control)
+		__sync_fetch_and_add(&control->processes_full, 1);
+	lose(session, FAMILY_SESSION, loss);
+	return 0;
+}
+
 /*
  * Puts a process into a session; the session lives for as long as it has one. A process that is in
  * another one, because its login server is, stays counted there.
@@ -129,12 +141,15 @@ __noinline int process_join(__u64 key, __u32 pid, __u32 role)
 {
 	struct session *session = bpf_map_lookup_elem(&sessions, &key);
 	struct process process = {.session = key, .role = role};
-	struct control *control = shared();
 	struct process *known;
 	int error;
 
-	if (!session || !control)
+	if (!session)
 		return 0;
+	if (!share_take(key, session->uid, TABLE_PROCESSES, PROCESSES_SIZE)) {
+		known = bpf_map_lookup_elem(&processes, &pid);
+		return known && known->session == key ? 1 : process_refuse(key, LOSS_SHARE_FULL);
+	}
 	process_note(&process);
 	error = process_add(pid, &process);
 	if (!error) {
@@ -142,14 +157,15 @@ __noinline int process_join(__u64 key, __u32 pid, __u32 role)
 		return 1;
 	}
 	if (error != -EEXIST) {
-		__sync_fetch_and_add(&control->processes_full, 1);
-		lose(key, FAMILY_SESSION, LOSS_TABLE_FULL);
-		return 0;
+		share_give(key, session->uid, TABLE_PROCESSES);
+		return process_refuse(key, LOSS_TABLE_FULL);
 	}
 	known = bpf_map_lookup_elem(&processes, &pid);
 	/* Another of its threads may have been first. */
-	if (!known || known->session == key)
+	if (!known || known->session == key) {
+		share_give(key, session->uid, TABLE_PROCESSES);
 		return 1;
+	}
 	known->outer = known->session;
 	known->session = key;
 	known->role = role;
@@ -181,13 +197,19 @@ static __noinline void process_serve(__u64 session, __u32 pid)
 
 	if (!control)
 		return;
+	if (counts && !share_take(session, counts->uid, TABLE_PROCESSES, PROCESSES_SIZE)) {
+		process_refuse(session, LOSS_SHARE_FULL);
+		return;
+	}
 	process_note(&process);
 	process.login = LOGIN_KEY | bpf_ktime_get_boot_ns();
 	error = process_add(pid, &process);
 	if (!error && counts)
 		session_count(session, counts);
-	else if (error && error != -EEXIST)
-		__sync_fetch_and_add(&control->processes_full, 1);
+	else if (counts)
+		share_give(session, counts->uid, TABLE_PROCESSES);
+	if (error && error != -EEXIST)
+		process_refuse(session, LOSS_TABLE_FULL);
 	if (control->unhooked)
 		hook_ask();
 }
@@ -245,7 +267,12 @@ __noinline int session_open(__u64 key, __u32 login, __u64 of, __u64 connected, _
 		 */
 		session->environment_sent = !control->unhooked;
 	}
-	error = bpf_map_update_elem(&sessions, &key, session, BPF_NOEXIST);
+	error = -1;
+	if (share_take(key, uid, TABLE_SESSIONS, SESSIONS_SIZE)) {
+		error = bpf_map_update_elem(&sessions, &key, session, BPF_NOEXIST);
+		if (error)
+			share_give(key, uid, TABLE_SESSIONS);
+	}
 	if (error) {
 		slot_release(slot);
 		if (error == -EEXIST)

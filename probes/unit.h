@@ -26,6 +26,10 @@ struct unit_request {
 	__u64 login;
 };
 
+/* How many units are noted, and of how many an hour there are shares. */
+#define UNITS 4096
+#define UNIT_NOTES (UNITS / 4)
+
 struct unit {
 	__u64 manager;
 	__u64 name; /* without its type */
@@ -35,7 +39,7 @@ struct unit {
  * out. */
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
-	__uint(max_entries, 4096);
+	__uint(max_entries, UNITS);
 	__type(key, struct unit);
 	__type(value, struct unit_request);
 } system_units SEC(".maps");
@@ -43,7 +47,7 @@ struct {
 /* Those of the accounts' managers. */
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
-	__uint(max_entries, 4096);
+	__uint(max_entries, UNITS);
 	__type(key, struct unit);
 	__type(value, struct unit_request);
 } user_units SEC(".maps");
@@ -265,7 +269,7 @@ __noinline int unit_note(__u32 index, __u64 key, __u64 manager)
 	slot->record[length] = 0;
 	argument = call_argument(index);
 	unit.name = argument ? unit_name(index, argument) : 0;
-	if (!unit.name)
+	if (!unit.name || !share_take_note(key, TABLE_UNITS, UNIT_NOTES))
 		return 0;
 	/* Another thread may have sent another name than is there now. */
 	if (process->shares_memory)

@@ -5,6 +5,7 @@
  * is complete.
  */
 #include "disk.h"
+#include "share.h"
 #include "syscall.h"
 #include "uring_socket.h"
 
@@ -33,12 +34,16 @@
 
 struct request {
 	char record[REQUEST_LENGTH];
+	__u64 uid; /* whose share it is of */
 };
+
+#define REQUESTS_SIZE 1024
+#define TICKETS_SIZE 16384
 
 /* Requests under way, by address. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, 1024);
+	__uint(max_entries, REQUESTS_SIZE);
 	__type(key, __u64);
 	__type(value, struct request);
 } requests SEC(".maps");
@@ -48,11 +53,13 @@ struct holder {
 	__u64
 	    address; /* of a request of sockets; the kernel writes over it before the end is told */
 	__u64 count;
+	__u64 session; /* whose share it is of, and the account */
+	__u64 uid;
 };
 
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, 16384);
+	__uint(max_entries, TICKETS_SIZE);
 	__type(key, struct ticket);
 	__type(value, struct holder);
 } tickets SEC(".maps");
@@ -114,7 +121,7 @@ static __always_inline void file_put(struct slot *slot, struct io_kiocb *request
  */
 static __noinline int request_end(struct io_kiocb *request, int result, int confirmed)
 {
-	__u64 key = (__u64)request, length, time;
+	__u64 key = (__u64)request, length, time, owner, uid;
 	struct file *file = NULL;
 	struct session *session;
 	struct request *kept;
@@ -126,6 +133,8 @@ static __noinline int request_end(struct io_kiocb *request, int result, int conf
 	if (!kept)
 		return 0;
 	record = (struct record *)kept->record;
+	owner = record->session;
+	uid = kept->uid;
 	session = bpf_map_lookup_elem(&sessions, &record->session);
 	slot = NULL;
 	/* Of a session that is over, the daemon has told already. */
@@ -151,7 +160,8 @@ static __noinline int request_end(struct io_kiocb *request, int result, int conf
 			disk->record.via |= VIA_UNCONFIRMED;
 		disk_send(slot);
 	}
-	bpf_map_delete_elem(&requests, &key);
+	if (!(int)bpf_map_delete_elem(&requests, &key))
+		share_give(owner, uid, TABLE_REQUESTS);
 	return 0;
 }
 
@@ -167,18 +177,30 @@ static __always_inline int request_over(struct io_kiocb *request, int result, __
 static __noinline int ticket_take(struct io_kiocb *request, int keep)
 {
 	struct holder holder = {.request = keep ? (__u64)request : 0, .count = 1};
+	struct process *process = known_process();
 	struct ticket ticket = {};
 	struct holder *other;
 	__u64 before;
 
+	if (!process)
+		return 0;
+	holder.session = process->session;
+	holder.uid = account_of(holder.session);
 	ticket.ring = (__u64)BPF_CORE_READ(request, ctx);
 	ticket.number = BPF_CORE_READ(request, user_data);
 	holder.address = address_asked(request);
-	if (!bpf_map_update_elem(&tickets, &ticket, &holder, BPF_NOEXIST))
-		return 1;
+	if (share_take(holder.session, holder.uid, TABLE_TICKETS, TICKETS_SIZE)) {
+		if (!(int)bpf_map_update_elem(&tickets, &ticket, &holder, BPF_NOEXIST))
+			return 1;
+		share_give(holder.session, holder.uid, TABLE_TICKETS);
+	}
 	other = bpf_map_lookup_elem(&tickets, &ticket);
-	if (!other)
+	if (!other) {
+		/* Of what is done with sockets, nothing is told then. */
+		if (is_of_socket(BPF_CORE_READ(request, opcode)))
+			lose(holder.session, FAMILY_NETWORK, LOSS_SHARE_FULL);
 		return 0;
+	}
 	__sync_fetch_and_add(&other->count, 1);
 	before = other->request;
 	other->request = 0;
@@ -192,16 +214,18 @@ static __noinline __u64 ticket_return(__u64 ring, __u64 number, int more, __u64 
 {
 	struct ticket ticket = {.ring = ring, .number = number};
 	struct holder *holder = bpf_map_lookup_elem(&tickets, &ticket);
-	__u64 request;
+	__u64 request, session, uid;
 
 	if (!holder || more)
 		return 0;
 	request = holder->request;
+	session = holder->session;
+	uid = holder->uid;
 	*address = holder->address;
 	holder->request = 0;
 	__sync_fetch_and_add(&holder->count, -1);
-	if (!*(volatile __u64 *)&holder->count)
-		bpf_map_delete_elem(&tickets, &ticket);
+	if (!*(volatile __u64 *)&holder->count && !(int)bpf_map_delete_elem(&tickets, &ticket))
+		share_give(session, uid, TABLE_TICKETS);
 	return request;
 }
 
@@ -209,6 +233,7 @@ static __noinline __u64 ticket_return(__u64 ring, __u64 number, int more, __u64 
 static __always_inline void request_keep(struct slot *slot, struct io_kiocb *request)
 {
 	struct record *record = (struct record *)slot->record;
+	__u32 uid = account_of(record->session);
 	__u64 key = (__u64)request;
 
 	record->via = VIA_IO_URING;
@@ -217,9 +242,13 @@ static __always_inline void request_keep(struct slot *slot, struct io_kiocb *req
 	request_end(request, 0, 0);
 	if (!(BPF_CORE_READ(request, flags) & REQUEST_SILENT) && slot->length < REQUEST_LENGTH &&
 	    (ends_are_named() || ticket_take(request, 1)) &&
-	    !bpf_map_update_elem(&requests, &key, slot->record, BPF_ANY)) {
-		slot_release(slot);
-		return;
+	    share_take(record->session, uid, TABLE_REQUESTS, REQUESTS_SIZE)) {
+		((struct request *)slot->record)->uid = uid;
+		if (!(int)bpf_map_update_elem(&requests, &key, slot->record, BPF_NOEXIST)) {
+			slot_release(slot);
+			return;
+		}
+		share_give(record->session, uid, TABLE_REQUESTS);
 	}
 	record->via |= VIA_UNCONFIRMED;
 	disk_send(slot);

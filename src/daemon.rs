@@ -73,6 +73,7 @@ impl Waiter {
     /// Tells of the signal, and whether a probe asked to be read.
     pub fn wait(&self, next: Next, longest: Duration) -> (Option<Signal>, bool) {
         let usual = match next {
+            Next::More => Duration::ZERO,
             Next::Now => NOW,
             Next::Soon => SOON,
             Next::Later => LATER,

@@ -9,8 +9,8 @@ use crate::event::Writer;
 use crate::host::Hostname;
 use crate::inventory::Inventory;
 use crate::metrics::{Control, Facts, Latency, MetricsFile};
-use crate::probe::{Order, ProbeError, Probes, Tables, boot_time};
-use crate::record::layout::{Head, SendsKey, SessionEntry, kind, read};
+use crate::probe::{Order, ProbeError, Probes, Tables, boot_time, processor_time};
+use crate::record::layout::{Head, LOGINS, SendsKey, SessionEntry, kind, read, table};
 use crate::session::{Holds, Kernel, Table, table_at, table_of};
 use crate::sink::{Before, Heartbeat, Notice, Sink};
 use crate::state::{Parts, State};
@@ -27,8 +27,10 @@ pub struct Recorder {
     pub sink: Sink,
     /// The host's own name, if the events have that.
     pub hostname: Option<Hostname>,
-    /// From acts to their lines.
-    latency: Latency,
+    /// From acts to their lines, by how somebody logged in.
+    latency: [Latency; LOGINS.len()],
+    /// Of the processor, for each round.
+    rounds: Latency,
     /// Who asks for the numbers of the recorder.
     control: Option<Control>,
     metrics_file: Option<MetricsFile>,
@@ -52,6 +54,8 @@ const APART: u64 = 100_000_000;
 /// When to look at the rings again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Next {
+    /// Without a wait: there was more than is done in one round.
+    More,
     /// At once: the record that woke the daemon was too young to be handed on, or a session
     /// has just begun.
     Now,
@@ -71,10 +75,11 @@ impl Kernel for Tables {
     }
 
     fn take_sends(&mut self, key: &SendsKey) -> u64 {
-        let count = self.sends.get(key, 0).map_or(0, |sends| sends.count);
-        // It is gone already, where it was told of twice.
-        let _ = self.sends.remove(key);
-        count
+        self.take_sends(key)
+    }
+
+    fn counts_sends(&self, key: u64) -> bool {
+        self.shares.used(key, table::SENDS) > 0
     }
 
     fn sends(&self, key: u64) -> Vec<SendsKey> {
@@ -89,6 +94,9 @@ impl Kernel for Tables {
         {
             crate::report!("recorderd: map job_tables: {error}; jobs of uid {uid} are not tied");
         }
+    }
+
+    fn check_tables(&mut self) {
         let noted: Vec<_> = self.job_tables.iter().flatten().collect();
         for (uid, key) in noted {
             self.has_table(key, uid);
@@ -119,7 +127,8 @@ impl Recorder {
             writer,
             sink,
             hostname: None,
-            latency: Latency::default(),
+            latency: Default::default(),
+            rounds: Latency::default(),
             control: None,
             metrics_file: None,
             state: None,
@@ -214,6 +223,13 @@ impl Recorder {
 
     /// Takes all that is complete from the rings to the sink. `woken` if a probe asked for it.
     pub fn round(&mut self, woken: bool) -> Next {
+        let before = processor_time();
+        let next = self.round_of(woken);
+        self.rounds.note(processor_time() - before);
+        next
+    }
+
+    fn round_of(&mut self, woken: bool) -> Next {
         let rested = std::mem::take(&mut self.resting) && !woken;
         if !rested {
             self.probes.shared.timed();
@@ -257,16 +273,16 @@ impl Recorder {
             table.missed = probes.missed().counts;
         }
         let kernel = &mut probes.tables;
-        let now = boot_time();
-        let count = settled.map_or(0, |settled| {
+        let (count, is_left) = settled.map_or((0, false), |settled| {
             order.drain(&mut probes.rings, settled, |bytes| {
                 if let Some(head) = read::<Head>(bytes) {
-                    latency.note(now.saturating_sub(head.time));
+                    let late = boot_time().saturating_sub(head.time);
+                    latency[table.login_type(head.session)].note(late);
                     if u32::from(head.kind) == kind::SESSION_END {
                         let requests = &mut probes.requests;
-                        requests.take(head.session, head.time, |bytes| {
-                            table.take(bytes, kernel, writer);
-                        });
+                        for bytes in requests.take(head.session, head.time, &kernel.shares) {
+                            table.take(&bytes, kernel, writer);
+                        }
                     }
                 }
                 table.take(bytes, kernel, writer);
@@ -280,8 +296,13 @@ impl Recorder {
             self.probes.tables.forget(key);
         }
         let now = boot_time();
-        self.table
-            .settle(now, &mut self.probes.tables, &mut self.writer);
+        let is_left = is_left
+            | self
+                .table
+                .settle(now, &mut self.probes.tables, &mut self.writer);
+        if self.table.renews(now) {
+            self.probes.tables.shares.renew();
+        }
         // What a session.start waits for may be in the rings, however late it is.
         let until = now.min(self.order.settled());
         let waiting = self.table.tick(until, &mut self.writer);
@@ -291,6 +312,9 @@ impl Recorder {
         self.show_metrics(now, woken);
         // By now its wake-up may be gone from the ring.
         let awaited = self.probes.is_awaited();
+        if is_left {
+            return Next::More;
+        }
         if (woken && !self.order.is_empty()) || self.table.has_newborn() || holding || awaited {
             return Next::Now;
         }
@@ -410,6 +434,7 @@ impl Recorder {
                 accounts: self.sink.accounts(),
                 fill: self.state.as_ref().map(State::fill).unwrap_or_default(),
                 latency: &self.latency,
+                rounds: &self.rounds,
             };
             facts.text()
         };
@@ -428,7 +453,7 @@ impl Recorder {
         let losses = self.probes.shared.losses();
         if losses == self.losses && !self.reconciling {
             self.table.checked(now);
-        } else if now >= self.reconciled + APART {
+        } else if now >= self.reconciled + APART || self.table.is_looking() {
             self.losses = losses;
             self.reconciled = now;
             self.table.missed = self.probes.missed().counts;
@@ -476,7 +501,8 @@ impl Recorder {
             // Nobody is seen any more who has come since the last look.
             self.table.seen_since = Some(boot_time());
         }
-        while matches!(self.round(false), Next::Now | Next::Soon) && !self.is_held_up() {
+        while matches!(self.round(false), Next::More | Next::Now | Next::Soon) && !self.is_held_up()
+        {
             std::thread::sleep(Duration::from_millis(2));
         }
         let kernel = &mut self.probes.tables;

@@ -3,16 +3,18 @@
 mod common;
 
 use std::fs;
+use std::io::{BufRead, BufReader};
 use std::process::ExitCode;
 
 use base64::engine::{Engine, general_purpose::STANDARD};
-use common::{Host, ONE, Outcome, PYTHON, of_kind};
+use common::{Host, ONE, Outcome, PYTHON, of_kind, text};
 use serde_json::Value;
 
 fn main() -> ExitCode {
     common::main(&[
         ("any bytes, of 1 byte to 2 MB", any_bytes),
         ("rewritten during the exec", rewritten),
+        ("parts of lost commands", parts_of_lost_commands),
     ])
 }
 
@@ -81,5 +83,41 @@ os.kill(flipper, signal.SIGKILL)";
         .collect();
     assert_eq!(words, printed.lines().collect::<Vec<_>>());
     assert!(["one", "two"].iter().all(|word| words.contains(word)));
+    Ok(())
+}
+
+/// Of a command whose later parts have filled the ring, so that it has no room itself: none of them
+/// gets into the next command of the process
+fn parts_of_lost_commands() -> Outcome {
+    let host = Host::with("", "command_buffer_size: 64");
+    // The wanted variables make the first command larger than the second.
+    let script = "import os, sys
+print('ready', flush=True); sys.stdin.readline()
+variables = {name: 'x' * 4000 for name in ('LD_PRELOAD', 'LD_LIBRARY_PATH', 'LD_AUDIT')}
+values = [f'a{number}=' + 'A' * 100_000 for number in range(18)]
+os.execve('/bin/busybox', ['env', '-i', *values, '/bin/busybox', 'true', 'B' * 20_000], variables)";
+    let place = host.folder.shared().join("script.py");
+    fs::write(&place, script)?;
+    let mut login = host.login(ONE, &format!("exec {PYTHON} -I {}", place.display()));
+    let mut said = BufReader::new(login.child.stdout.take().unwrap());
+    said.read_line(&mut String::new())?;
+    host.daemon.signal(libc::SIGSTOP);
+    drop(login.child.stdin.take());
+    assert_eq!(text(said), "");
+    assert!(login.child.wait()?.success(), "{:?}", login.errors());
+    host.daemon.signal(libc::SIGCONT);
+    let lines = host.sessions(1).remove(0);
+    let commands = of_kind(&lines, "session.command");
+    let first = commands.iter().filter(|line| line["argv"][0] == "-i");
+    assert_eq!(first.count(), 0, "the first command is not lost");
+    let second = commands
+        .iter()
+        .find(|line| line["argv"][0] == "true")
+        .unwrap();
+    let before = "/bin/busybox\0true\0".len();
+    let argv = ["true".to_owned(), "B".repeat(8192 - before)];
+    assert!(second["argv"] == Value::from(argv.to_vec()), "{second}");
+    assert_eq!(second["argv_missing"], before + 20_001 - 8192);
+    assert_eq!(lines.last().unwrap()["losses"]["command"], 1);
     Ok(())
 }

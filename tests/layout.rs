@@ -3,8 +3,8 @@
 use object::{Object, ObjectSection};
 use recorderd::record::layout::{
     ALL, CAUSES, DISK_OPERATIONS, DISK_TEXTS, FAMILIES, LOGINS, PRIVILEGE_OPERATIONS, PROBES,
-    ProcessEntry, RECORD_MAX, TARGETS, TEXTS, command_mark, disk_operation, finding, kind, login,
-    operation, path_note, privilege_operation, reader, send_mark, verdict, via,
+    ProcessEntry, RECORD_MAX, TABLES, TARGETS, TEXTS, command_mark, disk_operation, finding, kind,
+    login, operation, path_note, privilege_operation, reader, send_mark, verdict, via,
 };
 
 const OBJECT: &[u8] = include_bytes!("../probes/recorderd.bpf.o");
@@ -213,6 +213,7 @@ fn lists_of_names_are_mirrored() {
         ("loss", "LOSS", &CAUSES),
         ("login", "LOGIN", &LOGINS),
         ("probe", "PROBE", &PROBES),
+        ("table", "TABLE", &TABLES),
         ("disk_operation", "DISK", &DISK_OPERATIONS),
         ("privilege_operation", "PRIVILEGE", &PRIVILEGE_OPERATIONS),
     ] {

@@ -3,6 +3,8 @@
 //! 10000 of them the tables are filled up, too.
 
 mod common;
+#[path = "limits/flood.rs"]
+mod flood;
 
 use std::collections::HashSet;
 use std::ffi::CString;
@@ -39,8 +41,20 @@ fn main() -> ExitCode {
         crowd(numbers.try_into().unwrap(), Path::new(program)).unwrap();
         return ExitCode::SUCCESS;
     }
+    match &words[..] {
+        [word, folder] if word == "flood" => flood::flood(folder).unwrap(),
+        [word, folder] if word == "quiet" => flood::quiet(folder).unwrap(),
+        [word, left, ..] if word == "command" => flood::command(left.parse().unwrap()).unwrap(),
+        [word, ..] if flood::PARTS.contains(&word.as_str()) => flood::run_part(&words).unwrap(),
+        _ => return tests(),
+    }
+    ExitCode::SUCCESS
+}
+
+fn tests() -> ExitCode {
     common::main_with(
         &[
+            ("a session that fills all there is", floods),
             ("many sessions and processes at once", many),
             ("more sessions than there is room for", too_many_sessions),
             ("more processes than there is room for", too_many_processes),
@@ -354,8 +368,125 @@ fn too_many_processes() -> Outcome {
         .filter(|line| line["family"] == "session")
         .cloned()
         .collect();
-    assert!(told.iter().all(|line| line["cause"] == "table_full"));
+    let causes = ["share_full", "table_full"].map(Value::from);
+    assert!(told.iter().all(|line| causes.contains(&line["cause"])));
     assert_eq!(sum(&told, |line| &line["count"]), lost);
     assert!(status["processes_not_recorded"].as_u64().unwrap() as usize >= lost);
     Ok(())
+}
+
+/// So much memory the daemon takes at most, with its rings. Kilobytes.
+const MEMORY: u64 = 96 * 1024;
+
+/// A number of the recorder's, by the beginning of its line.
+fn metric(host: &Host, sample: &str) -> u64 {
+    let mut command = Command::new(common::binary());
+    let config = host.folder.path().join("config.yaml");
+    let text = printed(command.args(["metrics", "--config"]).arg(config));
+    let value = text.lines().find_map(|line| line.strip_prefix(sample));
+    value.expect(sample).trim().parse().unwrap()
+}
+
+/// Neither takes the daemon's memory or time, nor anything from who is beside it
+fn floods() -> Outcome {
+    let host = Host::start();
+    let folder = host.folder.shared();
+    let program = folder.join("program");
+    fs::copy(std::env::current_exe()?, &program)?;
+    fs::write(folder.join("file"), "")?;
+    let (program, folder) = (program.display(), folder.display());
+    let mut flood = host.login(ONE, &format!("{program} flood {folder}"));
+    let mut said = String::new();
+    BufReader::new(flood.child.stdout.take().unwrap()).read_line(&mut said)?;
+    assert_eq!(said, "there\n", "{:?}", flood.errors());
+    let quiet = host.did(TWO, &format!("{program} quiet {folder}"));
+    drop(flood.child.stdin.take());
+    assert!(flood.child.wait()?.success(), "{:?}", flood.errors());
+    let tally = patiently("the end of the flood", || Tally::of(&host, ONE));
+    println!("{tally:?}");
+
+    let all = |kind: &str| common::of_kind(&quiet, kind);
+    let end = all("session.end")[0];
+    let lost = end["losses"].as_object().unwrap().values();
+    assert_eq!(lost.filter_map(Value::as_u64).sum::<u64>(), 0, "{end}");
+    let sends: Vec<_> = all("session.network_sends");
+    assert_eq!(sends.len(), 1);
+    assert_eq!(sends[0]["count"], flood::QUIET_SENDS - 1);
+    assert_eq!(all("session.network_result").len(), flood::QUIET_CONNECTS);
+    let by_ring = |line: &&&Value| line["via"] == "io_uring";
+    let opens: Vec<_> = all("session.disk");
+    let opens: Vec<_> = opens.iter().filter(by_ring).collect();
+    assert_eq!(opens.len(), flood::QUIET_OPENS);
+    let unconfirmed = |line: &&&&Value| line.get("unconfirmed").is_some();
+    assert_eq!(opens.iter().filter(unconfirmed).count(), 0, "{opens:?}");
+
+    // And a socket that listens.
+    let made = flood::PEERS + flood::NAMES + flood::CONNECTS + 1;
+    assert_eq!(tally.written + tally.counted + tally.lost, u64::from(made));
+    let status = fs::read_to_string(format!("/proc/{}/status", host.daemon.child.id()))?;
+    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let peak = peak
+        .unwrap()
+        .trim()
+        .trim_end_matches(" kB")
+        .parse::<u64>()?;
+    println!("memory: {peak} kB");
+    assert!(peak < MEMORY, "{peak} kB");
+    // What is not made for speed takes several times as long.
+    let bound = if std::env::var_os("RECORDERD").is_some() {
+        "0.05"
+    } else {
+        "1.0"
+    };
+    let rounds = "recorderd_round_cpu_seconds";
+    let short = metric(&host, &format!("{rounds}_bucket{{le=\"{bound}\"}}"));
+    let count = metric(&host, &format!("{rounds}_count"));
+    println!("rounds: {count}, of those within {bound} s: {short}");
+    assert_eq!(short, count);
+    Ok(())
+}
+
+/// What the log says of the network events of a session, read without keeping it.
+#[derive(Debug, Default)]
+struct Tally {
+    /// Events of what was asked for.
+    written: u64,
+    /// Datagrams without an event of their own.
+    counted: u64,
+    lost: u64,
+}
+
+impl Tally {
+    /// Of the only session of an account, once it has ended.
+    fn of(host: &Host, login: &str) -> Option<Self> {
+        let mut tally = Self::default();
+        let login = format!(r#""login":"{login}""#);
+        let mut is_over = false;
+        let file = common::log::files(host.folder.path()).pop().unwrap();
+        for line in BufReader::new(File::open(file).unwrap()).lines() {
+            let line = line.unwrap();
+            if !line.contains(&login) {
+                continue;
+            }
+            let event = line.split(r#""event":""#).nth(1).unwrap();
+            let number = |key: &str| {
+                let (_, rest) = line.split_once(&format!(r#""{key}":"#)).unwrap();
+                rest.split([',', '}'])
+                    .next()
+                    .unwrap()
+                    .parse::<u64>()
+                    .unwrap()
+            };
+            match event.split('"').next().unwrap() {
+                "session.network" | "session.local_send" => tally.written += 1,
+                "session.network_sends" => tally.counted += number("count"),
+                "session.lost" if line.contains(r#""family":"network","#) => {
+                    tally.lost += number("count");
+                }
+                "session.end" => is_over = true,
+                _ => {}
+            }
+        }
+        is_over.then_some(tally)
+    }
 }

@@ -108,7 +108,8 @@ fn asked_for() -> Outcome {
     for ring in ["session", "command", "disk", "network"] {
         assert!(value(&samples, "recorderd_ring_fill_percent", "ring", ring) <= 100);
     }
-    let count = value(&samples, "recorderd_latency_seconds_count", "", "");
+    let ssh = ("login_type", "ssh");
+    let count = value(&samples, "recorderd_latency_seconds_count", ssh.0, ssh.1);
     assert!(count >= lines.len() as u64 - 2, "{count}");
     let all = value(&samples, "recorderd_latency_seconds_bucket", "le", "+Inf");
     assert_eq!(all, count);

@@ -37,8 +37,10 @@ pub struct Facts<'a, Accounts> {
     pub accounts: Accounts,
     /// The rings, and how full each was at most of late, in percent.
     pub fill: [(&'static str, u64); 4],
-    /// From acts to their lines.
-    pub latency: &'a Latency,
+    /// From acts to their lines, by how somebody logged in.
+    pub latency: &'a [Latency; LOGINS.len()],
+    /// Of the processor, for each round of reading the rings.
+    pub rounds: &'a Latency,
 }
 
 impl<Accounts: Iterator<Item = Account> + Clone> Facts<'_, Accounts> {
@@ -125,14 +127,20 @@ impl<Accounts: Iterator<Item = Account> + Clone> Facts<'_, Accounts> {
             "How full a ring was at most since the last recorder.status.",
             self.fill.map(|(ring, percent)| ([("ring", ring)], percent)),
         );
-        out.family("latency_seconds", "histogram", "From an act to its line.");
-        let (count, sum) = self.latency.total();
-        for (end, count) in self.latency.classes() {
-            out.sample("latency_seconds_bucket", [("le", end)], count);
+        out.family(
+            "latency_seconds",
+            "histogram",
+            "From an act to its line, by how somebody logged in.",
+        );
+        for (login, latency) in LOGINS.iter().zip(self.latency).skip(1) {
+            out.histogram("latency_seconds", [("login_type", *login)], latency);
         }
-        out.sample("latency_seconds_bucket", [("le", "+Inf")], count);
-        out.sample("latency_seconds_count", [], count);
-        out.sample("latency_seconds_sum", [], Seconds(sum));
+        out.family(
+            "round_cpu_seconds",
+            "histogram",
+            "Time of the processor for one round of reading the rings.",
+        );
+        out.histogram("round_cpu_seconds", [], self.rounds);
         out.0.push_str("# EOF\n");
         out.0
     }
@@ -207,12 +215,25 @@ impl Text {
         }
     }
 
-    fn sample<const LABELS: usize>(
+    fn histogram<const LABELS: usize>(
         &mut self,
         name: &str,
         labels: [Label; LABELS],
-        value: impl Display,
+        times: &Latency,
     ) {
+        let (count, sum) = times.total();
+        let classes = times.classes().chain([("+Inf", count)]);
+        let bucket = format!("{name}_bucket");
+        for (end, count) in classes {
+            let all: Vec<_> = labels.iter().copied().chain([("le", end)]).collect();
+            self.sample(&bucket, all, count);
+        }
+        self.sample(&format!("{name}_count"), labels, count);
+        self.sample(&format!("{name}_sum"), labels, Seconds(sum));
+    }
+
+    fn sample(&mut self, name: &str, labels: impl AsRef<[Label]>, value: impl Display) {
+        let labels = labels.as_ref();
         let _ = write!(self.0, "recorderd_{name}");
         for (index, (label, value)) in labels.iter().enumerate() {
             let before = if index == 0 { '{' } else { ',' };

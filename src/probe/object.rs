@@ -25,6 +25,7 @@ use super::requests::Requests;
 use super::ring::Ring;
 use super::selftest::selftest;
 use super::settings::Settings;
+use super::share::Shares;
 use super::shared::{Shared, slots_of};
 use super::syscall::{Dispatcher, Dispatchers};
 use super::tables::Tables;
@@ -34,14 +35,15 @@ use crate::packed::OBJECT;
 use crate::record::layout::{FAMILIES, Rules, Variables};
 use crate::session::Accounts;
 
-/// Sessions and processes that can be recorded at once.
+/// Sessions and processes that can be recorded at once: SESSIONS_SIZE and PROCESSES_SIZE of
+/// probes/record.h.
 const SESSIONS: u32 = 16_384;
 const PROCESSES: u32 = 131_072;
 
 /// Accounts of which a reload can say what is recorded, if the start did of fewer.
 const USERS: usize = 1_024;
 
-/// Processes that can be stopped at once.
+/// Processes that can be stopped at once: HELD_SIZE of probes/record.h.
 const HELD: u32 = 4096;
 
 /// Room for the life of 16,384 sessions at once, without their environments. Bytes.
@@ -187,7 +189,10 @@ impl Probes {
             _ => return Err(ProbeError::new("held", "not in the object")),
         };
         let counts = take(&mut object, "process_counts")?;
+        let shares = take(&mut object, "shares")?;
         let tables = Tables {
+            shares: Shares::map(shares.fd().as_fd())
+                .map_err(|e| ProbeError::new("map shares", e))?,
             sessions: typed(&mut object, "sessions")?,
             processes: Processes::new(typed(&mut object, "processes")?, counts.fd().as_fd())
                 .map_err(|e| ProbeError::new("map process_counts", e))?,

@@ -1,5 +1,7 @@
 //! One stream out of several rings, by kernel time.
 
+use rustc_hash::FxHashMap;
+
 use super::ring::{HEADER, Ring};
 use super::shared::Shared;
 use crate::record::layout::{Head, RECORD_MAX, read, via};
@@ -10,6 +12,16 @@ const PATIENCE: u32 = 64;
 /// In how many parts the records of a round are handed on.
 const PARTS: usize = 16;
 
+/// So many records are handed on in a round, if more are there: some 20 ms of work, after which the
+/// rings are looked at again.
+const ROUND: usize = 4096;
+
+/// Each session has at least so many of them.
+const LEAST: usize = 16;
+
+/// The place of what has been handed on, in a list of rings.
+const NOWHERE: usize = usize::MAX;
+
 /// The ring of what begins and ends.
 const SESSIONS: usize = 0;
 
@@ -18,14 +30,21 @@ struct Waiting {
     time: u64,
     ring: usize,
     position: u64,
+    session: u64,
+    /// Others from after it have been handed on before it came.
+    is_late: bool,
 }
 
 /// The records that have been seen and not yet handed on.
 pub struct Order {
     waiting: Vec<Waiting>,
     settled: u64,
+    /// Up to this time, none can be handed on any more in the order of time.
+    reached: u64,
     /// One that comes late, with a mark.
     late: Vec<u8>,
+    /// Records of each session, while they are counted.
+    counts: FxHashMap<u64, usize>,
 }
 
 impl Order {
@@ -36,7 +55,9 @@ impl Order {
         Self {
             waiting: Vec::with_capacity(most),
             settled: 0,
+            reached: 0,
             late: Vec::with_capacity(RECORD_MAX),
+            counts: FxHashMap::default(),
         }
     }
 
@@ -56,28 +77,30 @@ impl Order {
         self.waiting.is_empty()
     }
 
-    /// Hands on, oldest first, every record up to the time `settled`; returns how many. Those have a
-    /// mark that others from after them have been handed on before.
+    /// Hands on, oldest first, every record up to the time `settled`; or where those are too many for
+    /// a round, of each session as many as its share is. Those have a mark that have come behind
+    /// others from after them. Returns how many there were, and whether some are left.
     pub fn drain(
         &mut self,
         rings: &mut [Ring],
         settled: u64,
         mut each: impl FnMut(&[u8]),
-    ) -> usize {
+    ) -> (usize, bool) {
         self.waiting.sort_unstable();
         let ready = self.waiting.partition_point(|entry| entry.time <= settled);
+        self.reached = self.reached.max(settled);
+        if ready > ROUND {
+            let first_left = self.drain_shares(rings, ready, &mut each);
+            let settled = first_left.map_or(settled, |time| time.saturating_sub(1));
+            self.settled = self.settled.max(settled);
+            return (ready, first_left.is_some());
+        }
         let mut left = ready;
         // Space is given back again and again, since it takes long to write all that a ring holds.
         loop {
             let part = left.min(ready.div_ceil(PARTS));
             for entry in &self.waiting[..part] {
-                let record = rings[entry.ring].record(entry.position);
-                if entry.time > self.settled {
-                    each(record);
-                } else {
-                    mark_late(&mut self.late, record);
-                    each(&self.late);
-                }
+                hand_on(entry, rings, &mut self.late, &mut each);
             }
             self.waiting.drain(..part);
             self.release(rings);
@@ -87,7 +110,43 @@ impl Order {
             }
         }
         self.settled = self.settled.max(settled);
-        ready
+        (ready, false)
+    }
+
+    /// Hands on, of the first `ready` records, those that are within the share of their session, so
+    /// that who does much has nobody else wait for it. Returns the time of the first that is left.
+    fn drain_shares(
+        &mut self,
+        rings: &mut [Ring],
+        ready: usize,
+        mut each: impl FnMut(&[u8]),
+    ) -> Option<u64> {
+        let Self {
+            waiting,
+            counts,
+            late,
+            ..
+        } = self;
+        counts.clear();
+        for entry in &waiting[..ready] {
+            *counts.entry(entry.session).or_default() += 1;
+        }
+        let most = (ROUND / counts.len()).max(LEAST);
+        counts.clear();
+        let mut first_left = None;
+        for entry in &mut waiting[..ready] {
+            let count = counts.entry(entry.session).or_default();
+            if *count == most {
+                first_left.get_or_insert(entry.time);
+                continue;
+            }
+            *count += 1;
+            hand_on(entry, rings, late, &mut each);
+            entry.ring = NOWHERE;
+        }
+        waiting.retain(|entry| entry.ring != NOWHERE);
+        self.release(rings);
+        first_left
     }
 
     /// Gives back the space of what is not waiting any more.
@@ -105,17 +164,10 @@ impl Order {
             if ring.used() < ring.size() / 4 {
                 continue;
             }
-            let mut bytes: Vec<(u64, usize)> = Vec::new();
+            let mut bytes: FxHashMap<u64, usize> = FxHashMap::default();
             for entry in self.waiting.iter().filter(|entry| entry.ring == index) {
                 let record = ring.record(entry.position);
-                let Some(Head { session, .. }) = read(record) else {
-                    continue;
-                };
-                let length = record.len() + HEADER;
-                match bytes.iter_mut().find(|(of, _)| *of == session) {
-                    Some((_, bytes)) => *bytes += length,
-                    None => bytes.push((session, length)),
-                }
+                *bytes.entry(entry.session).or_default() += record.len() + HEADER;
             }
             noisy.extend(
                 bytes
@@ -135,11 +187,8 @@ impl Order {
             let settled = shared.settled();
             for (index, ring) in rings.iter_mut().enumerate() {
                 ring.scan(|position, bytes| {
-                    self.waiting.push(Waiting {
-                        time: read::<Head>(bytes).map_or(0, |head| head.time),
-                        ring: index,
-                        position,
-                    });
+                    self.waiting
+                        .push(waiting(index, position, bytes, self.reached));
                 });
             }
             if settled.is_some() {
@@ -148,6 +197,28 @@ impl Order {
             std::thread::yield_now();
         }
         None
+    }
+}
+
+/// A record that has come when all up to the time `reached` could be handed on.
+fn waiting(ring: usize, position: u64, bytes: &[u8], reached: u64) -> Waiting {
+    let (time, session) = read::<Head>(bytes).map_or((0, 0), |head| (head.time, head.session));
+    Waiting {
+        time,
+        ring,
+        position,
+        session,
+        is_late: time <= reached,
+    }
+}
+
+fn hand_on(entry: &Waiting, rings: &[Ring], late: &mut Vec<u8>, mut each: impl FnMut(&[u8])) {
+    let record = rings[entry.ring].record(entry.position);
+    if !entry.is_late {
+        each(record);
+    } else {
+        mark_late(late, record);
+        each(late);
     }
 }
 
@@ -184,11 +255,9 @@ mod tests {
         let mut take = |rings: &mut [Ring], settled| {
             for (index, ring) in rings.iter_mut().enumerate() {
                 ring.scan(|position, bytes| {
-                    order.waiting.push(Waiting {
-                        time: read::<Head>(bytes).unwrap().time,
-                        ring: index,
-                        position,
-                    });
+                    order
+                        .waiting
+                        .push(waiting(index, position, bytes, order.reached));
                 });
             }
             let mut taken = Vec::new();

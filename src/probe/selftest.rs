@@ -199,10 +199,7 @@ pub fn selftest(probes: &mut Probes) -> Result<Verdict, ProbeError> {
         }
     }
     let tables = &mut probes.tables;
-    let left = tables
-        .processes
-        .remove(pid)
-        .and_then(|()| tables.sessions.remove(&KEY));
+    let left = tables.leave(KEY, pid);
     left.map_err(|e| ProbeError::new("self-test", e))?;
     let heard = &mut verdict.heard;
     for ring in &mut probes.rings {
@@ -211,8 +208,7 @@ pub fn selftest(probes: &mut Probes) -> Result<Verdict, ProbeError> {
                 return;
             };
             if let Body::Send(send) = &record.body {
-                // It may be gone, where the self-test is not the first.
-                let _ = tables.sends.remove(&send.key);
+                tables.take_sends(&send.key);
             }
             let shown = ACTS.iter().filter(|act| (act.shows)(&record));
             heard.extend(shown.map(|act| act.program));

@@ -18,6 +18,11 @@ pub fn real_time() -> u64 {
     nanoseconds(libc::CLOCK_REALTIME)
 }
 
+/// Nanoseconds for which this thread had a processor.
+pub fn processor_time() -> u64 {
+    nanoseconds(libc::CLOCK_THREAD_CPUTIME_ID)
+}
+
 fn nanoseconds(clock: libc::clockid_t) -> u64 {
     let mut now = libc::timespec {
         tv_sec: 0,

@@ -4,8 +4,9 @@ use aya::maps::{HashMap, IterableMap, MapData, MapError};
 
 use super::bpf;
 use super::processes::Processes;
+use super::share::Shares;
 use crate::record::layout::{
-    AUDIT_UNSET, HeldEntry, Job, JobFile, ProcessEntry, Sends, SendsKey, SessionEntry,
+    AUDIT_UNSET, HeldEntry, Job, JobFile, ProcessEntry, Sends, SendsKey, SessionEntry, table,
 };
 
 /// Where there is no such entry yet; BPF_NOEXIST of linux/bpf.h.
@@ -13,6 +14,8 @@ const NEW: u64 = 1;
 
 /// What the probes keep in the kernel.
 pub struct Tables {
+    /// How much of each table is whose.
+    pub shares: Shares,
     /// Sessions that are open.
     pub sessions: HashMap<MapData, u64, SessionEntry>,
     /// Their processes.
@@ -37,23 +40,29 @@ impl Tables {
     /// keeps it, or puts it back.
     pub fn forget(&mut self, key: u64) {
         let is_over = |entry: &SessionEntry| entry.processes == 0;
-        if !self
+        let Some(uid) = self
             .sessions
             .get(&key, 0)
-            .is_ok_and(|entry| is_over(&entry))
-        {
+            .ok()
+            .filter(is_over)
+            .map(|it| it.uid)
+        else {
             return;
-        }
+        };
         match bpf::remove::<_, SessionEntry>(self.sessions.map().fd(), &key) {
             Ok(entry) if is_over(&entry) => {}
             Ok(entry) => {
                 let _ = self.sessions.insert(key, entry, NEW);
+                return;
             }
             // Before Linux 5.14, no hash table tells what it removes.
             Err(_) => {
-                let _ = self.sessions.remove(&key);
+                if self.sessions.remove(&key).is_err() {
+                    return;
+                }
             }
         }
+        self.shares.give(key, uid, table::SESSIONS);
     }
 
     /// Begins a session of ours, with the one process that its entry names.
@@ -72,6 +81,48 @@ impl Tables {
             ..ProcessEntry::default()
         };
         self.sessions.insert(key, session, 0)?;
+        for table in [table::SESSIONS, table::PROCESSES] {
+            self.shares.take(key, session.uid, table);
+        }
         self.processes.insert(session.pid, process)
+    }
+
+    /// Takes back such a session, and its one process.
+    ///
+    /// # Errors
+    /// What the kernel says.
+    pub(super) fn leave(&mut self, key: u64, pid: u32) -> Result<(), MapError> {
+        self.processes.remove(pid)?;
+        let session = self.sessions.get(&key, 0)?;
+        self.sessions.remove(&key)?;
+        for table in [table::SESSIONS, table::PROCESSES] {
+            self.shares.give(key, session.uid, table);
+        }
+        Ok(())
+    }
+
+    /// Removes the count of such datagrams, and returns it.
+    pub fn take_sends(&mut self, key: &SendsKey) -> u64 {
+        // It is gone already, where it was told of twice.
+        let Ok(sends) = self.sends.get(key, 0) else {
+            return 0;
+        };
+        if self.sends.remove(key).is_ok() {
+            self.shares.give(key.session, sends.uid, table::SENDS);
+        }
+        sends.count
+    }
+
+    /// The processes that are stopped, which are none of those any more.
+    pub fn take_held(&mut self) -> Vec<(u32, HeldEntry)> {
+        let mut stopped: Vec<_> = self.held.iter().flatten().collect();
+        stopped.retain(|(pid, held)| {
+            let is_ours = self.held.remove(pid).is_ok();
+            if is_ours {
+                self.shares.give(held.session, held.uid as u32, table::HELD);
+            }
+            is_ours
+        });
+        stopped
     }
 }

@@ -128,12 +128,14 @@ layout! {
         rows: u16,
         columns: u16,
         lengths: [u32; TEXTS],
-        unused: u32,
+        argv_ahead: u32,
+        exec: u64,
     }
 
     /// A later part of the arguments of the next command of the same process; its bytes follow.
     "arguments" Arguments {
         record: Head,
+        exec: u64,
         offset: u32,
         arguments_length: u32,
     }
@@ -235,8 +237,8 @@ layout! {
     /// The key of the map `sends`: datagrams of one process to one peer in one period.
     "sends_key" SendsKey {
         session: u64,
-        started: u64,
         ends: u64,
+        started: u64,
         pid: u32,
         protocol: u32,
         return_code: i32,
@@ -249,7 +251,8 @@ layout! {
     /// The value of the map `sends`.
     "sends" Sends {
         count: u64,
-        is_told: u64,
+        is_told: u32,
+        uid: u32,
     }
 
     /// The first datagram of a period.
@@ -257,6 +260,7 @@ layout! {
         record: Head,
         source: Endpoint,
         key: SendsKey,
+        is_counted: u64,
     }
 
     /// A datagram to the DNS port; its bytes follow.
@@ -412,6 +416,7 @@ layout! {
     "held" HeldEntry {
         session: u64,
         time: u64,
+        uid: u64,
     }
 
     /// How often the kernel has skipped one of its programs on one of its CPUs.
@@ -443,6 +448,36 @@ pub const LOCAL_NAME_LENGTH: usize = 108;
 pub const VSOCK_ANY: u32 = u32::MAX;
 /// The largest record, in bytes.
 pub const RECORD_MAX: usize = 40960;
+/// `enum table`: the kernel's tables that have shares.
+pub const TABLES: [&str; 10] = [
+    "sessions",
+    "processes",
+    "sends",
+    "connects",
+    "requests",
+    "tickets",
+    "names",
+    "held",
+    "jobs",
+    "units",
+];
+/// The same by name, those that the daemon counts for.
+pub mod table {
+    #![allow(missing_docs)]
+    pub const SESSIONS: usize = 0;
+    pub const PROCESSES: usize = 1;
+    pub const SENDS: usize = 2;
+    pub const REQUESTS: usize = 4;
+    pub const HELD: usize = 7;
+    pub const JOBS: usize = 8;
+    pub const UNITS: usize = 9;
+}
+/// SHARE_ACCOUNTS
+pub const SHARE_ACCOUNTS: usize = 256;
+/// SHARE_SESSIONS
+pub const SHARE_SESSIONS: usize = 1024;
+/// SHARE_OF_REST
+pub const SHARE_OF_REST: usize = 8;
 /// How many strings follow a command: TEXT_COUNT.
 pub const TEXTS: usize = 6;
 /// How many strings follow a file operation: DISK_TEXT_COUNT.
@@ -463,7 +498,7 @@ pub const FAMILIES: [&str; 7] = [
     "privilege",
 ];
 /// `enum loss`.
-pub const CAUSES: [&str; 3] = ["ring_full", "slots_busy", "table_full"];
+pub const CAUSES: [&str; 4] = ["ring_full", "slots_busy", "table_full", "share_full"];
 /// `enum login`: how somebody logs in, and behind [`login::SU`] what else begins a session.
 pub const LOGINS: [&str; 9] = [
     "none",

@@ -31,8 +31,10 @@ pub enum Body<'a> {
     /// What sshd writes of who has logged in, a line for each method.
     Identity(&'a [u8]),
     Command(Command<'a>),
-    /// Bytes of the arguments from `offset` on, of the process's next command.
+    /// Bytes of the arguments from `offset` on, of the command that `exec` tells from the others of
+    /// the process.
     Arguments {
+        exec: u64,
         offset: u32,
         bytes: &'a [u8],
     },
@@ -185,6 +187,7 @@ pub fn decode(bytes: &[u8]) -> Result<Record<'_>, Malformed> {
         kind::ARGUMENTS => {
             let (arguments, rest) = split::<Arguments>(bytes)?;
             Body::Arguments {
+                exec: arguments.exec,
                 offset: arguments.offset,
                 bytes: take(rest, arguments.arguments_length)?.0,
             }

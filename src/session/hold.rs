@@ -92,11 +92,8 @@ impl Holds {
             held.push((frozen.key, frozen.since));
         }
         self.seen = probes.shared.held();
-        let table = &mut probes.tables.held;
-        let stopped: Vec<_> = table.iter().flatten().collect();
-        for (pid, stop) in stopped {
-            // Before it goes on: it may be stopped again at once.
-            let _ = table.remove(&pid);
+        // They are out of the table before they go on: each may be stopped again at once.
+        for (pid, stop) in probes.tables.take_held() {
             go_on(pid);
             held.push((stop.session, stop.time));
         }

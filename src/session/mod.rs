@@ -2,6 +2,7 @@
 
 mod account;
 mod accounts;
+mod arguments;
 mod cgroup;
 mod delegate;
 mod guard;
@@ -9,9 +10,11 @@ mod hold;
 mod identity;
 mod job;
 mod ledger;
+mod memory;
 mod sends;
 mod table;
 mod unwritten;
+mod work;
 
 pub use account::login_name;
 use account::{Names, name_in_title};
@@ -23,22 +26,21 @@ pub use ledger::{ALL_CAUSES, Ledger};
 pub use sends::Sends;
 pub use table::{Kernel, Table};
 
+use arguments::Arguments;
+use memory::{Events, Share};
+use sends::Counted;
 use unwritten::Unwritten;
-
-use rustc_hash::FxHashMap;
+use work::Work;
 
 use crate::event::{End, Held, Lost, Origin, Start, Subject, Uuid, Writer, address};
 use crate::record::layout::{
-    CAUSES, Counts, Endpoint, FAMILIES, LOGINS, Losses, MissedCounts, SendsKey, login,
+    CAUSES, Counts, Endpoint, FAMILIES, LOGINS, Losses, MissedCounts, login,
 };
 use crate::record::{Body, Command, Record, strings};
 
 /// How long session.start waits for the first program or connection, which tell the terminal, the
 /// command and the identity; a client on a slow line takes that long to ask. Nanoseconds.
 const PATIENCE: u64 = 3_000_000_000;
-
-/// Where the first later part of the arguments begins: ARGV_FIRST of probes/command.bpf.c.
-const ARGV_FIRST: u32 = 8192;
 
 /// Records of a session that wait for its start take at most this much memory. Bytes.
 const BACKLOG: usize = 1 << 20;
@@ -84,24 +86,26 @@ pub struct Session {
     /// Records that came before that, each behind its length.
     backlog: Vec<u8>,
     /// The event of the last command of each process.
-    commands: FxHashMap<u32, Uuid>,
+    commands: Events<u32>,
     /// The event of each connect whose result is to come, by the kernel's name for it.
-    connects: FxHashMap<u64, Uuid>,
+    connects: Events<u64>,
     /// Datagrams of which the kernel counts more.
-    sends: Vec<Sends>,
+    sends: Counted,
     /// Of the last record that was written. Nanoseconds since boot.
     latest: u64,
-    /// Later parts of the arguments of a command that is to come, by process.
-    arguments: FxHashMap<u32, Vec<u8>>,
     /// How often each probe had been skipped when it began.
     missed_before: MissedCounts,
+    /// Later parts of the arguments of a command that is to come.
+    arguments: Arguments,
+    /// Of the memory for all that grows with what it does.
+    share: Share,
     /// Since when the kernel has no process of it any more. Nanoseconds since boot.
     gone: Option<u64>,
 }
 
 impl Session {
     /// A session that has yet to write its start.
-    pub fn new(sid: Uuid, birth: Birth) -> Self {
+    pub fn new(sid: Uuid, birth: Birth, share: Share) -> Self {
         let login = birth.name.clone().or_else(|| login_name(birth.uid));
         Self {
             sid,
@@ -116,11 +120,12 @@ impl Session {
             holding: None,
             subject: None,
             backlog: Vec::new(),
-            commands: FxHashMap::default(),
-            connects: FxHashMap::default(),
-            sends: Vec::new(),
+            commands: Events::default(),
+            connects: Events::default(),
+            sends: Counted::default(),
             latest: 0,
-            arguments: FxHashMap::default(),
+            arguments: Arguments::default(),
+            share,
             missed_before: MissedCounts::default(),
             gone: None,
         }
@@ -183,6 +188,12 @@ impl Session {
             self.write(record, writer);
             return;
         }
+        let length = size_of::<u32>() + bytes.len();
+        if self.backlog.len() + length > BACKLOG || !self.share.take(length) {
+            self.open(writer);
+            self.write(record, writer);
+            return;
+        }
         self.backlog
             .extend_from_slice(&(bytes.len() as u32).to_ne_bytes());
         self.backlog.extend_from_slice(bytes);
@@ -192,7 +203,7 @@ impl Session {
                 true
             }
             Body::Network(_) => true,
-            _ => self.backlog.len() > BACKLOG,
+            _ => false,
         };
         if ready {
             self.open(writer);
@@ -250,6 +261,7 @@ impl Session {
         );
         self.subject = Some(subject);
         let backlog = std::mem::take(&mut self.backlog);
+        self.share.give(backlog.len());
         let mut rest = backlog.as_slice();
         while let Some((length, tail)) = rest.split_first_chunk() {
             let (bytes, tail) = tail.split_at(u32::from_ne_bytes(*length) as usize);
@@ -269,20 +281,25 @@ impl Session {
         self.latest = self.latest.max(record.head.time);
         let family = match &record.body {
             Body::Command(command) => {
-                // Behind a shorter first part there is none: this is of a command that was lost.
-                let is_cut = command.argv.len() == ARGV_FIRST as usize;
-                let later = self.arguments.remove(&pid).filter(|_| is_cut);
-                let all = later.map(|later| [command.argv, &later].concat());
-                let argv = all.as_deref().unwrap_or(command.argv);
-                let uid = writer.command(subject, &record.head, command, argv);
+                let share = &mut self.share;
+                let later = self.arguments.take(pid, command.fixed.exec, share);
+                let missing = command.fixed.argv_ahead.saturating_sub(later.len() as u32);
+                let uid = if later.is_empty() && missing == 0 {
+                    writer.command(subject, &record.head, command, command.argv)
+                } else {
+                    let mut command = *command;
+                    command.fixed.argv_missing = command.fixed.argv_missing.saturating_add(missing);
+                    let argv = [command.argv, &later].concat();
+                    writer.command(subject, &record.head, &command, &argv)
+                };
                 if command.fixed.return_code == 0 {
-                    self.commands.insert(pid, uid);
+                    self.commands.insert(pid, uid, share);
                 }
                 1
             }
             Body::ProcessExit(exit) => {
-                let command = self.commands.remove(&pid);
-                self.arguments.remove(&pid);
+                let command = self.commands.remove(&pid, &mut self.share);
+                self.arguments.forget(pid, &mut self.share);
                 writer.process_exit(subject, exit, command.as_ref());
                 2
             }
@@ -296,12 +313,13 @@ impl Session {
             Body::Network(network) => {
                 let uid = writer.network(subject, network);
                 if network.connection != 0 {
-                    self.connects.insert(network.connection, uid);
+                    self.connects
+                        .insert(network.connection, uid, &mut self.share);
                 }
                 4
             }
             Body::NetworkResult(result) => {
-                let begun = self.connects.remove(&result.connection);
+                let begun = self.connects.remove(&result.connection, &mut self.share);
                 writer.network_result(subject, result, begun.as_ref());
                 5
             }
@@ -318,7 +336,7 @@ impl Session {
             }
             Body::Send(send) => {
                 let uid = writer.send(subject, send);
-                self.sends.push(Sends::of(send, uid));
+                self.sends.begin(send, Some(uid));
                 4
             }
             Body::Vsock(vsock) => {
@@ -335,8 +353,15 @@ impl Session {
                 }
                 4
             }
-            Body::Arguments { offset, bytes } => {
-                self.arguments_part(pid, *offset, bytes);
+            Body::Arguments {
+                exec,
+                offset,
+                bytes,
+            } => {
+                let time = record.head.time;
+                let share = &mut self.share;
+                self.arguments
+                    .keep((pid, *exec), *offset, bytes, time, share);
                 return;
             }
             _ => return,
@@ -350,27 +375,17 @@ impl Session {
         writer.go_back(mark, subject);
         // What comes of it later has nothing to refer to.
         match &record.body {
-            Body::Command(_) => drop(self.commands.remove(&pid)),
-            Body::Network(network) => drop(self.connects.remove(&network.connection)),
-            Body::Send(_) => {
-                if let Some(sends) = self.sends.last_mut() {
-                    sends.begun = None;
-                }
+            Body::Command(_) => {
+                self.commands.remove(&pid, &mut self.share);
             }
+            Body::Network(network) => {
+                self.connects.remove(&network.connection, &mut self.share);
+            }
+            Body::Send(send) => self.sends.begin(send, None),
             _ => {}
         }
         self.ledger.add_unwritten(family, 1);
         self.unwritten.add(family, 1, record.head.time);
-    }
-
-    /// Keeps a later part of the arguments until their command comes.
-    fn arguments_part(&mut self, pid: u32, offset: u32, bytes: &[u8]) {
-        let later = self.arguments.entry(pid).or_default();
-        // Of an exec before, whose command was lost.
-        if offset == ARGV_FIRST {
-            later.clear();
-        }
-        later.extend_from_slice(bytes);
     }
 
     /// Writes session.lost for what the kernel has counted beyond what is written already, between
@@ -434,31 +449,35 @@ impl Session {
         }
     }
 
-    /// Writes session.network_sends for what is complete at the time `until`, if it is `now`. In
-    /// nanoseconds since boot.
+    /// Writes session.network_sends for what is complete at the time `until`, if it is `now`, in
+    /// nanoseconds since boot. As much is done as `work` allows for; tells whether that is all.
     pub fn settle(
         &mut self,
         (now, until): (u64, u64),
+        work: &mut Work,
         kernel: &mut impl Kernel,
         writer: &mut Writer,
-    ) {
+    ) -> bool {
         let Some(subject) = &mut self.subject else {
-            return;
+            return true;
         };
         let Self {
             ledger, unwritten, ..
         } = self;
         let latest = self.latest;
-        self.sends.sort_unstable_by_key(|sends| sends.key.ends);
-        self.sends.retain(|sends| {
-            if !sends.is_over(until) {
-                return true;
+        loop {
+            if !work.is_left() {
+                return false;
             }
+            let Some(sends) = self.sends.take_over(until) else {
+                return true;
+            };
+            work.spend(1);
             let folded = kernel.take_sends(&sends.key);
             if folded > 0 {
                 let time = sends.key.ends.min(now).max(latest);
                 let mark = writer.mark(subject);
-                writer.sends(subject, time, sends, folded);
+                writer.sends(subject, time, &sends, folded);
                 if writer.is_full {
                     writer.go_back(mark, subject);
                     ledger.add_unwritten(4, folded);
@@ -468,8 +487,7 @@ impl Session {
                     unwritten.add_of(writer.full, 4, folded, time);
                 }
             }
-            false
-        });
+        }
     }
 
     /// The same for all that there is, once no process of the session is left.
@@ -477,17 +495,23 @@ impl Session {
         &mut self,
         key: u64,
         now: u64,
+        work: &mut Work,
         kernel: &mut impl Kernel,
         writer: &mut Writer,
-    ) {
+    ) -> bool {
         self.open(writer);
-        if self.ledger.lost()[4].iter().any(|count| *count > 0) {
-            let counted = kernel.sends(key).into_iter();
-            let unknown = |key: &SendsKey| self.sends.iter().all(|sends| sends.key != *key);
-            let unknown: Vec<_> = counted.filter(unknown).collect();
-            self.sends.extend(unknown.into_iter().map(Sends::unknown));
+        if !self.settle((now, u64::MAX), work, kernel, writer) {
+            return false;
         }
-        self.settle((now, u64::MAX), kernel, writer);
+        // Those whose first event was lost.
+        let is_lost = self.ledger.lost()[4].iter().any(|count| *count > 0);
+        if !is_lost || !kernel.counts_sends(key) {
+            return true;
+        }
+        work.spend(Work::LOOK);
+        let counted = kernel.sends(key);
+        counted.into_iter().for_each(|key| self.sends.find(key));
+        self.settle((now, u64::MAX), work, kernel, writer)
     }
 
     /// Writes session.lost for what could not be written.

@@ -6,6 +6,8 @@ use std::path::PathBuf;
 use rustc_hash::FxHashMap;
 
 use super::job::table_path;
+use super::memory::Memory;
+use super::work::Work;
 use super::{Birth, Cgroups, Ledger, Session, name_in_title};
 use crate::event::{Uuid, Writer};
 use crate::record::layout::{
@@ -21,12 +23,18 @@ pub trait Kernel {
     /// Forgets its count of such datagrams, and returns it.
     fn take_sends(&mut self, key: &SendsKey) -> u64;
 
+    /// Whether there are some of the session `key`. It may be wrong, where there are none.
+    fn counts_sends(&self, key: u64) -> bool;
+
     /// All of the session `key` that it counts.
     fn sends(&self, key: u64) -> Vec<SendsKey>;
 
     /// Has jobs from the table of cron at `path` be those of the session `key`, if that has written
-    /// this file, and jobs of tables that are gone be nobody's.
+    /// this file.
     fn note_table(&mut self, key: u64, path: &[u8]);
+
+    /// Has jobs of tables that are gone be nobody's.
+    fn check_tables(&mut self);
 
     /// Whether the session `key` has written what is now the table of the account `uid`. If not, no
     /// further job of the account is taken for one of the session's.
@@ -36,11 +44,45 @@ pub trait Kernel {
 /// Ended sessions that have asked for jobs, of which so many are remembered.
 const ASKED: usize = 4096;
 
+/// So many paths of tables of cron are gathered before each is looked at.
+const TOUCHED: usize = 32;
+
+/// So many sessions are looked at in one round for what they lost.
+const LOOKED_AT: usize = 4096;
+
+/// How long notes count as a session's share of tables that forget the oldest. Nanoseconds.
+const NOTES: u64 = 3600 * 1_000_000_000;
+
+/// So many sessions are moved into their cgroups in one round.
+const MOVED: usize = 4;
+
+/// A session whose last process is gone, with counts that are still to be written.
+struct Ending {
+    key: u64,
+    session: Box<Session>,
+    time: u64,
+}
+
 /// Every session that is open.
 #[derive(Default)]
 pub struct Table {
     /// Boxed, so that the room for more costs little.
     sessions: FxHashMap<u64, Box<Session>>,
+    /// Those that end, and have more to write than there was time for.
+    ending: VecDeque<Ending>,
+    /// For all that is kept on their behalf.
+    memory: Memory,
+    /// What is left to be done in this round.
+    work: Work,
+    /// Tables of cron that sessions have touched in this round.
+    touched: Vec<(u64, Vec<u8>)>,
+    /// Sessions that are still to be looked at for what they lost, and when that began.
+    looking: Vec<u64>,
+    looking_since: u64,
+    /// Whether one of them ends when its last records are taken.
+    is_waiting: bool,
+    /// When the shares of notes were counted anew. Nanoseconds since boot.
+    renewed: u64,
     cgroups: Option<Cgroups>,
     newborn: Vec<Newborn>,
     /// Sessions that have yet to write their start.
@@ -136,12 +178,13 @@ impl Table {
 
     /// Whether no session is open.
     pub fn is_empty(&self) -> bool {
-        self.sessions.is_empty()
+        self.sessions.is_empty() && self.ending.is_empty()
     }
 
     /// Puts in a session that did not begin with a login.
     pub fn insert(&mut self, key: u64, birth: Birth, command: Vec<Vec<u8>>, writer: &mut Writer) {
-        let mut session = Session::new(writer.id(), birth);
+        let share = self.memory.share(birth.uid);
+        let mut session = Session::new(writer.id(), birth, share);
         session.initial_command = command;
         session.missed_before = self.missed;
         self.sessions.insert(key, Box::new(session));
@@ -164,8 +207,9 @@ impl Table {
                     session.lose(&lost, (self.checked, record.head.time), writer);
                     session.leave_out(left_out);
                     self.end((key, session), record.head.time, kernel, writer);
+                } else {
+                    self.over.push(key);
                 }
-                self.over.push(key);
             }
             // It came just after the end.
             Body::NetworkResult(_) if !self.sessions.contains_key(&key) => {}
@@ -183,13 +227,38 @@ impl Table {
                 if let Body::Disk(disk) = &record.body
                     && let Some(path) = table_path(disk)
                 {
-                    kernel.note_table(key, path);
+                    self.touch(key, path, kernel);
                 }
                 if let Some(session) = self.session(&record.head, kernel, writer) {
                     session.act(bytes, &record, writer);
                 }
             }
         }
+    }
+
+    /// Takes note that a session has opened, replaced or removed what may be a table of cron. Who
+    /// does that again and again has the file looked at once.
+    fn touch(&mut self, key: u64, path: &[u8], kernel: &mut impl Kernel) {
+        let is_known = |(of, known): &(u64, Vec<u8>)| *of == key && known == path;
+        if self.touched.iter().any(is_known) {
+            return;
+        }
+        self.touched.push((key, path.to_vec()));
+        if self.touched.len() == TOUCHED {
+            self.note_tables(kernel);
+        }
+    }
+
+    fn note_tables(&mut self, kernel: &mut impl Kernel) {
+        for (key, path) in self.touched.drain(..) {
+            kernel.note_table(key, &path);
+        }
+    }
+
+    /// How somebody logged in to the session `key`: a place in [`LOGINS`].
+    pub fn login_type(&self, key: u64) -> usize {
+        let session = self.sessions.get(&key);
+        session.map_or(login::SSH as usize, |session| session.login_type())
     }
 
     fn begin(
@@ -271,7 +340,8 @@ impl Table {
             recorded_since: found.then(|| self.seen_since.unwrap_or_default().max(entry.time)),
             login: entry.login,
         };
-        let mut session = Session::new(writer.id(), birth);
+        let share = self.memory.share(birth.uid);
+        let mut session = Session::new(writer.id(), birth, share);
         session.missed_before = self.missed;
         // What it was begun with is not to be seen any more, if it was there at the start.
         if found && self.seen_since.is_none() {
@@ -326,13 +396,18 @@ impl Table {
             newborn,
             ..
         } = self;
+        let mut moved = 0;
         newborn.retain(|newborn| {
+            if moved == MOVED {
+                return true;
+            }
             let Some(session) = sessions.get(&newborn.key) else {
                 return false;
             };
             if now < newborn.time.saturating_add(REST) {
                 return true;
             }
+            moved += 1;
             if let Some(cgroups) = cgroups
                 && let Err(error) = cgroups.adopt(text(&session.sid), &newborn.pids)
             {
@@ -342,13 +417,38 @@ impl Table {
         });
     }
 
+    /// Writes the end of a session, or what there is time for before it.
     fn end(
         &mut self,
-        (key, mut session): (u64, Box<Session>),
+        (key, session): (u64, Box<Session>),
         time: u64,
         kernel: &mut impl Kernel,
         writer: &mut Writer,
     ) {
+        let mut ending = Ending { key, session, time };
+        let work = &mut self.work;
+        match ending.session.settle_all(key, time, work, kernel, writer) {
+            true => self.finish(ending, kernel, writer),
+            false => self.ending.push_back(ending),
+        }
+    }
+
+    /// The same of those that have waited for it, as far as there is time.
+    fn end_waiting(&mut self, kernel: &mut impl Kernel, writer: &mut Writer) {
+        while let Some(ending) = self.ending.front_mut() {
+            let (key, time) = (ending.key, ending.time);
+            let session = &mut ending.session;
+            if !session.settle_all(key, time, &mut self.work, kernel, writer) {
+                return;
+            }
+            if let Some(ending) = self.ending.pop_front() {
+                self.finish(ending, kernel, writer);
+            }
+        }
+    }
+
+    fn finish(&mut self, ending: Ending, kernel: &mut impl Kernel, writer: &mut Writer) {
+        let Ending { key, session, time } = ending;
         let (sid, login_type) = (session.sid, session.login_type());
         if kernel.session(key).is_some_and(|entry| entry.jobs != 0) {
             if self.asked.len() == ASKED {
@@ -356,9 +456,9 @@ impl Table {
             }
             self.asked.push_back((key, sid));
         }
-        session.settle_all(key, time, kernel, writer);
         let ledger = session.end(time, &self.missed, writer);
         self.ended[login_type].add(&ledger);
+        self.over.push(key);
         if let Some(cgroups) = &mut self.cgroups {
             cgroups.end(text(&sid));
         }
@@ -422,16 +522,40 @@ impl Table {
         again
     }
 
-    /// Writes the counts that are complete, and how sessions were held.
-    pub fn settle(&mut self, now: u64, kernel: &mut impl Kernel, writer: &mut Writer) {
-        if now < self.settled.saturating_add(SETTLE) {
-            return;
+    /// Writes the counts that are complete, and how sessions were held, and ends those that have
+    /// waited for it. Tells whether there was more to do than there was time for.
+    pub fn settle(&mut self, now: u64, kernel: &mut impl Kernel, writer: &mut Writer) -> bool {
+        if !self.touched.is_empty() {
+            self.note_tables(kernel);
+            kernel.check_tables();
         }
-        self.settled = now;
-        for session in self.sessions.values_mut() {
-            session.settle((now, now), kernel, writer);
-            session.tell_held(writer);
+        self.end_waiting(kernel, writer);
+        let mut is_all = true;
+        if now >= self.settled.saturating_add(SETTLE) {
+            for session in self.sessions.values_mut() {
+                is_all &= session.settle((now, now), &mut self.work, kernel, writer);
+                session.tell_held(writer);
+            }
+            if is_all {
+                self.settled = now;
+            }
         }
+        self.work = Work::ROUND;
+        !is_all || !self.ending.is_empty()
+    }
+
+    /// Whether the shares of notes are to be counted anew.
+    pub fn renews(&mut self, now: u64) -> bool {
+        let renews = now >= self.renewed.saturating_add(NOTES);
+        if renews {
+            self.renewed = now;
+        }
+        renews
+    }
+
+    /// Whether sessions are left to be looked at for what they lost.
+    pub fn is_looking(&self) -> bool {
+        !self.looking.is_empty()
     }
 
     /// Tells that until `time`, in nanoseconds since boot, nothing was lost that is not written.
@@ -454,10 +578,17 @@ impl Table {
         writer: &mut Writer,
     ) -> bool {
         let since = self.checked;
-        let before = self.over.len();
-        let mut again = false;
-        for (key, session) in &mut self.sessions {
-            let entry = kernel.session(*key);
+        let mut over = Vec::new();
+        if self.looking.is_empty() {
+            self.looking.extend(self.sessions.keys());
+            self.looking_since = now;
+        }
+        let rest = self.looking.len().saturating_sub(LOOKED_AT);
+        for key in self.looking.drain(rest..) {
+            let Some(session) = self.sessions.get_mut(&key) else {
+                continue;
+            };
+            let entry = kernel.session(key);
             if let Some(entry) = &entry {
                 // It may have been lost while the daemon came here.
                 let read = now.max(writer.clock.now().boot);
@@ -466,23 +597,27 @@ impl Table {
             if entry.is_some_and(|entry| entry.ended == 0 || entry.processes > 0) {
                 session.gone = None;
             } else if *session.gone.get_or_insert(now) <= settled {
-                self.over.push(*key);
+                over.push(key);
             } else {
-                again = true;
+                self.is_waiting = true;
             }
         }
-        for index in before..self.over.len() {
-            let key = self.over[index];
+        for key in over {
             if let Some(session) = self.sessions.remove(&key) {
                 self.end((key, session), now, kernel, writer);
             }
         }
-        self.checked = now;
-        again
+        if !self.looking.is_empty() {
+            return true;
+        }
+        self.checked = self.looking_since;
+        std::mem::take(&mut self.is_waiting)
     }
 
     /// Ends every session, for a recorder that does not outlive them.
     pub fn end_all(&mut self, time: u64, kernel: &mut impl Kernel, writer: &mut Writer) {
+        self.work = Work::ENDLESS;
+        self.end_waiting(kernel, writer);
         let sessions: Vec<_> = self.sessions.drain().collect();
         for session in sessions {
             self.end(session, time, kernel, writer);
@@ -491,8 +626,10 @@ impl Table {
 
     /// Writes what waits of sessions that outlive the recorder.
     pub fn leave_all(&mut self, time: u64, kernel: &mut impl Kernel, writer: &mut Writer) {
+        self.work = Work::ENDLESS;
+        self.end_waiting(kernel, writer);
         for (key, session) in &mut self.sessions {
-            session.settle_all(*key, time, kernel, writer);
+            session.settle_all(*key, time, &mut self.work, kernel, writer);
             session.tell_held(writer);
         }
     }
@@ -528,11 +665,17 @@ mod tests {
             0
         }
 
+        fn counts_sends(&self, _: u64) -> bool {
+            false
+        }
+
         fn sends(&self, _: u64) -> Vec<SendsKey> {
             Vec::new()
         }
 
         fn note_table(&mut self, _: u64, _: &[u8]) {}
+
+        fn check_tables(&mut self) {}
 
         fn has_table(&mut self, _: u64, _: u32) -> bool {
             true

@@ -3,7 +3,7 @@
 use recorderd::record::layout::{Arguments, Environment, Losses, command_mark, kind};
 
 use super::Described;
-use super::record::{end, exited, head, record, refused, run, start};
+use super::record::{Run, end, exited, head, record, refused, run, start};
 
 pub fn command_case() -> Vec<Described> {
     let argv = b"curl\0https://wttr.in\0";
@@ -132,30 +132,52 @@ pub fn exe_case() -> Vec<Described> {
 }
 
 pub fn arguments_case() -> Vec<Described> {
-    let part = |time, offset, bytes: &[u8]| {
+    let part = |time, exec, offset, bytes: &[u8]| {
         let arguments = Arguments {
             record: head(kind::ARGUMENTS, time),
+            exec,
             offset,
             arguments_length: bytes.len() as u32,
         };
         record(arguments, bytes)
     };
+    let ahead =
+        |exec, length| move |run: &mut Run| (run.fixed.exec, run.fixed.argv_ahead) = (exec, length);
     // The block is cut anywhere, here inside a character.
     let first = [b"echo\0", &[b'x'; 8192 - 6][..], b"\xc3"].concat();
     vec![
         start(),
         ("a shell", run(1500, b"/bin/sh", b"sh\0", |_| {})),
-        ("of a command that was lost", part(1501, 8192, b"lost\0")),
-        ("the second part", part(1502, 8192, b"\xa9\0second\0th")),
-        ("the third part", part(1503, 8203, b"ird\0")),
-        ("the command", run(1504, b"/bin/echo", &first, |_| {})),
+        ("of a command that was lost", part(1501, 1, 8192, b"lost\0")),
+        ("the second part", part(1502, 2, 8192, b"\xa9\0second\0th")),
+        ("the third part", part(1503, 2, 8203, b"ird\0")),
+        ("the command", run(1504, b"/bin/echo", &first, ahead(2, 15))),
         (
             "a part of another one that was lost",
-            part(1505, 8192, b"lost\0"),
+            part(1505, 3, 8192, b"lost\0"),
         ),
         (
             "a command without further parts",
-            run(1506, b"/bin/echo", b"echo\0short\0", |_| {}),
+            run(1506, b"/bin/echo", b"echo\0short\0", ahead(4, 0)),
+        ),
+        (
+            "a part of one more that was lost",
+            part(1507, 5, 8192, b"lost\0"),
+        ),
+        (
+            "a command whose further parts found no room in the ring",
+            run(1508, b"/bin/echo", &first, |run| {
+                ahead(6, 0)(run);
+                run.fixed.argv_missing = 15;
+            }),
+        ),
+        (
+            "the second part of another one, of which the first was lost",
+            part(1509, 7, 8198, b"lost\0"),
+        ),
+        (
+            "that command",
+            run(1510, b"/bin/echo", &first, ahead(7, 11)),
         ),
         end(Losses::default()),
     ]

@@ -44,6 +44,7 @@ fn sent(
             destination,
             ..SendsKey::default()
         },
+        is_counted: 1,
     };
     change(&mut send.key);
     record(send, b"")

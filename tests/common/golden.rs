@@ -18,6 +18,10 @@ impl Kernel for NoKernel {
         key.destination.port.into()
     }
 
+    fn counts_sends(&self, _: u64) -> bool {
+        true
+    }
+
     fn sends(&self, session: u64) -> Vec<SendsKey> {
         // Of a datagram whose event was lost.
         let mut key = SendsKey {
@@ -32,6 +36,8 @@ impl Kernel for NoKernel {
     }
 
     fn note_table(&mut self, _: u64, _: &[u8]) {}
+
+    fn check_tables(&mut self) {}
 
     fn has_table(&mut self, key: u64, _: u32) -> bool {
         key == 7
