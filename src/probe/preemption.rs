@@ -4,12 +4,18 @@ use std::fs;
 use std::io::{self, Read};
 use std::os::fd::AsRawFd;
 
+use memchr::memmem;
+use miniz_oxide::inflate::decompress_to_vec;
+
 use super::filesystem::Filesystem;
 use super::preflight;
 use crate::descriptor::owned;
 
 /// Since when programs have copies: before, tracing programs can't keep anything with a task.
 const OLDEST: (u32, u32) = (5, 15);
+
+/// How long the header of a file is that gzip has made without a name. Bytes.
+const GZIP_HEADER: usize = 10;
 
 /// Where a kernel that can change its model tells of it.
 const MODEL: &std::ffi::CStr = c"sched/preempt";
@@ -23,12 +29,26 @@ pub fn has_copies() -> bool {
 pub fn is_possible() -> bool {
     let build = fs::read_to_string("/proc/sys/kernel/version").unwrap_or_default();
     let boot = fs::read_to_string("/proc/cmdline").unwrap_or_default();
-    has_copies() && is_possible_by(&build, &boot, model().ok().as_deref())
+    has_copies() && is_possible_by(&build, &boot, model().ok().as_deref(), config)
 }
 
-/// By what `uname -v` says, the kernel's command line, and what it says of its model, with the one that it has
-/// in brackets.
-fn is_possible_by(build: &str, boot: &str, model: Option<&str>) -> bool {
+/// How the kernel was made, where it tells or a file beside it does.
+fn config() -> Option<Vec<u8>> {
+    let file = format!("/boot/config-{}", preflight::release());
+    fs::read(file).ok().or_else(|| {
+        let packed = fs::read("/proc/config.gz").ok()?;
+        decompress_to_vec(packed.get(GZIP_HEADER..)?).ok()
+    })
+}
+
+/// By what `uname -v` says, the kernel's command line, what it says of its model, with the one that it has in
+/// brackets, and how it was made.
+fn is_possible_by(
+    build: &str,
+    boot: &str,
+    model: Option<&str>,
+    config: impl Fn() -> Option<Vec<u8>>,
+) -> bool {
     let is_preemptive = |model: &str| matches!(model, "full" | "lazy");
     if !build.contains("PREEMPT_DYNAMIC") {
         return build.contains("PREEMPT");
@@ -37,8 +57,18 @@ fn is_possible_by(build: &str, boot: &str, model: Option<&str>) -> bool {
     let mut asked = boot
         .split_whitespace()
         .filter_map(|word| word.strip_prefix("preempt="));
-    // What it was built with is not told.
-    taken.or(asked.next_back()).is_none_or(is_preemptive)
+    if let Some(model) = taken.or(asked.next_back()) {
+        return is_preemptive(model);
+    }
+    let is_made = |config: Vec<u8>| {
+        let models = [
+            &b"\nCONFIG_PREEMPT_NONE=y\n"[..],
+            b"\nCONFIG_PREEMPT_VOLUNTARY=y\n",
+        ];
+        let has = |model: &[u8]| memmem::find(&config, model).is_some();
+        !models.into_iter().any(has)
+    };
+    config().is_none_or(is_made)
 }
 
 fn model() -> io::Result<String> {
@@ -58,30 +88,50 @@ mod tests {
 
     #[test]
     fn models_are_known_by_what_the_kernel_says() {
-        for (build, boot, model, expected) in [
-            ("#1 SMP Debian 5.10", "", None, false),
-            ("#1 SMP PREEMPT_RT Debian", "preempt=none", None, true),
-            ("#1 SMP PREEMPT Mon", "", None, true),
-            ("#1 SMP PREEMPT_DYNAMIC Debian", "quiet", None, true),
-            ("#1 SMP PREEMPT_DYNAMIC Debian", "preempt=none", None, false),
-            ("#1 SMP PREEMPT_DYNAMIC Debian", "preempt=full", None, true),
+        let dynamic = "#1 SMP PREEMPT_DYNAMIC Debian";
+        let (none, lazy) = ("none (voluntary) full\n", "none voluntary full (lazy)\n");
+        for (build, boot, model, made, expected) in [
+            ("#1 SMP Debian 5.10", "", None, "", false),
+            ("#1 SMP PREEMPT_RT Debian", "preempt=none", None, "", true),
+            ("#1 SMP PREEMPT Mon", "", None, "", true),
+            (dynamic, "quiet", None, "", true),
             (
-                "#1 SMP PREEMPT_DYNAMIC",
-                "preempt=full",
-                Some("none (voluntary) full\n"),
+                dynamic,
+                "quiet",
+                None,
+                "# made\nCONFIG_PREEMPT_LAZY=y\n",
+                true,
+            ),
+            (
+                dynamic,
+                "quiet",
+                None,
+                "# made\nCONFIG_PREEMPT_NONE=y\n",
                 false,
             ),
             (
-                "#1 SMP PREEMPT_DYNAMIC",
-                "",
-                Some("none voluntary full (lazy)\n"),
+                dynamic,
+                "quiet",
+                None,
+                "# made\nCONFIG_PREEMPT_VOLUNTARY=y\n",
+                false,
+            ),
+            (dynamic, "preempt=none", None, "", false),
+            (
+                dynamic,
+                "preempt=full",
+                None,
+                "# made\nCONFIG_PREEMPT_NONE=y\n",
                 true,
             ),
+            (dynamic, "preempt=full", Some(none), "", false),
+            (dynamic, "", Some(lazy), "", true),
         ] {
+            let config = || (!made.is_empty()).then(|| made.as_bytes().to_vec());
             assert_eq!(
-                is_possible_by(build, boot, model),
+                is_possible_by(build, boot, model, config),
                 expected,
-                "{build} {boot} {model:?}"
+                "{build} {boot} {model:?} {made}"
             );
         }
     }
