@@ -1,6 +1,6 @@
 //! How often the kernel ran neither a program nor its copy, because both were at work on the same CPU already.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fs;
 use std::io::Read;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
@@ -62,48 +62,32 @@ impl Skips {
 
     /// What is counted now.
     pub fn count(&self) -> Skipped {
-        let mut by_cpu: HashMap<(usize, u32), u64> = HashMap::new();
+        let mut skipped = ByCpu::new();
         let looked = self.look();
         match &looked {
             Some(bytes) => {
-                let entries = bytes
-                    .chunks_exact(size_of::<Missed>())
-                    .flat_map(read::<Missed>);
-                for entry in entries {
+                let entries = bytes.chunks_exact(size_of::<Missed>());
+                for entry in entries.flat_map(read::<Missed>) {
                     if let Some(place) = self.programs.get(&entry.program) {
-                        *by_cpu.entry((*place, entry.cpu)).or_default() += entry.count;
+                        *skipped.entry((*place, entry.cpu)).or_default() += entry.count;
                     }
                 }
             }
             None => {
                 for (fd, place) in &self.descriptors {
-                    *by_cpu.entry((*place, 0)).or_default() += missed(fd);
+                    *skipped.entry((*place, 0)).or_default() += missed(fd);
                 }
             }
         }
-        let mut sums = [0_u64; PROBES.len()];
-        for ((place, _), count) in &by_cpu {
-            sums[*place] += count;
+        let made_up = |place: usize| {
+            let counts = self.made_up.get(&(place as u32), 0);
+            counts.map_or(Vec::new(), |counts| counts.to_vec())
+        };
+        let mut left = subtract(skipped, made_up);
+        if looked.is_none() {
+            left.by_cpu.clear();
         }
-        for (place, sum) in sums.iter_mut().enumerate().filter(|(_, sum)| **sum > 0) {
-            let made_up = self.made_up.get(&(place as u32), 0);
-            for (cpu, count) in made_up.iter().flat_map(|counts| counts.iter()).enumerate() {
-                *sum = sum.wrapping_sub(*count);
-                if let Some(of_cpu) = by_cpu.get_mut(&(place, cpu as u32)) {
-                    *of_cpu = left(of_cpu.wrapping_sub(*count));
-                }
-            }
-        }
-        let mut by_cpu: Vec<_> = by_cpu
-            .into_iter()
-            .map(|((place, cpu), count)| (place, cpu, count))
-            .filter(|(place, _, count)| looked.is_some() && *count > 0 && left(sums[*place]) > 0)
-            .collect();
-        by_cpu.sort_unstable();
-        Skipped {
-            counts: sums.map(left),
-            by_cpu,
-        }
+        left
     }
 
     /// What it writes of all programs.
@@ -112,6 +96,34 @@ impl Skips {
         let mut programs = bpf::iterator(self.looker.as_ref()?).ok()?;
         programs.read_to_end(&mut bytes).ok()?;
         Some(bytes)
+    }
+}
+
+/// By which of [`PROBES`], and where.
+type ByCpu = BTreeMap<(usize, u32), u64>;
+
+/// What is left of what was skipped, of each program without what its copies have made up on each CPU.
+fn subtract(mut skipped: ByCpu, made_up: impl Fn(usize) -> Vec<u64>) -> Skipped {
+    let mut sums = MissedCounts::default();
+    for ((place, _), count) in &skipped {
+        sums[*place] += count;
+    }
+    for (place, sum) in sums.iter_mut().enumerate().filter(|(_, sum)| **sum > 0) {
+        for (cpu, count) in made_up(place).into_iter().enumerate() {
+            *sum = sum.wrapping_sub(count);
+            if let Some(of_cpu) = skipped.get_mut(&(place, cpu as u32)) {
+                *of_cpu = left(of_cpu.wrapping_sub(count));
+            }
+        }
+    }
+    let counts = sums.map(left);
+    let all = skipped.into_iter();
+    let by_cpu = all.map(|((place, cpu), count)| (place, cpu, count));
+    Skipped {
+        counts,
+        by_cpu: by_cpu
+            .filter(|(place, _, count)| *count > 0 && counts[*place] > 0)
+            .collect(),
     }
 }
 
@@ -135,4 +147,26 @@ fn told_of(fd: &ProgramFd, what: &str) -> Option<u64> {
     let text = fs::read_to_string(path).ok()?;
     let value = text.lines().find_map(|line| line.strip_prefix(what));
     value?.trim().parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_copies_have_made_up_is_not_missing() {
+        let skipped = ByCpu::from([((1, 0), 5), ((1, 3), 7), ((2, 1), 4), ((9, 2), 1)]);
+        let made_up = |place| match place {
+            // One that the first copy has left to the second counts as skipped.
+            1 => vec![5, u64::MAX, 0, 6],
+            2 => vec![0, 4, 0, 0],
+            // Counted on another CPU.
+            _ => vec![1, 0, 0, 0],
+        };
+        let left = subtract(skipped, made_up);
+        let mut counts = MissedCounts::default();
+        counts[1] = 2;
+        assert_eq!(left.counts, counts);
+        assert_eq!(left.by_cpu, [(1, 3, 1)]);
+    }
 }
