@@ -87,6 +87,17 @@ static __always_inline int is_wanted(const __u64 *begins)
 	return 0;
 }
 
+/* In which sshd puts what the client asked for, if it runs something else: SSH_ORIGINAL_COMMAND=.
+ */
+#define REQUESTED_NAME 21
+#define REQUESTED_MAX 8192
+
+static __always_inline int is_requested(const __u64 *begins)
+{
+	return begins[0] == 0x4749524f5f485353ULL && begins[1] == 0x4d4f435f4c414e49ULL &&
+	       FIRST(begins[2], 5) == 0x3d444e414dULL;
+}
+
 /* Appends the variable at `from` if it is wanted; its beginning is at `at` in the slot's path. */
 __noinline int variable_append(__u32 index, __u64 at, __u64 from)
 {
@@ -95,9 +106,13 @@ __noinline int variable_append(__u32 index, __u64 at, __u64 from)
 	long length;
 	__u64 to;
 
-	if (!slot || at > WALK_MAX || !is_wanted((__u64 *)&slot->path[at]))
+	if (!slot || at > WALK_MAX)
 		return 0;
 	command = (struct command *)slot->record;
+	if (command->marks & COMMAND_CHANNEL && is_requested((__u64 *)&slot->path[at]))
+		slot->requested = from + REQUESTED_NAME;
+	if (!is_wanted((__u64 *)&slot->path[at]))
+		return 0;
 	to = slot->length;
 	/* The arguments must find room behind it. */
 	if (to > RECORD_MAX - ARGV_FIRST - PATH_LENGTH) {
@@ -183,6 +198,32 @@ static __always_inline void environment_append(struct slot *slot, __u64 from, __
 	((struct command *)slot->record)->marks |= COMMAND_ENVIRONMENT_PARTIAL;
 }
 
+/* Appends what the client asked for, if sshd runs something else for the channel. */
+__noinline int requested_append(__u32 index)
+{
+	struct slot *slot = slot_at(index);
+	struct command *command;
+	long length;
+	__u64 at;
+
+	if (!slot || !slot->requested)
+		return 0;
+	command = (struct command *)slot->record;
+	at = slot->length;
+	/* The arguments must find room behind it. */
+	length = at > RECORD_MAX - ARGV_FIRST - REQUESTED_MAX
+		     ? 0
+		     : bpf_probe_read_user_str(&slot->record[at], REQUESTED_MAX,
+					       (void *)slot->requested);
+	if (length <= 0 || length == REQUESTED_MAX)
+		command->marks |= COMMAND_REQUESTED_CUT;
+	if (length > 0) {
+		slot->length = at + length;
+		command->requested_length = length;
+	}
+	return 0;
+}
+
 /* Sends one later part of the arguments; returns how much it sent. */
 __noinline __u64 arguments_part(__u64 session, __u64 exec, __u64 start, __u64 offset, __u64 total)
 {
@@ -265,6 +306,7 @@ __noinline int command_fill(__u32 index, __s32 return_code)
 	command->argv_missing = 0;
 	command->argv_ahead = 0;
 	command->exec = 0;
+	command->requested_length = 0;
 	__builtin_memset(command->lengths, 0, sizeof(command->lengths));
 	ids_read(&command->ids);
 	if (IS_PLAIN)
@@ -305,6 +347,7 @@ TRACEPOINT("sched_process_exec", command_exec, PROBE_COMMAND_EXEC)
 	struct task_struct *task = (void *)context[0];
 	struct linux_binprm *binprm = (void *)context[2];
 	struct process *process = recorded_user(known_process());
+	__u32 is_channel, left_out;
 	__u64 start, total, offset;
 	struct mm_struct *mm = task->mm;
 	struct command *command;
@@ -316,7 +359,11 @@ TRACEPOINT("sched_process_exec", command_exec, PROBE_COMMAND_EXEC)
 
 	if (!process)
 		process = unit_process();
-	if (!process || !mm)
+	if (!process) {
+		login_server_begin();
+		return 0;
+	}
+	if (!mm)
 		return 0;
 	first = environment_send(process->session);
 	/* What an exec does to the ids, session.command tells. */
@@ -325,8 +372,11 @@ TRACEPOINT("sched_process_exec", command_exec, PROBE_COMMAND_EXEC)
 	process->command_time = bpf_ktime_get_boot_ns();
 	process->code_told = 0;
 	process->shares_memory = 0;
+	is_channel = process->is_channel;
+	process->is_channel = 0;
 	/* What session.start tells is taken from the first. */
-	if (!first && family_left_out(process->session, FAMILY_COMMAND))
+	left_out = !first && family_left_out(process->session, FAMILY_COMMAND);
+	if (left_out && !is_channel)
 		return 0;
 	/* The arguments on the new stack: complete, and not yet the program's to change. */
 	start = mm->arg_start;
@@ -346,6 +396,10 @@ TRACEPOINT("sched_process_exec", command_exec, PROBE_COMMAND_EXEC)
 		command->marks |= COMMAND_PRIVILEGED;
 	if (is_compat(binprm))
 		command->marks |= COMMAND_COMPAT;
+	if (is_channel)
+		command->marks |= COMMAND_CHANNEL;
+	if (left_out)
+		command->marks |= COMMAND_LEFT_OUT;
 	length = append_string(slot, PATH_LENGTH, binprm->filename, bpf_probe_read_kernel_str);
 	if (length > 0)
 		command->lengths[TEXT_PATH] = length;
@@ -364,7 +418,9 @@ TRACEPOINT("sched_process_exec", command_exec, PROBE_COMMAND_EXEC)
 		if (length > 0)
 			command->lengths[TEXT_INTERPRETER] = length;
 	}
+	slot->requested = 0;
 	environment_append(slot, mm->env_start, mm->env_end);
+	requested_append(slot->index);
 	at = slot->length;
 	if (at <= RECORD_MAX - ARGV_FIRST) {
 		__u64 here = total;

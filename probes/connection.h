@@ -169,6 +169,17 @@ __noinline __u64 find_connection(__u64 of)
 	return 0;
 }
 
+/* Whether its standard input is a socket, as it is of a server that is begun for one connection. */
+__noinline int has_socket_as_input(__u64 of)
+{
+	struct task_struct *task = (void *)of;
+	struct file **files = BPF_CORE_READ(task, files, fdt, fd);
+	struct file *file = NULL;
+
+	bpf_probe_read_kernel(&file, sizeof(file), files);
+	return file && socket_of(file);
+}
+
 /*
  * Whether a login server has one connection to serve. The one that listens for them has each for a
  * moment too, and is known by that: it listens on the port of the connection.

@@ -73,6 +73,10 @@
 #define CLONE_VFORK 0x4000
 #define SIGCHLD 17
 #define SIGNAL_GROUP_EXIT 4
+#define SIG_IGN 1
+#define PR_SET_DUMPABLE 4
+#define TIOCSWINSZ 0x5414
+#define PTMX (5 << 20 | 2) /* the device number of /dev/ptmx */
 #define MAX_ERRNO 4095
 #define ERESTARTSYS 512
 #define ERESTART_RESTARTBLOCK 516
@@ -160,6 +164,7 @@ struct inode {
 	__u32 i_generation;
 	struct super_block *i_sb;
 	atomic_t i_writecount; /* below 0 while nobody may open it to write */
+	__u32 i_rdev;
 	void *i_private;
 };
 
@@ -179,6 +184,7 @@ struct backing_file {
 struct fdtable {
 	unsigned int max_fds;
 	struct file **fd;
+	unsigned long *close_on_exec;
 };
 
 struct files_struct {
@@ -254,6 +260,18 @@ struct tty_struct {
 	struct tty_driver *driver;
 	int index;
 	struct winsize winsize;
+	struct tty_struct *link; /* the other side of a pseudo terminal */
+	struct {
+		struct pid *session;
+	} ctrl;
+};
+
+struct tty_struct___bare {
+	struct pid *session;
+};
+
+struct tty_file_private {
+	struct tty_struct *tty;
 };
 
 struct hlist_node {
@@ -383,6 +401,18 @@ struct seccomp {
 	int mode;
 };
 
+struct sigaction {
+	void *sa_handler;
+};
+
+struct k_sigaction {
+	struct sigaction sa;
+};
+
+struct sighand_struct {
+	struct k_sigaction action[64];
+};
+
 struct task_struct {
 	void *stack;
 	unsigned int flags;
@@ -404,6 +434,7 @@ struct task_struct {
 	struct nsproxy *nsproxy;
 	void *io_uring;
 	struct signal_struct *signal;
+	struct sighand_struct *sighand;
 	int exit_code;
 	struct sched_entity se;
 	kuid_t loginuid;

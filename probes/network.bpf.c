@@ -8,12 +8,40 @@
 #define ARM64_CONNECT 203
 
 /*
- * The sshd process of a root login makes the connections of port forwarding itself. They are told
- * from the work of PAM by their sockets, which do not block.
+ * The login server's process of a root login makes the connections of forwarding itself. They are
+ * told from the work of PAM and of the C library by their sockets, which do not block.
  */
 static __always_inline int is_forwarding(struct sock *sk)
 {
 	return BPF_CORE_READ(sk, sk_socket, file, f_flags) & O_NONBLOCK;
+}
+
+static __noinline int is_closed_on_exec(__u32 descriptor)
+{
+	struct task_struct *task = (void *)bpf_get_current_task();
+	struct fdtable *table = BPF_CORE_READ(task, files, fdt);
+	unsigned long *bits = BPF_CORE_READ(table, close_on_exec);
+	unsigned long word = 0;
+
+	if (descriptor < BPF_CORE_READ(table, max_fds))
+		bpf_probe_read_kernel(&word, sizeof(word), bits + descriptor / 64);
+	return word >> (descriptor & 63) & 1;
+}
+
+/*
+ * The same of any kind, behind the end of its call. Clients of D-Bus and of name services, which
+ * PAM and the C library are at the end of a login too, have theirs closed when a program is run.
+ */
+static __noinline int is_forwarded(struct sock *sk, __u32 descriptor)
+{
+	__u16 family;
+
+	if (!sk || !is_forwarding(sk))
+		return 0;
+	family = BPF_CORE_READ(sk, __sk_common.skc_family);
+	if (family == AF_UNIX)
+		return !is_closed_on_exec(descriptor);
+	return is_inet(family) && BPF_CORE_READ(sk, sk_protocol) == IPPROTO_TCP;
 }
 
 /* The result comes by interrupt: whose it is, only the entry tells. */
@@ -94,18 +122,15 @@ static __always_inline int state_body(__u64 *context)
 	if (state != TCP_SYN_SENT && state != TCP_LISTEN)
 		return 0;
 	known = known_process();
-	process = recorded_process(known);
 	owner = known ? owner_of(sk) : sk;
-	if (!process && known && is_forwarding(owner))
-		process = broker_process();
-	if (!process || (process->role == ROLE_BROKER && !is_forwarding(owner))) {
+	process = carrying_process(known, known && (state == TCP_LISTEN || is_forwarding(owner)));
+	if (!process) {
 		/* The socket may have been of a session before, and its result have been missed. */
 		await_no_more(sk);
 		return 0;
 	}
 	number = syscall_number();
-	/* The ends of a broker's calls are not looked at. */
-	if (state == TCP_SYN_SENT && process->role == ROLE_USER) {
+	if (state == TCP_SYN_SENT) {
 		if ((number == X86_CONNECT || number == ARM64_CONNECT) && !process->connecting)
 			process->connecting = mark_of(owner);
 		else
@@ -126,13 +151,15 @@ static __noinline struct sock *socket_at(int descriptor)
 
 SYSCALL_EXIT(network_connect, PROBE_NETWORK_CONNECT)
 {
-	struct process *process = recorded_user(context->process);
+	__u32 descriptor = exit_argument(context, 0);
+	struct sock *sk = socket_at(descriptor);
+	struct process *process = carrying_process(context->process, is_forwarded(sk, descriptor));
 	struct attempt attempt = {.process = process};
 
 	if (!process)
 		return 0;
 	attempt.session = process->session;
-	attempt.sk = socket_at(exit_argument(context, 0));
+	attempt.sk = sk;
 	attempt.address = exit_argument(context, 1);
 	attempt.length = exit_argument(context, 2);
 	attempt.result = context->result;
@@ -142,7 +169,7 @@ SYSCALL_EXIT(network_connect, PROBE_NETWORK_CONNECT)
 
 SYSCALL_EXIT(network_accept, PROBE_NETWORK_ACCEPT)
 {
-	struct process *process = recorded_user(context->process);
+	struct process *process = carrying_process(context->process, 1);
 	struct attempt attempt = {};
 
 	if (!process || context->result < 0)

@@ -55,6 +55,8 @@ enum kind {
 	KIND_VSOCK,
 	KIND_PACKET_SOCKET,
 	KIND_IDENTITY,
+	KIND_SUBSYSTEM,
+	KIND_RESIZE,
 };
 
 /* How it was asked for, if not by a system call of its own. */
@@ -83,6 +85,7 @@ enum probe {
 	PROBE_SESSION_EXIT,
 	PROBE_COMMAND_EXEC,
 	PROBE_COMMAND_FAILED,
+	PROBE_CHANNEL_ACT,
 	PROBE_DISK_OPEN,
 	PROBE_DISK_CHANGE,
 	PROBE_DISK_MAP,
@@ -191,6 +194,9 @@ enum command_mark {
 	COMMAND_ENVIRONMENT_PARTIAL = 4, /* more variables than are looked at */
 	COMMAND_PATH_INCOMPLETE = 8,	 /* the beginning of exe or cwd is missing */
 	COMMAND_COMPAT = 16,		 /* a 32-bit program */
+	COMMAND_CHANNEL = 32,		 /* the one that a login server runs for a channel */
+	COMMAND_REQUESTED_CUT = 64,	 /* the end of what was asked for there is missing */
+	COMMAND_LEFT_OUT = 128,		 /* the config leaves out all but that there is a channel */
 };
 
 /* What a process may do by its ids. */
@@ -214,8 +220,21 @@ struct command {
 	__u16 rows;
 	__u16 columns;
 	__u32 lengths[TEXT_COUNT];
-	__u32 argv_ahead; /* bytes of the arguments that were sent before it */
-	__u64 exec;	  /* as in struct arguments */
+	__u32 argv_ahead;	/* bytes of the arguments that were sent before it */
+	__u64 exec;		/* as in struct arguments */
+	__u32 requested_length; /* of a channel's, before the arguments: what the client asked for,
+				   if that is not what runs */
+	__u32 unused;
+};
+
+/* A login server serves a channel itself, or the terminal of one has another size. */
+struct channel {
+	struct record record;
+	__u32 leader;	/* the process that the channel is for */
+	__u32 terminal; /* as of a command */
+	__u16 rows;
+	__u16 columns;
+	__u32 unused;
 };
 
 /*
@@ -607,7 +626,8 @@ struct claim {
 
 enum role {
 	ROLE_USER,   /* all it does is the user's doing */
-	ROLE_BROKER, /* sshd of a root login: only its connections are */
+	ROLE_BROKER, /* the login server's process of a login that has no other: only what it
+			carries is */
 	ROLE_SERVED, /* a child of a login server: whose doing it is will be seen */
 };
 
@@ -668,6 +688,9 @@ struct process {
 	__u32 loginuid;
 	struct ids ids;
 	__u32 connecting; /* what tells the socket of a connect call that is told of; 0 if none */
+	__u32 is_channel; /* a login server has begun it for a channel, and nothing is told of that
+			     yet */
+	__u32 unused;
 };
 
 /* A process that is stopped until what it did is taken. */

@@ -5,6 +5,7 @@
 #include "syscall.bpf.c"
 #include "command.bpf.c"
 #include "identity.bpf.c"
+#include "channel.bpf.c"
 #include "disk.bpf.c"
 #include "change.bpf.c"
 #include "map.bpf.c"
@@ -37,6 +38,7 @@ struct layout {
 	struct vsock vsock;
 	struct packet_socket packet_socket;
 	struct missed missed;
+	struct channel channel;
 	enum send_mark send_mark;
 	enum family family;
 	enum loss loss;

@@ -67,8 +67,9 @@ struct slot {
 	struct claim claim;
 	struct walk walk;
 	__u32 index;
-	__u32 length; /* of the record so far */
-	__u32 names;  /* enum names */
+	__u32 length;	 /* of the record so far */
+	__u32 names;	 /* enum names */
+	__u64 requested; /* of a command: where in memory what was asked for instead of it is */
 	char path[WALK_MAX + NAME_LENGTH];
 	char record[RECORD_MAX];
 };

@@ -66,6 +66,19 @@ static __noinline int memory_share(struct task_struct *child, struct task_struct
 	return 0;
 }
 
+/*
+ * Whether what this process of a session forks is for a channel. It is sshd on the user's side of
+ * an unprivileged login; login_join() tells it of others.
+ */
+static __noinline int is_server_of(struct process *process, struct task_struct *parent)
+{
+	struct session *session = bpf_map_lookup_elem(&sessions, &process->session);
+
+	return session && session->connection_pid == (__u32)parent->tgid &&
+	       session->login == LOGIN_SSH && !process->command_time && is_sshd(parent) &&
+	       serves_channels(bpf_get_current_task());
+}
+
 TRACEPOINT("sched_process_fork", session_fork, PROBE_SESSION_FORK)
 {
 	struct task_struct *parent = (void *)context[0];
@@ -88,6 +101,8 @@ TRACEPOINT("sched_process_fork", session_fork, PROBE_SESSION_FORK)
 		process_serve(process ? process->session : 0, pid);
 	else if (process)
 		process_join(process->session, pid, ROLE_USER);
+	if (process && is_server_of(process, parent))
+		channel_begin(pid);
 	if (known_process())
 		memory_share(child, parent);
 	if (process) {
@@ -174,6 +189,18 @@ TRACEPOINT("sched_process_exit", session_exit, PROBE_SESSION_EXIT)
 	return 0;
 }
 
+/*
+ * Whether it is a login server for one connection: begun by one that listens, or by a socket; or
+ * that has outlived the one that listened, and has its connection.
+ */
+static __noinline int is_monitor(struct task_struct *task, struct task_struct *parent)
+{
+	__u64 of = address_of(task);
+
+	return login_server(task) &&
+	       (login_server(parent) || has_socket_as_input(of) || serves_connection(of));
+}
+
 /* The session of a process that was there before its parent was known to be in one, or 0. */
 static __noinline __u64 session_of(struct task_struct *task, struct task_struct *parent)
 {
@@ -184,8 +211,10 @@ static __noinline __u64 session_of(struct task_struct *task, struct task_struct 
 
 	if (process && process->session && process->role == ROLE_USER)
 		return process->session;
-	/* Its parent is gone, and its login is not. */
-	if (audit != AUDIT_UNSET && !login_server(task) && !login_server(parent) &&
+	/* Its parent is gone, and its login is not. sshd's monitor and the helpers of PAM are none.
+	 */
+	if (audit != AUDIT_UNSET && !is_monitor(task, parent) &&
+	    !is_monitor(parent, BPF_CORE_READ(parent, real_parent)) &&
 	    bpf_map_lookup_elem(&sessions, &key))
 		return key;
 	return 0;

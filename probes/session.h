@@ -166,6 +166,11 @@ __noinline int process_join(__u64 key, __u32 pid, __u32 role)
 		share_give(key, session->uid, TABLE_PROCESSES);
 		return 1;
 	}
+	/* Who has once been the user's stays that, whatever it calls itself and does. */
+	if (known->session && known->role == ROLE_USER && role != ROLE_USER) {
+		share_give(key, session->uid, TABLE_PROCESSES);
+		return 1;
+	}
 	known->outer = known->session;
 	known->session = key;
 	known->role = role;
@@ -215,6 +220,20 @@ static __noinline void process_serve(__u64 session, __u32 pid)
 }
 
 /*
+ * A program outside of sessions that may be a login server which is begun for one connection, by a
+ * socket unit or inetd.
+ */
+static __noinline int login_server_begin(void)
+{
+	__u64 task = bpf_get_current_task();
+
+	if (login_server((void *)task) == LOGIN_SSH && has_socket_as_input(task) &&
+	    !known_process())
+		process_serve(0, bpf_get_current_pid_tgid() >> 32);
+	return 0;
+}
+
+/*
  * Starts a session for the process `of`, with the connection that `connected` has open, and tells
  * the daemon. Only the first of several at once does. `origin` is the session that has asked for it
  * as a job.
@@ -225,7 +244,7 @@ __noinline int session_open(__u64 key, __u32 login, __u64 of, __u64 connected, _
 	struct task_struct *holder = (void *)connected;
 	struct control *control = shared();
 	struct session_start *start;
-	struct session *session;
+	struct session *session, *outer;
 	struct slot *slot;
 	struct process *known;
 	struct sock *sk;
@@ -258,8 +277,13 @@ __noinline int session_open(__u64 key, __u32 login, __u64 of, __u64 connected, _
 		session->parent = client_session((__u64)sk);
 	}
 	known = bpf_map_lookup_elem(&processes, &session->pid);
-	if (known && known->session)
+	if (known && known->session) {
 		session->parent = known->session;
+		/* No session frees itself of a family by what it begins. */
+		outer = bpf_map_lookup_elem(&sessions, &session->parent);
+		if (outer)
+			session->families_left_out &= outer->families_left_out;
+	}
 	/* If it is its own doing that is seen, and all is seen, nothing was missed. */
 	if ((__u64)task != bpf_get_current_task() || control->unhooked) {
 		session->began = BPF_CORE_READ(task, start_boottime);
@@ -308,6 +332,25 @@ static __always_inline int has_become(struct task_struct *task, __u32 uid)
 {
 	return BPF_CORE_READ(task, cred, euid.val) == uid &&
 	       BPF_CORE_READ(task, cred, suid.val) == uid;
+}
+
+static __always_inline __u64 child_handler(struct task_struct *task)
+{
+	return (__u64)BPF_CORE_READ(task, sighand, action[SIGCHLD - 1].sa.sa_handler);
+}
+
+/*
+ * Whether a login server serves the channels of a connection: it wants to hear of the ends of its
+ * children. sshd does so once the login is complete, behind all that PAM does for it, and its
+ * monitor of an unprivileged login never does; dropbear always. The handler is not the one that a
+ * child of the server that listens is born with.
+ */
+__noinline int serves_channels(__u64 of)
+{
+	struct task_struct *task = (void *)of;
+	__u64 handler = child_handler(task);
+
+	return handler > SIG_IGN && handler != child_handler(BPF_CORE_READ(task, real_parent));
 }
 
 /* sshd talks with those who have yet to prove who they are from a process under seccomp. */
@@ -373,6 +416,16 @@ __noinline __u64 login_key(__u64 child, __u64 server_of, __u32 login, __u32 uid)
 	return serves_connection(server_of) || (uid && is_sshd(parent)) ? served->login : 0;
 }
 
+/* Notes that a login server has begun this process for a channel. */
+static __noinline int channel_begin(__u32 pid)
+{
+	struct process *process = bpf_map_lookup_elem(&processes, &pid);
+
+	if (process)
+		process->is_channel = 1;
+	return 0;
+}
+
 /* Puts a child of a login server into the session that it begins or belongs to, if there is one. */
 __noinline int login_join(__u64 child)
 {
@@ -397,9 +450,16 @@ __noinline int login_join(__u64 child)
 		holder = parent;
 	if (!session_open(key, login, child, (__u64)holder, origin))
 		return 0;
-	if (holder == parent)
-		process_join(key, BPF_CORE_READ(parent, tgid), ROLE_BROKER);
-	return process_join(key, BPF_CORE_READ(task, tgid), ROLE_USER);
+	if (holder == task)
+		return process_join(key, BPF_CORE_READ(task, tgid), ROLE_USER);
+	process_join(key, BPF_CORE_READ(parent, tgid), ROLE_BROKER);
+	/* What it has run before it was seen is not known. */
+	if (!process_join(key, BPF_CORE_READ(task, tgid), ROLE_USER))
+		return 0;
+	if ((child == bpf_get_current_task() || login_program(task) == login) &&
+	    serves_channels((__u64)parent))
+		channel_begin(BPF_CORE_READ(task, tgid));
+	return 1;
 }
 
 /* The entry of the current process, which known_process() has given, if it is in a session. */
@@ -412,7 +472,10 @@ static __always_inline struct process *recorded_process(struct process *process)
 	return process->session ? process : NULL;
 }
 
-/* The login server's process of a root login, when it acts for the user. */
+/*
+ * The login server's process of a root login, when it acts for the user. It is a child of another,
+ * and in no session: what runs in one never becomes it.
+ */
 __noinline int broker_join(__u64 server)
 {
 	struct task_struct *task = (void *)server;
@@ -422,17 +485,17 @@ __noinline int broker_join(__u64 server)
 	__u32 audit = audit_session(task);
 	__u64 key = audit;
 
-	if (login_server(task) != LOGIN_SSH)
+	if (!process || process->session || !process->login || login_server(task) != LOGIN_SSH)
 		return 0;
 	if (audit == AUDIT_UNSET || audit_session(parent) == audit) {
 		/*
 		 * Until the login is complete, it has a child that talks with the client; but not
-		 * at once, when it does nothing yet.
+		 * at once, when it does nothing yet. sshd tells by what it does when it is.
 		 */
-		if (server != bpf_get_current_task() || !process || process->session ||
-		    !process->login ||
-		    (__u64)BPF_CORE_READ(task, children.next) != (__u64)&task->children ||
-		    !serves_connection((__u64)task))
+		if (!serves_connection(server) ||
+		    !((is_sshd(task) && serves_channels(server)) ||
+		      (server == bpf_get_current_task() &&
+		       (__u64)BPF_CORE_READ(task, children.next) == (__u64)&task->children)))
 			return 0;
 		key = process->login;
 	} else if (BPF_CORE_READ(task, loginuid.val) != 0) {
@@ -446,6 +509,19 @@ __noinline int broker_join(__u64 server)
 static __always_inline struct process *broker_process(void)
 {
 	return broker_join(bpf_get_current_task()) ? known_process() : NULL;
+}
+
+/*
+ * The entry of the current process if it is in a session, as one of the user's or, where `carries`
+ * tells that it can be, as the login server that carries for them.
+ */
+static __always_inline struct process *carrying_process(struct process *known, int carries)
+{
+	struct process *process = recorded_process(known);
+
+	if (!process && known && carries && serves_channels(bpf_get_current_task()))
+		process = broker_process();
+	return process && (process->role == ROLE_USER || carries) ? process : NULL;
 }
 
 /* The same for what only the user's own processes do. */

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use crate::daemon::{Signal, Waiter, signals};
 use crate::probe::boot_time;
-use crate::record::layout::{Endpoint, SessionEntry, login};
+use crate::record::layout::{Endpoint, ProcessEntry, SessionEntry, login};
 use crate::recorder::Recorder;
 use crate::session::Birth;
 
@@ -101,7 +101,7 @@ fn begin(recorder: &mut Recorder, child: &Child, command: &[OsString]) -> Result
     };
     let tables = &mut recorder.probes().tables;
     tables
-        .begin(key, entry)
+        .begin(key, entry, ProcessEntry::default())
         .map_err(|e| format!("the kernel's table of sessions: {e}"))?;
     let birth = Birth {
         time,

@@ -4,12 +4,14 @@
 mod common;
 
 use std::fs;
+use std::io::Read;
+use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::process::{Command, ExitCode};
 
-use common::ways::{command_of, pipe, place, ran, tell, wait_for};
-use common::{Host, ONE, Outcome, Process, TWO, account, of_kind};
+use common::ways::{KERNEL, PYTHON_ALONE, command_of, pipe, place, ran, tell, wait_for};
+use common::{Folder, Host, ONE, Outcome, Process, TWO, account, of_kind};
 use serde_json::{Value, json};
 
 fn main() -> ExitCode {
@@ -21,6 +23,11 @@ fn main() -> ExitCode {
             ("sudo", sudo),
             ("another loginuid, without the right", loginuid_kept),
             ("another loginuid, by root", loginuid_changed),
+            ("root that calls itself a login server", login_server),
+            (
+                "root that outlives a recorder as a login server",
+                login_server_found,
+            ),
             ("namespaces of an account without rights", own_namespaces),
             ("each namespace, by root", namespaces),
             ("namespaces of others", nsenter),
@@ -121,6 +128,103 @@ fn loginuid_changed(host: &Host) -> Outcome {
         commands[1]["audit_session_id"],
         commands[0]["audit_session_id"]
     );
+    Ok(())
+}
+
+/// A process of root's that makes itself what sshd's monitor is to look at: by its name, its audit id, a
+/// connection, how it hears of its children's ends, and a child that leads a session of its own. Then
+/// it and the child go on as ever.
+fn disguised(port: u16, name: &str, mark: &str) -> String {
+    format!(
+        "{PYTHON_ALONE} '{KERNEL}
+import signal, socket
+connection = socket.create_connection((\"127.0.0.1\", {port}))
+libc.prctl(15, b\"{name}\")
+if os.fork() == 0:
+    open(\"/proc/self/loginuid\", \"w\").write(\"0\")
+    signal.signal(signal.SIGCHLD, lambda *_: None)
+    if os.fork() == 0:
+        os.setsid()
+        open(\"/etc/hostname\")
+        if os.fork() == 0:
+            os.execv(\"/bin/true\", [\"true\", \"{mark}-child\"])
+        os.wait()
+        os._exit(0)
+    os.wait()
+    open(\"/etc/os-release\")
+    socket.create_connection((\"127.0.0.1\", {port}))
+    if os.fork() == 0:
+        os.execv(\"/bin/true\", [\"true\", \"{mark}-server\"])
+    os.wait()
+    os._exit(0)
+os.wait()'; :"
+    )
+}
+
+/// All that it does is told, and what becomes a session of its own says whence
+fn login_server(host: &Host) -> Outcome {
+    let listener = TcpListener::bind("127.0.0.1:0")?;
+    let port = listener.local_addr()?.port();
+    for name in ["sshd", "sshd-session", "dropbear", "su", "cron"] {
+        let script = disguised(port, name, name);
+        let outer = host.did("root", &script);
+        let count = |lines: &[Value], event: &str, key: &str, value: Value| {
+            let lines = of_kind(lines, event).into_iter();
+            lines.filter(|line| line[key] == value).count()
+        };
+        let server = json!([format!("{name}-server")]);
+        assert_eq!(count(&outer, "session.command", "argv", server), 1);
+        assert_eq!(
+            count(&outer, "session.disk", "path", json!("/usr/lib/os-release")),
+            1
+        );
+        assert_eq!(count(&outer, "session.network", "dst_port", json!(port)), 2);
+        // In the same session, or in one that says from which it came.
+        let child = json!([format!("{name}-child")]);
+        let text = format!(r#""argv":{child}"#);
+        let inner = host.session_with("", &text);
+        assert_eq!(count(&inner, "session.command", "argv", child), 1);
+        assert!(count(&inner, "session.disk", "path", json!("/etc/hostname")) >= 1);
+        if inner[0]["sid"] != outer[0]["sid"] {
+            assert_eq!(inner[0]["parent_sid"], outer[0]["sid"]);
+        }
+    }
+    Ok(())
+}
+
+/// What carries the audit id of a session, and is no monitor of a login, is in it also behind a restart
+fn login_server_found(host: &Host) -> Outcome {
+    let place = place(host, "outliving");
+    pipe(&place.join("go"));
+    let script = format!(
+        "(setsid {PYTHON_ALONE} '{KERNEL}
+libc.prctl(15, b\"sshd\")
+if os.fork():
+    os._exit(0)
+print(\"ready\", flush=True)
+open(\"{0}/go\").readline()
+if os.fork() == 0:
+    os.execv(\"/bin/true\", [\"true\", \"found-again\"])
+os.wait()' &); read line; :",
+        place.display()
+    );
+    let mut client = host.login("root", &script);
+    let mut answer = [0; 6];
+    client
+        .child
+        .stdout
+        .as_mut()
+        .unwrap()
+        .read_exact(&mut answer)?;
+    let folder = Folder::new();
+    let second = common::start_daemon(folder.path(), "");
+    let second = host.recorded_by(folder, second);
+    tell(&place.join("go"), "go");
+    drop(client.child.stdin.take());
+    client.child.wait()?;
+    let lines = second.session_with("", r#""argv":["found-again"]"#);
+    assert_eq!(lines[0]["login"], "root");
+    assert!(lines[0].get("recorded_since").is_some());
     Ok(())
 }
 

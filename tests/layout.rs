@@ -319,6 +319,8 @@ fn constants_are_mirrored() {
             ("KIND_VSOCK", kind::VSOCK),
             ("KIND_PACKET_SOCKET", kind::PACKET_SOCKET),
             ("KIND_IDENTITY", kind::IDENTITY),
+            ("KIND_SUBSYSTEM", kind::SUBSYSTEM),
+            ("KIND_RESIZE", kind::RESIZE),
         ],
     );
     same(
@@ -355,6 +357,9 @@ fn constants_are_mirrored() {
             ),
             ("COMMAND_PATH_INCOMPLETE", command_mark::PATH_INCOMPLETE),
             ("COMMAND_COMPAT", command_mark::COMPAT),
+            ("COMMAND_CHANNEL", command_mark::CHANNEL),
+            ("COMMAND_REQUESTED_CUT", command_mark::REQUESTED_CUT),
+            ("COMMAND_LEFT_OUT", command_mark::LEFT_OUT),
         ],
     );
     same(

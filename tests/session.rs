@@ -3,17 +3,16 @@
 mod common;
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
-use std::os::fd::{FromRawFd, OwnedFd};
 use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Command, ExitCode};
-use std::sync::{Arc, Mutex};
 
+use common::terminal::Terminal;
 use common::{
-    Host, ONE, Outcome, Process, TWO, command, disk, end, patiently, plain, plains, printed, start,
+    Host, ONE, Outcome, TWO, command, disk, end, patiently, plain, plains, printed, start,
 };
 
 fn main() -> ExitCode {
@@ -51,68 +50,12 @@ fn remote_command() -> Outcome {
     Ok(())
 }
 
-/// A terminal to log in from, and what is to be seen on it.
-struct Terminal {
-    keyboard: File,
-    screen: Arc<Mutex<String>>,
-}
-
-impl Terminal {
-    /// Also gives the side that a program has as its terminal.
-    fn new(columns: u16, rows: u16) -> (Self, OwnedFd) {
-        let (mut ours, mut theirs) = (-1, -1);
-        let size = libc::winsize {
-            ws_col: columns,
-            ws_row: rows,
-            ws_xpixel: 0,
-            ws_ypixel: 0,
-        };
-        let (name, settings) = (std::ptr::null_mut(), std::ptr::null());
-        // SAFETY: makes two descriptors, and reads the size.
-        let made = unsafe { libc::openpty(&mut ours, &mut theirs, name, settings, &size) };
-        assert_eq!(made, 0);
-        // SAFETY: they are ours alone.
-        let (ours, theirs) = unsafe { (File::from_raw_fd(ours), OwnedFd::from_raw_fd(theirs)) };
-        let screen = Arc::new(Mutex::new(String::new()));
-        let (mut output, into) = (ours.try_clone().unwrap(), screen.clone());
-        std::thread::spawn(move || {
-            let mut bytes = [0; 4096];
-            // It fails once the other side is closed.
-            while let Ok(count @ 1..) = output.read(&mut bytes) {
-                let text = String::from_utf8_lossy(&bytes[..count]).into_owned();
-                into.lock().unwrap().push_str(&text);
-            }
-        });
-        let keyboard = ours;
-        (Self { keyboard, screen }, theirs)
-    }
-
-    /// Types a line, and waits until `answer` is to be seen.
-    fn types(&mut self, line: &str, answer: &str) {
-        writeln!(self.keyboard, "{line}").unwrap();
-        patiently(answer, || {
-            self.screen.lock().unwrap().contains(answer).then_some(())
-        });
-    }
-}
-
 /// `ssh host`, and then what is typed
 fn terminal() -> Outcome {
     let host = Host::start();
-    let (mut terminal, theirs) = Terminal::new(97, 31);
     let mut ssh = host.client("ssh");
-    ssh.args(["-tt", &format!("{ONE}@127.0.0.1")])
-        .stdin(theirs.try_clone()?)
-        .stdout(theirs);
-    // SAFETY: the child makes its standard input its controlling terminal.
-    unsafe {
-        ssh.pre_exec(|| {
-            libc::setsid();
-            libc::ioctl(0, libc::TIOCSCTTY, 0);
-            Ok(())
-        });
-    }
-    let mut client = Process::spawn(&mut ssh);
+    ssh.args(["-tt", &format!("{ONE}@127.0.0.1")]);
+    let (mut terminal, mut client) = Terminal::of(&mut ssh, 97, 31);
     // The line as it is echoed does not hold the answer.
     terminal.types("/bin/echo ready-$((1 + 1))", "ready-2");
     terminal.types("/bin/stty size", "31 97");

@@ -2,6 +2,7 @@
 
 mod act;
 mod address;
+mod channel;
 mod datagram;
 mod device;
 mod disk;
@@ -13,6 +14,7 @@ mod status;
 mod time;
 
 pub use address::{Address, address};
+pub use channel::{Channel, ChannelType};
 pub use line::{Buffer, Ids, Object, Uuid};
 pub use status::Status;
 pub use time::{Clock, Moment, date};

@@ -117,7 +117,7 @@ impl<'a> Event<'a> {
             _ => name,
         };
         match &*what {
-            "start" | "end" => "session".into(),
+            "start" | "end" | "channel" | "resize" => "session".into(),
             "process_exit" => "command".into(),
             "network_result" | "network_sends" | "local_connect" | "local_send" | "dns"
             | "vsock" | "packet_socket" => "network".into(),

@@ -92,7 +92,13 @@ impl Filter {
         for (key, value) in event.own() {
             if !matches!(
                 key,
-                "cwd" | "argv" | "initial_command" | "environment" | "program"
+                "cwd"
+                    | "argv"
+                    | "initial_command"
+                    | "command"
+                    | "requested_command"
+                    | "environment"
+                    | "program"
             ) {
                 json::strings(value, &mut |text| {
                     found |= self.paths.iter().any(|path| is_below(&text, &path.text));

@@ -12,7 +12,7 @@ use super::syscall::Call;
 pub enum Family {
     /// Who belongs to a session, and its end. Without it nothing else is told.
     Session,
-    /// session.command
+    /// session.command, session.channel and session.resize
     Command,
     /// session.disk
     Disk,
@@ -238,6 +238,10 @@ pub const PLANS: &[Plan] = &[
         hooks: &[
             tracepoint("command_exec", &["sched_process_exec"]),
             exits("command_failed", calls![SYS_execve, SYS_execveat]),
+            exits(
+                "channel_act",
+                calls![SYS_rt_sigaction, SYS_prctl, SYS_ioctl],
+            ),
         ],
         unseen: &[],
     },

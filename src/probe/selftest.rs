@@ -54,6 +54,11 @@ const ACTS: &[Act] = &[
         shows: |record| matches!(&record.body, Body::Command(command) if command.fixed.return_code < 0),
     },
     Act {
+        program: "channel_act",
+        perform: serve,
+        shows: |record| matches!(&record.body, Body::Subsystem(_)),
+    },
+    Act {
         program: "disk_open",
         perform: || refused(File::open(NOTHING)),
         shows: |record| {
@@ -232,7 +237,7 @@ pub fn selftest(probes: &mut Probes) -> Result<Verdict, ProbeError> {
     Ok(verdict)
 }
 
-/// Makes us the first process of a session.
+/// Makes us the first process of a session, and that of a channel.
 fn enter(probes: &mut Probes, pid: u32) -> Result<(), aya::maps::MapError> {
     let session = SessionEntry {
         time: boot_time(),
@@ -241,7 +246,11 @@ fn enter(probes: &mut Probes, pid: u32) -> Result<(), aya::maps::MapError> {
         pid,
         ..SessionEntry::default()
     };
-    probes.tables.begin(KEY, session)
+    let process = ProcessEntry {
+        is_channel: 1,
+        ..ProcessEntry::default()
+    };
+    probes.tables.begin(KEY, session, process)
 }
 
 /// A process that comes and goes.
@@ -288,6 +297,19 @@ fn run() -> io::Result<()> {
     command.arg("--version").env_clear().stdin(Stdio::null());
     command.stdout(Stdio::null()).stderr(Stdio::null());
     command.status().map(drop)
+}
+
+/// As sshd begins to serve files for a channel itself; nothing changes.
+fn serve() -> io::Result<()> {
+    // SAFETY: takes and gives numbers, and sets what is set.
+    let set = unsafe {
+        let dumpable = libc::prctl(libc::PR_GET_DUMPABLE);
+        libc::prctl(libc::PR_SET_DUMPABLE, dumpable)
+    };
+    match set {
+        0 => Ok(()),
+        _ => Err(io::Error::last_os_error()),
+    }
 }
 
 /// What has to fail.

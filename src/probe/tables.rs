@@ -65,11 +65,16 @@ impl Tables {
         self.shares.give(key, uid, table::SESSIONS);
     }
 
-    /// Begins a session of ours, with the one process that its entry names.
+    /// Begins a session of ours, with the one process that its entry names, and what is known of it.
     ///
     /// # Errors
     /// What the kernel says.
-    pub fn begin(&mut self, key: u64, session: SessionEntry) -> Result<(), MapError> {
+    pub fn begin(
+        &mut self,
+        key: u64,
+        session: SessionEntry,
+        process: ProcessEntry,
+    ) -> Result<(), MapError> {
         let session = SessionEntry {
             processes: 1,
             audit_session_id: AUDIT_UNSET,
@@ -78,7 +83,7 @@ impl Tables {
         };
         let process = ProcessEntry {
             session: key,
-            ..ProcessEntry::default()
+            ..process
         };
         self.sessions.insert(key, session, 0)?;
         for table in [table::SESSIONS, table::PROCESSES] {

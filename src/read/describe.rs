@@ -192,6 +192,8 @@ fn tell(event: &Event<'_>, said: &[&'static str], text: &mut Text) {
         "start" => start(&mut members, text),
         "end" => end(&mut members, text),
         "command" => command(&mut members, text),
+        "channel" => channel(&mut members, text),
+        "resize" => resize(&mut members, text),
         "process_exit" => process_exit(&mut members, text),
         "disk" => disk(&mut members, text),
         "network" => network(&mut members, text),
@@ -334,6 +336,35 @@ fn command(members: &mut Members<'_, '_>, text: &mut Text) -> Option<()> {
             format!(", {missing} bytes of arguments missing"),
         );
     }
+    Some(())
+}
+
+/// What the client asked for on its connection.
+fn channel(members: &mut Members<'_, '_>, text: &mut Text) -> Option<()> {
+    let number = members.number("channel")?;
+    let kind = members.word("type")?;
+    text.add(Weight::Strong, format!("channel {number}: {kind}"));
+    if let Some(command) = members.word("command") {
+        text.add(Weight::Normal, format!(" {command}"));
+    }
+    if let Some(requested) = members.word("requested_command") {
+        text.add(Weight::Normal, format!(", asked for {requested}"));
+    }
+    if let Some(size) = members.word("size") {
+        text.add(Weight::Normal, format!(", terminal {size}"));
+    }
+    members.shown.push("command_base64");
+    members.shown.push("requested_command_base64");
+    Some(())
+}
+
+fn resize(members: &mut Members<'_, '_>, text: &mut Text) -> Option<()> {
+    let number = members.number("channel")?;
+    let size = members.word("size")?;
+    text.add(
+        Weight::Normal,
+        format!("terminal of channel {number} is {size}"),
+    );
     Some(())
 }
 

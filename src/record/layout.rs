@@ -130,6 +130,18 @@ layout! {
         lengths: [u32; TEXTS],
         argv_ahead: u32,
         exec: u64,
+        requested_length: u32,
+        unused: u32,
+    }
+
+    /// A login server serves a channel itself, or the terminal of one has another size.
+    "channel" Channel {
+        record: Head,
+        leader: u32,
+        terminal: u32,
+        rows: u16,
+        columns: u16,
+        unused: u32,
     }
 
     /// A later part of the arguments of the next command of the same process; its bytes follow.
@@ -330,6 +342,8 @@ layout! {
         loginuid: u32,
         ids: ProcessIds,
         connecting: u32,
+        is_channel: u32,
+        unused: u32,
     }
 
     /// The key of the map `job_files`.
@@ -564,6 +578,8 @@ pub mod kind {
     pub const VSOCK: u32 = 14;
     pub const PACKET_SOCKET: u32 = 15;
     pub const IDENTITY: u32 = 16;
+    pub const SUBSYSTEM: u32 = 17;
+    pub const RESIZE: u32 = 18;
 }
 
 /// `enum privilege_operation`.
@@ -669,11 +685,12 @@ pub mod privilege_operation {
 /// How often each of [`PROBES`] was skipped.
 pub type MissedCounts = [u64; PROBES.len()];
 /// Programs that the kernel may skip: `enum probe`.
-pub const PROBES: [&str; 21] = [
+pub const PROBES: [&str; 22] = [
     "session_fork",
     "session_exit",
     "command_exec",
     "command_failed",
+    "channel_act",
     "disk_open",
     "disk_change",
     "disk_map",
@@ -771,6 +788,9 @@ pub mod command_mark {
     pub const ENVIRONMENT_PARTIAL: u32 = 4;
     pub const PATH_INCOMPLETE: u32 = 8;
     pub const COMPAT: u32 = 16;
+    pub const CHANNEL: u32 = 32;
+    pub const REQUESTED_CUT: u32 = 64;
+    pub const LEFT_OUT: u32 = 128;
 }
 
 /// `enum path_note`.

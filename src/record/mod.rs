@@ -48,6 +48,10 @@ pub enum Body<'a> {
     Dns(Dns<'a>),
     Vsock(layout::Vsock),
     PacketSocket(layout::PacketSocket),
+    /// A login server serves a channel itself.
+    Subsystem(layout::Channel),
+    /// The terminal of a channel has another size.
+    Resize(layout::Channel),
 }
 
 /// A datagram to the DNS port.
@@ -118,6 +122,8 @@ pub struct Command<'a> {
     pub interpreter: &'a [u8],
     /// `NAME=value` strings, each ended by a zero byte.
     pub environment: &'a [u8],
+    /// What the client asked for, where a login server runs something else for its channel.
+    pub requested: &'a [u8],
     /// argv[0] included, each ended by a zero byte.
     pub argv: &'a [u8],
 }
@@ -169,11 +175,13 @@ pub fn decode(bytes: &[u8]) -> Result<Record<'_>, Malformed> {
         }
         kind::COMMAND => {
             let (fixed, mut rest) = split::<layout::Command>(bytes)?;
-            let mut texts = [&[][..]; layout::TEXTS];
+            let mut texts = [&[][..]; layout::TEXTS - 1];
             for (text, length) in texts.iter_mut().zip(fixed.lengths) {
                 (*text, rest) = take(rest, length)?;
             }
-            let [path, exe, cwd, interpreter, environment, argv] = texts;
+            let [path, exe, cwd, interpreter, environment] = texts;
+            let (requested, rest) = take(rest, fixed.requested_length)?;
+            let (argv, _) = take(rest, fixed.lengths[layout::TEXTS - 1])?;
             Body::Command(Command {
                 fixed,
                 path,
@@ -181,6 +189,7 @@ pub fn decode(bytes: &[u8]) -> Result<Record<'_>, Malformed> {
                 cwd,
                 interpreter,
                 environment,
+                requested: requested.strip_suffix(&[0]).unwrap_or(requested),
                 argv,
             })
         }
@@ -229,6 +238,8 @@ pub fn decode(bytes: &[u8]) -> Result<Record<'_>, Malformed> {
         kind::SEND => Body::Send(split::<layout::Send>(bytes)?.0),
         kind::VSOCK => Body::Vsock(split::<layout::Vsock>(bytes)?.0),
         kind::PACKET_SOCKET => Body::PacketSocket(split::<layout::PacketSocket>(bytes)?.0),
+        kind::SUBSYSTEM => Body::Subsystem(split::<layout::Channel>(bytes)?.0),
+        kind::RESIZE => Body::Resize(split::<layout::Channel>(bytes)?.0),
         kind::DNS => {
             let (dns, rest) = split::<layout::Dns>(bytes)?;
             Body::Dns(Dns {

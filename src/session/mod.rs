@@ -4,6 +4,7 @@ mod account;
 mod accounts;
 mod arguments;
 mod cgroup;
+mod channel;
 mod delegate;
 mod guard;
 mod hold;
@@ -27,6 +28,7 @@ pub use sends::Sends;
 pub use table::{Kernel, Table};
 
 use arguments::Arguments;
+use channel::Channels;
 use memory::{Events, Share};
 use sends::Counted;
 use unwritten::Unwritten;
@@ -34,7 +36,7 @@ use work::Work;
 
 use crate::event::{End, Held, Lost, Origin, Start, Subject, Uuid, Writer, address};
 use crate::record::layout::{
-    CAUSES, Counts, Endpoint, FAMILIES, LOGINS, Losses, MissedCounts, login,
+    CAUSES, Counts, Endpoint, FAMILIES, LOGINS, Losses, MissedCounts, command_mark, login,
 };
 use crate::record::{Body, Command, Record, strings};
 
@@ -75,6 +77,7 @@ pub struct Session {
     identity: Option<String>,
     terminal: Option<(u16, u16)>,
     initial_command: Vec<Vec<u8>>,
+    channels: Channels,
     ledger: Ledger,
     unwritten: Unwritten,
     /// How it was held since that was told last.
@@ -114,6 +117,7 @@ impl Session {
             identity: None,
             terminal: None,
             initial_command: Vec::new(),
+            channels: Channels::default(),
             ledger: Ledger::default(),
             unwritten: Unwritten::default(),
             held: None,
@@ -198,16 +202,30 @@ impl Session {
             .extend_from_slice(&(bytes.len() as u32).to_ne_bytes());
         self.backlog.extend_from_slice(bytes);
         let ready = match &record.body {
+            // What else sshd runs, such as ~/.ssh/rc, comes before its first channel's own.
             Body::Command(command) if command.fixed.return_code == 0 => {
-                self.first_program(command);
+                let is_first = !self.has_channels() || channel::is_of(command);
+                if is_first {
+                    self.first_program(command);
+                }
+                is_first
+            }
+            Body::Subsystem(subsystem) => {
+                self.terminal = channel::terminal_size(subsystem);
                 true
             }
-            Body::Network(_) => true,
+            // It may be sshd's own, before there is a channel.
+            Body::Network(_) => !self.has_channels(),
             _ => false,
         };
         if ready {
             self.open(writer);
         }
+    }
+
+    /// Whether what the session does comes by the channels of an SSH connection.
+    fn has_channels(&self) -> bool {
+        self.birth.login == login::SSH
     }
 
     /// sshd runs the shell alone for a login, and `SHELL -c COMMAND` for a command.
@@ -284,18 +302,23 @@ impl Session {
                 let share = &mut self.share;
                 let later = self.arguments.take(pid, command.fixed.exec, share);
                 let missing = command.fixed.argv_ahead.saturating_sub(later.len() as u32);
-                let uid = if later.is_empty() && missing == 0 {
-                    writer.command(subject, &record.head, command, command.argv)
+                let all = (!later.is_empty()).then(|| [command.argv, &later].concat());
+                let argv = all.as_deref().unwrap_or(command.argv);
+                if channel::is_of(command) {
+                    let number = self.channels.begin(pid, command.terminal_size());
+                    writer.channel(subject, &record.head, number, &channel::of(command, argv));
+                }
+                if command.fixed.marks & command_mark::LEFT_OUT != 0 {
+                    0
                 } else {
                     let mut command = *command;
                     command.fixed.argv_missing = command.fixed.argv_missing.saturating_add(missing);
-                    let argv = [command.argv, &later].concat();
-                    writer.command(subject, &record.head, &command, &argv)
-                };
-                if command.fixed.return_code == 0 {
-                    self.commands.insert(pid, uid, share);
+                    let uid = writer.command(subject, &record.head, &command, argv);
+                    if command.fixed.return_code == 0 {
+                        self.commands.insert(pid, uid, share);
+                    }
+                    1
                 }
-                1
             }
             Body::ProcessExit(exit) => {
                 let command = self.commands.remove(&pid, &mut self.share);
@@ -346,6 +369,20 @@ impl Session {
             Body::PacketSocket(socket) => {
                 writer.packet_socket(subject, socket);
                 4
+            }
+            Body::Subsystem(subsystem) => {
+                let size = channel::terminal_size(subsystem);
+                let number = self.channels.begin(pid, size);
+                writer.channel(subject, &record.head, number, &channel::own(subsystem));
+                0
+            }
+            Body::Resize(resize) => {
+                let size = (resize.columns, resize.rows);
+                let Some(number) = self.channels.resize(resize.leader, size) else {
+                    return;
+                };
+                writer.resize(subject, resize, number);
+                0
             }
             Body::Dns(dns) => {
                 if !writer.dns(subject, &record.head, dns) {
@@ -542,7 +579,7 @@ impl Session {
             &End {
                 start: self.birth.time,
                 stop: time,
-                interactive: self.terminal.is_some(),
+                interactive: self.terminal.is_some() || self.channels.had_terminal(),
                 user: self.user(),
                 initial_command: &self.initial_command,
                 ledger: &self.ledger,

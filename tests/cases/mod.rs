@@ -31,6 +31,7 @@ pub const CASES: &[Case] = &[
     ("dns", network::dns_case),
     ("terminal", session::terminal_case),
     ("initial_command", session::initial_command_case),
+    ("channel", session::channel_case),
     ("environment", command::environment_case),
     ("nothing_done", session::nothing_done_case),
     ("lost", session::lost_case),

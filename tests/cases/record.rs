@@ -97,6 +97,8 @@ pub struct Run<'a> {
     pub cwd: &'a [u8],
     pub interpreter: &'a [u8],
     pub environment: &'a [u8],
+    /// With a zero byte behind it.
+    pub requested: &'a [u8],
     /// As in memory: argv[0] included, a zero byte behind each.
     pub argv: &'a [u8],
     pub fixed: Command,
@@ -110,6 +112,7 @@ pub fn run(time: u64, path: &[u8], argv: &[u8], change: impl FnOnce(&mut Run)) -
         cwd: b"/home/alice",
         interpreter: b"",
         environment: b"",
+        requested: b"",
         argv,
         fixed: Command {
             record: head(kind::COMMAND, time),
@@ -135,6 +138,10 @@ pub fn run(time: u64, path: &[u8], argv: &[u8], change: impl FnOnce(&mut Run)) -
         run.argv,
     ];
     run.fixed.lengths = texts.map(|text| text.len() as u32);
+    run.fixed.requested_length = run.requested.len() as u32;
+    let [path, exe, cwd, interpreter, environment, argv] = texts;
+    let requested = run.requested;
+    let texts = [path, exe, cwd, interpreter, environment, requested, argv];
     record(run.fixed, &texts.concat())
 }
 

@@ -1,11 +1,13 @@
 //! How sessions begin, lose, hand on and end.
 
-use recorderd::record::layout::{Disk, Environment, Head, Losses, SessionStart, kind, login};
+use recorderd::record::layout::{
+    Channel, Disk, Environment, Head, Losses, SessionStart, command_mark, kind, login,
+};
 
 use super::Described;
 use super::record::{
-    Run, UID, asked, connected, end, end_with, head, in_terminal, local, opened, record, refused,
-    run, start, v4, v6,
+    Run, UID, asked, connected, end, end_with, head, in_terminal, local, opened, program, record,
+    refused, run, start, v4, v6,
 };
 
 pub fn left_out_case() -> Vec<Described> {
@@ -20,7 +22,10 @@ pub fn left_out_case() -> Vec<Described> {
 }
 
 pub fn terminal_case() -> Vec<Described> {
-    let interactive = |c: &mut Run| in_terminal(c, 80, 25);
+    let interactive = |c: &mut Run| {
+        in_terminal(c, 80, 25);
+        of_channel(c);
+    };
     vec![
         start(),
         (
@@ -43,11 +48,91 @@ pub fn initial_command_case() -> Vec<Described> {
         start(),
         (
             "a shell with a command",
-            run(1500, b"/bin/bash", argv, |_| {}),
+            run(1500, b"/bin/bash", argv, of_channel),
         ),
         (
             "a later one is not the initial command",
             run(1600, b"/bin/sh", b"sh\0-c\0true\0", |_| {}),
+        ),
+        end(Losses::default()),
+    ]
+}
+
+/// What a login server runs for a channel.
+fn of_channel(run: &mut Run) {
+    run.fixed.marks |= command_mark::CHANNEL;
+}
+
+pub fn channel_case() -> Vec<Described> {
+    let channel = |kind, time, columns| Channel {
+        record: Head {
+            program: program(b"sshd"),
+            ..head(kind, time)
+        },
+        leader: 5007,
+        terminal: 136 << 20 | 3,
+        rows: 25,
+        columns,
+        unused: 0,
+    };
+    vec![
+        start(),
+        (
+            "~/.ssh/rc, which is no channel's",
+            run(1400, b"/bin/sh", b"sh\0-c\0/bin/sh .ssh/rc\0", |_| {}),
+        ),
+        (
+            "sshd connects, which tells of none",
+            connected(1450, v4([192, 0, 2, 1], 40_000), v4([192, 0, 2, 1], 443)),
+        ),
+        (
+            "a forced command in place of another that is not UTF-8",
+            run(1500, b"/bin/bash", b"bash\0-c\0/bin/forced\0", |c| {
+                in_terminal(c, 80, 25);
+                of_channel(c);
+                c.requested = b"cat caf\xe9\0";
+            }),
+        ),
+        (
+            "the same size again",
+            record(channel(kind::RESIZE, 1550, 80), b""),
+        ),
+        (
+            "another size",
+            record(channel(kind::RESIZE, 1600, 132), b""),
+        ),
+        (
+            "the size of a terminal of no channel",
+            record(
+                Channel {
+                    leader: 1,
+                    ..channel(kind::RESIZE, 1650, 99)
+                },
+                b"",
+            ),
+        ),
+        (
+            "one of which the end of what was asked for is missing, where commands are left out",
+            run(
+                1700,
+                b"/bin/bash",
+                b"bash\0-c\0/usr/lib/sftp-server -R\0",
+                |c| {
+                    of_channel(c);
+                    c.fixed.marks |= command_mark::REQUESTED_CUT | command_mark::LEFT_OUT;
+                    c.requested = b"long";
+                },
+            ),
+        ),
+        (
+            "a subsystem of sshd's own",
+            record(
+                Channel {
+                    terminal: 0,
+                    ..channel(kind::SUBSYSTEM, 1800, 0)
+                },
+                b"",
+            ),
         ),
         end(Losses::default()),
     ]

@@ -43,6 +43,10 @@ pub fn plain(line: &Value) -> String {
                 format!("{address}:<port>")
             }
             "server_hostname" | "server_version" => format!("<{key}>"),
+            "tty" => {
+                assert!(text.starts_with("pts/"), "{key} {text}");
+                format!("<{key}>")
+            }
             _ => continue,
         };
         *value = stands_for.into();
@@ -156,6 +160,19 @@ pub fn end(login: &str, interactive: bool, more: &str, lines: &[Value]) -> Strin
         login,
         &format!(
             r#""enhanced_recording":true,"interactive":{interactive},"participants":["{login}"],"session_start":"<session_start>","session_stop":"<session_stop>",{more}"events":{{"command":{commands},"process_exit":{exits},"disk":{disks},"network":{networks},"network_result":{results},"privilege":{privileges}}},"losses":{{"session":0,"command":0,"process_exit":0,"disk":0,"network":0,"network_result":0,"privilege":0}}"#
+        ),
+    )
+}
+
+/// A session.channel of a login over ssh, as `plain` gives it; `rest` is what stands behind its
+/// number.
+pub fn channel(login: &str, program: &str, number: u64, rest: &str) -> String {
+    expected(
+        "session.channel",
+        "R4013I",
+        login,
+        &format!(
+            r#""pid":"<pid>","cgroup_id":"<cgroup_id>","program":"{program}","audit_session_id":"<audit_session_id>","channel":{number},{rest}"#
         ),
     )
 }

@@ -9,6 +9,7 @@ pub mod log;
 pub mod openssh;
 pub mod random;
 pub mod schema;
+pub mod terminal;
 pub mod volume;
 pub mod ways;
 
@@ -28,7 +29,7 @@ use libtest_mimic::{Arguments, Conclusion, Failed, Trial};
 use serde_json::Value;
 
 pub use lines::*;
-pub use openssh::{Door, Openssh, Server, Sshd, TestOfEach, main_of_each};
+pub use openssh::{Door, Openssh, Server, Sshd, TestOfEach, main_of_each, main_on_each};
 
 /// What a test returns.
 pub type Outcome = Result<(), Failed>;

@@ -9,11 +9,12 @@ use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
+use std::sync::{Arc, OnceLock};
 use std::thread;
 
 use libtest_mimic::Trial;
 
-use super::{Outcome, PYTHON, Process, run};
+use super::{Host, Outcome, PYTHON, Process, run};
 
 /// Where tests/openssh/fetch puts the newest one.
 const CACHE: &str = "recorderd/openssh/newest";
@@ -103,11 +104,23 @@ impl Openssh {
         self.folder().is_ok()
     }
 
-    fn sshd(self) -> PathBuf {
+    pub fn sshd(self) -> PathBuf {
         match self.folder().unwrap() {
             Some(folder) => folder.join("sshd"),
             None => "/usr/sbin/sshd".into(),
         }
+    }
+
+    /// What a test with it is called; that it can't be had here is said.
+    fn title(self, test: &str) -> String {
+        let title = match self {
+            Self::Distribution => test.to_owned(),
+            Self::Newest => format!("{test}, newest OpenSSH"),
+        };
+        if !self.is_there() {
+            println!("skipped: {title}: needs what tests/openssh/fetch fetches");
+        }
+        title
     }
 
     /// Lines of its config that say where its parts are.
@@ -128,14 +141,25 @@ pub fn main_of_each(tests: &[TestOfEach]) -> ExitCode {
         .iter()
         .flat_map(|test| Openssh::ALL.map(|openssh| (*test, openssh)));
     let trials = both.map(|((name, test), openssh)| {
-        let name = match openssh {
-            Openssh::Distribution => name.to_owned(),
-            Openssh::Newest => format!("{name}, newest OpenSSH"),
-        };
-        if !openssh.is_there() {
-            println!("skipped: {name}: needs what tests/openssh/fetch fetches");
-        }
-        Trial::test(name, move || test(openssh)).with_ignored_flag(!openssh.is_there())
+        Trial::test(openssh.title(name), move || test(openssh))
+            .with_ignored_flag(!openssh.is_there())
+    });
+    run(trials).exit_code()
+}
+
+/// What a test is called, and what it does on a host with a server.
+pub type TestOnEach = (&'static str, fn(&Host, Openssh) -> Outcome);
+
+/// The same for tests that share a host of each, with sessions of their own.
+pub fn main_on_each(start: fn(Openssh) -> Host, tests: &[TestOnEach]) -> ExitCode {
+    let trials = Openssh::ALL.into_iter().flat_map(|openssh| {
+        let host = Arc::new(OnceLock::new());
+        let trials = tests.iter().map(move |(name, test)| {
+            let (host, test) = (host.clone(), *test);
+            let act = move || test(host.get_or_init(|| start(openssh)), openssh);
+            Trial::test(openssh.title(name), act).with_ignored_flag(!openssh.is_there())
+        });
+        trials.collect::<Vec<_>>()
     });
     run(trials).exit_code()
 }
