@@ -376,6 +376,22 @@ static __noinline int is_user_side(struct task_struct *task, __u32 login, __u32 
 }
 
 /*
+ * Whether this is the process by which sshd serves a login of root's, whatever the connection is:
+ * the child of a monitor that has been given an audit id of its own. Since OpenSSH 9.8 there is
+ * one.
+ */
+__noinline int serves_login(__u64 of)
+{
+	struct task_struct *task = (void *)of;
+	struct task_struct *monitor = BPF_CORE_READ(task, real_parent);
+	__u32 audit = audit_session(task);
+
+	return audit != AUDIT_UNSET && is_sshd(task) && login_server(monitor) == LOGIN_SSH &&
+	       audit_session(monitor) == audit &&
+	       audit_session(BPF_CORE_READ(monitor, real_parent)) != audit;
+}
+
+/*
  * The key of the session that a child of a login server begins as the user's side of a login, or 0.
  * Where the login has an audit session id of its own, that is the key. Where it has none, the
  * process that serves its connection tells it.
@@ -413,7 +429,9 @@ __noinline __u64 login_key(__u64 child, __u64 server_of, __u32 login, __u32 uid)
 		   (uid && (is_confined(task) || !find_connection(child)))) {
 		return 0;
 	}
-	return serves_connection(server_of) || (uid && is_sshd(parent)) ? served->login : 0;
+	return serves_connection(server_of) || serves_login(server_of) || (uid && is_sshd(parent))
+		   ? served->login
+		   : 0;
 }
 
 /* Notes that a login server has begun this process for a channel. */
@@ -492,7 +510,7 @@ __noinline int broker_join(__u64 server)
 		 * Until the login is complete, it has a child that talks with the client; but not
 		 * at once, when it does nothing yet. sshd tells by what it does when it is.
 		 */
-		if (!serves_connection(server) ||
+		if (!(serves_connection(server) || serves_login(server)) ||
 		    !((is_sshd(task) && serves_channels(server)) ||
 		      (server == bpf_get_current_task() &&
 		       (__u64)BPF_CORE_READ(task, children.next) == (__u64)&task->children)))

@@ -192,7 +192,10 @@ fn each_at_port(openssh: Openssh) -> Outcome {
         door: Door::EachAtPort,
         ..Server::of(openssh)
     };
-    logs_in(&Host::of(&server, EXPOSE, ""), ONE, 4);
+    let host = Host::of(&server, EXPOSE, "");
+    for login in [ONE, "root"] {
+        logs_in(&host, login, 3);
+    }
     Ok(())
 }
 
@@ -202,7 +205,10 @@ fn each_at_socket(openssh: Openssh) -> Outcome {
         door: Door::EachAtSocket,
         ..Server::of(openssh)
     };
-    logs_in(&Host::of(&server, EXPOSE, ""), ONE, 8);
+    let host = Host::of(&server, EXPOSE, "");
+    for login in [ONE, "root"] {
+        logs_in(&host, login, 4);
+    }
     Ok(())
 }
 
@@ -238,7 +244,7 @@ fn everything(openssh: Openssh) -> Outcome {
     let target = format!("{ONE}@127.0.0.1");
     let mut ssh = host.client("ssh");
     ssh.args(["-M", "-o", &control, &target, "read"]);
-    let master = Process::spawn(ssh.stdin(Stdio::piped()).stdout(Stdio::piped()));
+    let mut master = Process::spawn(ssh.stdin(Stdio::piped()).stdout(Stdio::piped()));
     patiently("the master to listen", || {
         let mut ssh = host.client("ssh");
         let output = ssh.args(["-O", "check", "-o", &control, &target]).output();
@@ -247,7 +253,11 @@ fn everything(openssh: Openssh) -> Outcome {
     for _ in 0..2 {
         printed(host.client("ssh").args(["-o", &control, &target, "true"]));
     }
-    assert_known(&host, stays(&host, master, ways.len() + 1), ONE);
+    drop(master.child.stdin.take());
+    master.child.wait()?;
+    for lines in host.sessions(ways.len() + 1).drain(ways.len()..) {
+        assert_known(&host, lines, ONE);
+    }
     Ok(())
 }
 
