@@ -181,10 +181,12 @@ fn second_with_terminal(host: &Host, _: Openssh) -> Outcome {
 
 /// Each change is told, of the terminal that it is of
 fn resized(host: &Host, openssh: Openssh) -> Outcome {
-    for login in LOGINS {
+    for (login, first) in LOGINS.into_iter().zip([101, 201]) {
+        // No two of them are the same.
+        let sizes = [(first, 33), (first + 1, 33), (first + 1, 34)];
         let (mut terminal, mut client) = Terminal::of(&mut ssh(host, login, &["-tt"]), 80, 25);
         terminal.types("/bin/echo begun-$((1 + 1))", "begun-2");
-        for (columns, rows) in [(101, 33), (102, 33), (102, 34)] {
+        for (columns, rows) in sizes {
             terminal.resize(columns, rows);
             patiently("the size to arrive", || {
                 let size = format!(r#""size":"{columns}:{rows}""#);
@@ -196,20 +198,17 @@ fn resized(host: &Host, openssh: Openssh) -> Outcome {
         client.child.wait()?;
         let lines = session(host, login, r#""argv":["resized-2"]"#);
         let program = served_by(openssh);
-        let resize = |size: &str| {
+        let resize = |(columns, rows): (u16, u16)| {
             expected(
                 "session.resize",
                 "R4014I",
                 login,
                 &format!(
-                    r#""pid":"<pid>","cgroup_id":"<cgroup_id>","program":"{program}","audit_session_id":"<audit_session_id>","channel":0,"tty":"<tty>","size":"{size}""#
+                    r#""pid":"<pid>","cgroup_id":"<cgroup_id>","program":"{program}","audit_session_id":"<audit_session_id>","channel":0,"tty":"<tty>","size":"{columns}:{rows}""#
                 ),
             )
         };
-        assert_eq!(
-            plains(&lines, "session.resize"),
-            [resize("101:33"), resize("102:33"), resize("102:34")]
-        );
+        assert_eq!(plains(&lines, "session.resize"), sizes.map(resize));
         assert_eq!(plain(&lines[0]), start(login, r#""size":"80:25","#));
         let channel = of_kind(&lines, "session.channel")[0];
         let resizes = of_kind(&lines, "session.resize");
