@@ -53,6 +53,8 @@ fn allocations(case: &str, fork: bool) -> usize {
     let mut bytes = 0;
     let mut take = |record: &[u8]| {
         table.take(record, &mut NoKernel, &mut writer);
+        // Its start waits for no channel then.
+        table.tick(u64::MAX, &mut writer);
         if writer.lines().len() > Writer::BATCH {
             bytes += writer.lines().len();
             writer.clear();

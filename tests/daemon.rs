@@ -442,6 +442,7 @@ fn ring_sizes() -> Outcome {
     let sizes = "command_buffer_size: 1\ndisk_buffer_size: 2\nnetwork_buffer_size: 4";
     let daemon = start_daemon(folder.path(), sizes);
     assert_eq!(rings(&daemon), in_bytes([1, 2, 4]));
+    drop(daemon);
     let daemon = start_daemon(folder.path(), "command_buffer_size: 0");
     assert_eq!(
         rings(&daemon),
