@@ -236,7 +236,7 @@ fn acts(lines: &[Value], output: &str) -> BTreeMap<String, (u64, u64)> {
                 )
             }
             "local_connect" | "dns" => ("network", 1, 0),
-            "start" | "end" | "lost" | "delegated" | "" => continue,
+            "start" | "end" | "lost" | "delegated" | "channel" | "" => continue,
             family => (family, 1, 0),
         };
         let counts: &mut (u64, u64) = acts.entry(family.to_owned()).or_default();
