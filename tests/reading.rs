@@ -391,7 +391,7 @@ fn filters() -> Outcome {
         (&["--family", "disk"], &kind(&["disk"])),
         (
             &["--family", "process_exit", "--family", "session"],
-            &kind(&["process_exit", "start", "end"]),
+            &kind(&["process_exit", "start", "channel", "end"]),
         ),
         (
             &["--family", "network"],

@@ -139,10 +139,10 @@ fn reading() -> Outcome {
         .iter()
         .map(|row| row.as_str().unwrap())
         .collect();
-    // The login, bash and sh; in the tree and in the time line.
-    assert_eq!(rows.len(), 6, "{rows:#?}");
+    // The login, its channel, bash and sh; in the tree and in the time line.
+    assert_eq!(rows.len(), 8, "{rows:#?}");
     assert!(rows.iter().all(|row| row.contains("exit 3")), "{rows:#?}");
-    assert_eq!(values[5], "6 found");
+    assert_eq!(values[5], "8 found");
     assert_eq!(values[6], Value::Null);
     assert_eq!(values[7], 3);
     Ok(())

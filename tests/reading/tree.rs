@@ -87,6 +87,7 @@ pub fn show() -> Outcome {
             time(first)
         ),
         format!("{} /bin/bash -c '{script}'  [{}]", time(bash), bash["pid"]),
+        format!("{}   channel 0: exec '{script}'", time(bash)),
         format!(
             "{}   /bin/echo hello: {}  [{}]",
             time(hello),
@@ -131,7 +132,8 @@ pub fn show() -> Outcome {
     let flat = shows(&["show", "--flat", "--plain", sid, "--family", "session"]);
     let begin = format!("login from {from} to {to}, to run '{script}'");
     let end = recorded.shown(last, "end of the session");
-    assert_eq!(flat, recorded.shown(first, &begin) + &end);
+    let channel = recorded.shown(&lines[1], &format!("channel 0: exec '{script}'"));
+    assert_eq!(flat, recorded.shown(first, &begin) + &channel + &end);
     // As JSON: the session, then each process with its events, each of them once.
     let tree = gives(&["show", sid]);
     assert_eq!(tree[0], gives(&["sessions"])[0]);
