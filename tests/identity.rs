@@ -212,7 +212,7 @@ fn each_at_socket(openssh: Openssh) -> Outcome {
     Ok(())
 }
 
-/// A forced command, X11, ports to be forwarded, several channels, sftp by sshd itself in another root
+/// A forced command, X11, ports to be forwarded, a terminal, sftp by sshd itself in another root
 fn everything(openssh: Openssh) -> Outcome {
     let jail = Folder::within(Path::new("/run"));
     // sshd writes there what it exposes, once this is its root.
@@ -238,25 +238,6 @@ fn everything(openssh: Openssh) -> Outcome {
         client.env("DISPLAY", "127.0.0.1:9").stdin(Stdio::null());
         printed(client.arg(format!("{login}@127.0.0.1")).args(words));
         assert_known(&host, host.sessions(index + 1).pop().unwrap(), login);
-    }
-    let socket = host.folder.path().join("control");
-    let control = format!("ControlPath={}", socket.display());
-    let target = format!("{ONE}@127.0.0.1");
-    let mut ssh = host.client("ssh");
-    ssh.args(["-M", "-o", &control, &target, "read"]);
-    let mut master = Process::spawn(ssh.stdin(Stdio::piped()).stdout(Stdio::piped()));
-    patiently("the master to listen", || {
-        let mut ssh = host.client("ssh");
-        let output = ssh.args(["-O", "check", "-o", &control, &target]).output();
-        output.unwrap().status.success().then_some(())
-    });
-    for _ in 0..2 {
-        printed(host.client("ssh").args(["-o", &control, &target, "true"]));
-    }
-    drop(master.child.stdin.take());
-    master.child.wait()?;
-    for lines in host.sessions(ways.len() + 1).drain(ways.len()..) {
-        assert_known(&host, lines, ONE);
     }
     Ok(())
 }
