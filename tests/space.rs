@@ -286,7 +286,9 @@ fn evidence_stays() -> Outcome {
     let stdout = Collected::of(daemon.child.stdout.take().unwrap());
     let mut host = Host::serve(folder, daemon, "");
     let folder = host.folder.path().to_owned();
-    host.ssh(ONE, "cat /etc/hostname; chmod 600 .; exit");
+    let script = "cat /etc/hostname; : >file; chmod 600 file; exit";
+    let shared = host.folder.shared();
+    host.ssh(ONE, &format!("cd {}; {script}", shared.display()));
     host.ssh(TWO, &opens(20_000));
     host.ssh(TWO, &commands(1000));
     let sessions = stdout.ended(host.port, 3);
