@@ -186,29 +186,27 @@ fn many(openssh: Openssh) -> Outcome {
     Ok(())
 }
 
-/// `sshd -i`, as a socket unit starts it
-fn each_at_port(openssh: Openssh) -> Outcome {
+/// Logs in so often to each account by a server that is started for each connection.
+fn logs_in_by(openssh: Openssh, door: Door, count: usize) {
     let server = Server {
-        door: Door::EachAtPort,
+        door,
         ..Server::of(openssh)
     };
     let host = Host::of(&server, EXPOSE, "");
     for login in [ONE, "root"] {
-        logs_in(&host, login, 3);
+        logs_in(&host, login, count);
     }
+}
+
+/// `sshd -i`, as a socket unit starts it
+fn each_at_port(openssh: Openssh) -> Outcome {
+    logs_in_by(openssh, Door::EachAtPort, 3);
     Ok(())
 }
 
-/// The same at a local socket, where no address tells of the connection
+/// At a local socket, where no address tells of the connection
 fn each_at_socket(openssh: Openssh) -> Outcome {
-    let server = Server {
-        door: Door::EachAtSocket,
-        ..Server::of(openssh)
-    };
-    let host = Host::of(&server, EXPOSE, "");
-    for login in [ONE, "root"] {
-        logs_in(&host, login, 4);
-    }
+    logs_in_by(openssh, Door::EachAtSocket, 4);
     Ok(())
 }
 
