@@ -14,7 +14,10 @@ pub fn files(folder: &Path) -> Vec<PathBuf> {
     let folder = folder.join("log").join(host.trim());
     let entries = fs::read_dir(folder).into_iter().flatten().flatten();
     let mut files: Vec<_> = entries.map(|entry| entry.path()).collect();
-    files.retain(|file| !file.is_symlink() && file.extension().is_some_and(|it| it == "log"));
+    files.retain(|file| {
+        let name = file.file_name().unwrap_or_default().to_string_lossy();
+        name.starts_with("20") && name.ends_with(".log")
+    });
     files.sort();
     files
 }
