@@ -1,21 +1,23 @@
 //! Arguments are those that the program was run with: all bytes of them, whoever changes them meanwhile.
 
-mod common;
-
 use std::fs;
 use std::io::{BufRead, BufReader};
-use std::process::ExitCode;
 
+use crate::common::{self, Host, ONE, Outcome, PYTHON, of_kind, text};
 use base64::engine::{Engine, general_purpose::STANDARD};
-use common::{Host, ONE, Outcome, PYTHON, of_kind, text};
+use libtest_mimic::Trial;
 use serde_json::Value;
 
-fn main() -> ExitCode {
-    common::main(&[
-        ("any bytes, of 1 byte to 2 MB", any_bytes),
-        ("rewritten during the exec", rewritten),
-        ("parts of lost commands", parts_of_lost_commands),
-    ])
+/// The tests of this file.
+pub fn tests() -> Vec<Trial> {
+    common::tests(
+        module_path!(),
+        &[
+            ("any bytes, of 1 byte to 2 MB", any_bytes),
+            ("rewritten during the exec", rewritten),
+            ("parts of lost commands", parts_of_lost_commands),
+        ],
+    )
 }
 
 /// Runs a Python program in a session; returns what it printed, and the commands of `path`.

@@ -1,21 +1,22 @@
 //! Ways to have somebody else do it: the request is in the session, and what at, cron and systemd do
 //! on request says whose it was.
 
-mod common;
-
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitCode};
+use std::process::Command;
 
-use common::ways::{PYTHON_ALONE, pipe, place, ran, tell, wait_for};
-use common::{Host, ONE, Outcome, PYTHON, Process, TWO, of_kind, printed};
+use crate::common::ways::{PYTHON_ALONE, pipe, place, ran, tell, wait_for};
+use crate::common::{self, Host, ONE, Outcome, PYTHON, Process, TWO, of_kind, printed};
 use libc::{O_CREAT, O_WRONLY};
+use libtest_mimic::Trial;
 use serde_json::{Value, json};
 
-fn main() -> ExitCode {
-    common::main_on(
+/// The tests of this file.
+pub fn tests() -> Vec<Trial> {
+    common::tests_on(
+        module_path!(),
         // Without a home, so that no startup file adds to what is run.
         || Host::with("SetEnv HOME=/nonexistent", ""),
         &[

@@ -3,22 +3,23 @@
 //! `ssh -L` is in tests/network.rs, sftp and scp in tests/transfer.rs, what outlives the connection in
 //! tests/session.rs.
 
-mod common;
-
 use std::collections::HashSet;
 use std::fs;
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
-use std::process::{Command, ExitCode, Stdio};
+use std::process::{Command, Stdio};
 
-use common::ways::{connections, pipe, place, ran, tell};
-use common::{Folder, Host, ONE, Outcome, Process, TWO, patiently, printed};
+use crate::common::ways::{connections, pipe, place, ran, tell};
+use crate::common::{self, Folder, Host, ONE, Outcome, Process, TWO, patiently, printed};
+use libtest_mimic::Trial;
 use serde_json::{Value, json};
 
-fn main() -> ExitCode {
-    common::main_on(
+/// The tests of this file.
+pub fn tests() -> Vec<Trial> {
+    common::tests_on(
+        module_path!(),
         // Without a home, so that no startup file adds to what is run.
         || Host::with("SetEnv HOME=/nonexistent", ""),
         &[

@@ -3,18 +3,20 @@
 //! `setsid`, `nohup` and the double fork are in tests/session.rs (`what outlives the client`), the
 //! exec by a thread that is not the first in tests/command.rs.
 
-mod common;
-
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
-use std::process::ExitCode;
 
-use common::ways::{KERNEL, PYTHON_ALONE, command_of, pipe, place, ran, tell, wait_for};
-use common::{Host, ONE, Outcome, Process, cgroup, command, of_kind, patiently, plains};
+use crate::common::ways::{KERNEL, PYTHON_ALONE, command_of, pipe, place, ran, tell, wait_for};
+use crate::common::{
+    self, Host, ONE, Outcome, Process, cgroup, command, of_kind, patiently, plains,
+};
+use libtest_mimic::Trial;
 use serde_json::{Value, json};
 
-fn main() -> ExitCode {
-    common::main_on(
+/// The tests of this file.
+pub fn tests() -> Vec<Trial> {
+    common::tests_on(
+        module_path!(),
         // Without a home, so that no startup file adds to what is run.
         || Host::with("SetEnv HOME=/nonexistent", ""),
         &[

@@ -3,19 +3,19 @@
 //! Programs in memory, deleted ones and chains of `#!` are in tests/fidelity.rs, `base64 -d | sh` and
 //! `eval` in tests/command.rs.
 
-mod common;
-
 use std::fs;
 use std::net::TcpListener;
-use std::process::ExitCode;
 
-use common::ways::{PYTHON_ALONE, command_of, connections, opened, place, ran};
-use common::{Host, ONE, Outcome, of_kind};
+use crate::common::ways::{PYTHON_ALONE, command_of, connections, opened, place, ran};
+use crate::common::{self, Host, ONE, Outcome, of_kind};
 use libc::{O_APPEND, O_CREAT, O_RDONLY, O_TRUNC, O_WRONLY};
+use libtest_mimic::Trial;
 use serde_json::json;
 
-fn main() -> ExitCode {
-    common::main_on(
+/// The tests of this file.
+pub fn tests() -> Vec<Trial> {
+    common::tests_on(
+        module_path!(),
         Host::start,
         &[
             ("one program that is many", busybox),

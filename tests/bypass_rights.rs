@@ -1,21 +1,22 @@
 //! Ways to become somebody else, or to be somewhere else: what is done there is in the session, with
 //! the ids it is done with.
 
-mod common;
-
 use std::fs;
 use std::io::Read;
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
-use std::process::{Command, ExitCode};
+use std::process::Command;
 
-use common::ways::{KERNEL, PYTHON_ALONE, command_of, pipe, place, ran, tell, wait_for};
-use common::{Folder, Host, ONE, Outcome, Process, TWO, account, of_kind};
+use crate::common::ways::{KERNEL, PYTHON_ALONE, command_of, pipe, place, ran, tell, wait_for};
+use crate::common::{self, Folder, Host, ONE, Outcome, Process, TWO, account, of_kind};
+use libtest_mimic::Trial;
 use serde_json::{Value, json};
 
-fn main() -> ExitCode {
-    common::main_on(
+/// The tests of this file.
+pub fn tests() -> Vec<Trial> {
+    common::tests_on(
+        module_path!(),
         // Without a home, so that no startup file adds to what is run.
         || Host::with("SetEnv HOME=/nonexistent", ""),
         &[

@@ -1,26 +1,27 @@
 //! The channels of an SSH connection: each shell, command and subsystem that sshd runs for a client
 //! is told, whatever sshd does before, and a login is one also without any.
 
-mod common;
-
 use std::fs;
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitCode, Stdio};
+use std::process::{Command, Stdio};
 
-use common::terminal::Terminal;
-use common::ways::place;
-use common::{
-    Host, ONE, Openssh, Outcome, Process, Server, channel, command, end, expected, of_kind,
+use crate::common::terminal::Terminal;
+use crate::common::ways::place;
+use crate::common::{
+    self, Host, ONE, Openssh, Outcome, Process, Server, channel, command, end, expected, of_kind,
     patiently, plain, plains, printed, start,
 };
+use libtest_mimic::Trial;
 use serde_json::{Value, json};
 
-fn main() -> ExitCode {
-    common::main_on_each(
+/// The tests of this file.
+pub fn tests() -> Vec<Trial> {
+    common::tests_on_each(
+        module_path!(),
         // Without a home, so that no startup file adds to what is run.
         |openssh| Host::of(&Server::of(openssh), CONFIG, ""),
         &[

@@ -1,15 +1,14 @@
 //! What the daemon does without a hook, and what `recorderd check` tells of it.
 
-mod common;
-
 use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitCode, Output, Stdio};
+use std::process::{Command, Output, Stdio};
 
-use common::{Folder, Host, ONE, Outcome, Process, binary, write_config};
+use crate::common::{self, Folder, Host, ONE, Outcome, Process, binary, write_config};
+use libtest_mimic::Trial;
 use miniz_oxide::deflate::compress_to_vec;
 use object::{Object, ObjectSection, ObjectSymbol};
 use recorderd::probe::plan::{Family, Hook, Kind, PLANS};
@@ -17,21 +16,25 @@ use serde_json::Value;
 
 const OBJECT: &[u8] = include_bytes!("../probes/recorderd.bpf.o");
 
-fn main() -> ExitCode {
-    common::main(&[
-        ("a host that is ready", ready),
-        ("what it says to a person", text),
-        ("when all calls are hooked", calls),
-        ("a kernel without a hook", lacking),
-        ("a hook that sees nothing", silent),
-        ("a hook that may see nothing", spared),
-        ("the life of processes is needed", without_life),
-        ("the self-test is not recorded", unseen),
-        ("a config that is wrong", wrong_config),
-        ("as the service would", of_service),
-        ("without root", without_root),
-        ("a kernel that does not describe itself", without_btf),
-    ])
+/// The tests of this file.
+pub fn tests() -> Vec<Trial> {
+    common::tests(
+        module_path!(),
+        &[
+            ("a host that is ready", ready),
+            ("what it says to a person", text),
+            ("when all calls are hooked", calls),
+            ("a kernel without a hook", lacking),
+            ("a hook that sees nothing", silent),
+            ("a hook that may see nothing", spared),
+            ("the life of processes is needed", without_life),
+            ("the self-test is not recorded", unseen),
+            ("a config that is wrong", wrong_config),
+            ("as the service would", of_service),
+            ("without root", without_root),
+            ("a kernel that does not describe itself", without_btf),
+        ],
+    )
 }
 
 /// Runs `check`; returns its exit code and what it says to a machine.

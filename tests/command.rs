@@ -1,29 +1,31 @@
 //! session.command is what the kernel ran, whatever was typed.
 
-mod common;
-
 use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
-use std::process::ExitCode;
 
-use base64::engine::{Engine, general_purpose::STANDARD};
-use common::{
-    Host, ONE, Outcome, PYTHON, command, end, expected, failed_command, of_kind, plain, plains,
-    start,
+use crate::common::{
+    self, Host, ONE, Outcome, PYTHON, command, end, expected, failed_command, of_kind, plain,
+    plains, start,
 };
+use base64::engine::{Engine, general_purpose::STANDARD};
+use libtest_mimic::Trial;
 use serde_json::json;
 
-fn main() -> ExitCode {
-    common::main(&[
-        ("200 commands", many),
-        ("a command in disguise", disguised),
-        ("a command that fails", failed),
-        ("arguments that JSON has to escape", escaped),
-        ("bytes that are not text", bytes),
-        ("a program run by a thread", thread),
-        ("a first thread that exits first", left_behind),
-    ])
+/// The tests of this file.
+pub fn tests() -> Vec<Trial> {
+    common::tests(
+        module_path!(),
+        &[
+            ("200 commands", many),
+            ("a command in disguise", disguised),
+            ("a command that fails", failed),
+            ("arguments that JSON has to escape", escaped),
+            ("bytes that are not text", bytes),
+            ("a program run by a thread", thread),
+            ("a first thread that exits first", left_behind),
+        ],
+    )
 }
 
 /// All of a script, in its order

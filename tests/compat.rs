@@ -1,18 +1,21 @@
 //! Calls of 32 bits on a 64-bit kernel of x86: each gives the line of its twin of 64 bits.
 
-mod common;
+use crate::common;
+use libtest_mimic::Trial;
 
-use std::process::ExitCode;
-
-fn main() -> ExitCode {
-    common::main(&[
-        #[cfg(target_arch = "x86_64")]
-        ("every call, beside its twin", x86::twins),
-        #[cfg(target_arch = "x86_64")]
-        ("a program of 32 bits", x86::program),
-        #[cfg(target_arch = "x86_64")]
-        ("nothing outside a session", x86::outside),
-    ])
+/// The tests of this file.
+pub fn tests() -> Vec<Trial> {
+    common::tests(
+        module_path!(),
+        &[
+            #[cfg(target_arch = "x86_64")]
+            ("every call, beside its twin", x86::twins),
+            #[cfg(target_arch = "x86_64")]
+            ("a program of 32 bits", x86::program),
+            #[cfg(target_arch = "x86_64")]
+            ("nothing outside a session", x86::outside),
+        ],
+    )
 }
 
 #[cfg(target_arch = "x86_64")]

@@ -1,21 +1,24 @@
 //! What the daemon has taken from itself once it records, and that it lacks nothing of it.
 
-mod common;
-
 use std::fs;
 use std::io;
 use std::path::Path;
-use std::process::{Command, ExitCode, Stdio};
+use std::process::{Command, Stdio};
 
-use common::{Folder, Host, ONE, Outcome, PYTHON, Process, TWO, patiently, start_daemon};
+use crate::common::{
+    self, Folder, Host, ONE, Outcome, PYTHON, Process, TWO, patiently, start_daemon,
+};
+use libtest_mimic::Trial;
 use recorderd::confine::confine;
 
 const TRACER: &str = "/usr/bin/strace";
 
-fn main() -> ExitCode {
+/// The tests of this file.
+pub fn tests() -> Vec<Trial> {
     let lacks =
         |name: &str| (name == LACKS_NOTHING && !Path::new(TRACER).exists()).then_some("strace");
-    common::main_with(
+    common::tests_with(
+        module_path!(),
         &[
             ("what is kept", what_is_kept),
             ("what is forbidden is refused", forbidden),

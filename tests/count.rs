@@ -1,36 +1,38 @@
 //! Every event is in the log, or in the count of what was lost: never more, never less.
 
-mod common;
-
 use std::fs;
-use std::process::ExitCode;
 
-use common::log::{commands, totals};
-use common::{Host, ONE, Outcome, PYTHON, of_kind, patiently, schema};
+use crate::common::log::{commands, totals};
+use crate::common::{self, Host, ONE, Outcome, PYTHON, of_kind, patiently, schema};
+use libtest_mimic::Trial;
 use recorderd::record::layout::{Command, ProcessExit};
 use serde_json::Value;
 
-fn main() -> ExitCode {
-    common::main(&[
-        ("one command", one_command),
-        ("a hundred commands", a_hundred_commands),
-        ("five thousand commands", five_thousand_commands),
-        ("twenty thousand opens", twenty_thousand_opens),
-        (
-            "commands in the smallest ring",
-            commands_in_the_smallest_ring,
-        ),
-        ("opens in the smallest ring", opens_in_the_smallest_ring),
-        ("20,000 plain commands fit 8 MiB", plain_commands_are_small),
-        (
-            "a noisy session beside a quiet one",
-            a_noisy_session_beside_a_quiet_one,
-        ),
-        (
-            "a stopped daemon loses nothing",
-            a_stopped_daemon_loses_nothing,
-        ),
-    ])
+/// The tests of this file.
+pub fn tests() -> Vec<Trial> {
+    common::tests(
+        module_path!(),
+        &[
+            ("one command", one_command),
+            ("a hundred commands", a_hundred_commands),
+            ("five thousand commands", five_thousand_commands),
+            ("twenty thousand opens", twenty_thousand_opens),
+            (
+                "commands in the smallest ring",
+                commands_in_the_smallest_ring,
+            ),
+            ("opens in the smallest ring", opens_in_the_smallest_ring),
+            ("20,000 plain commands fit 8 MiB", plain_commands_are_small),
+            (
+                "a noisy session beside a quiet one",
+                a_noisy_session_beside_a_quiet_one,
+            ),
+            (
+                "a stopped daemon loses nothing",
+                a_stopped_daemon_loses_nothing,
+            ),
+        ],
+    )
 }
 
 /// The smallest rings that there are.

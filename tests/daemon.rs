@@ -1,9 +1,6 @@
 //! The daemon as an operator meets it: its command line, its config, its log, its signals.
 
-mod common;
-#[path = "daemon/manager.rs"]
 mod manager;
-#[path = "daemon/record.rs"]
 mod record;
 
 use std::fs::{self, File};
@@ -12,47 +9,52 @@ use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixDatagram;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdin, Command, ExitCode, Output, Stdio};
+use std::process::{Child, ChildStdin, Command, Output, Stdio};
 
-use common::{
-    Folder, Host, ONE, Outcome, Process, TWO, binary, cgroup, of_kind, patiently, plains, schema,
-    start_daemon, write_config,
+use crate::common::{
+    self, Folder, Host, ONE, Outcome, Process, TWO, binary, cgroup, of_kind, patiently, plains,
+    schema, start_daemon, write_config,
 };
+use libtest_mimic::Trial;
 use recorderd::config::{COMMAND_BUFFER_PAGES, DISK_BUFFER_PAGES, NETWORK_BUFFER_PAGES};
 use serde_json::{Value, json};
 
-fn main() -> ExitCode {
-    common::main(&[
-        ("help and version", help_and_version),
-        ("the schema of the events", schema_of_the_events),
-        ("config: defaults and check", config_defaults_and_check),
-        ("wrong command lines", wrong_command_lines),
-        ("wrong configs", wrong_configs),
-        ("switched off", switched_off),
-        ("without root", without_root),
-        ("the guide's file", the_guides_file),
-        ("the log on disk", the_log_on_disk),
-        ("names in every event", names_in_every_event),
-        ("another name of the host", another_name),
-        ("ring sizes", ring_sizes),
-        ("a cgroup for each session", a_cgroup_for_each_session),
-        ("cgroups that are left", cgroups_that_are_left),
-        ("service manager", manager::service_manager),
-        ("watchdog", manager::watchdog),
-        ("stopped by SIGTERM", stopped_by_sigterm),
-        ("stopped by SIGINT", stopped_by_sigint),
-        ("a moved log", a_moved_log),
-        ("events on standard output", events_on_standard_output),
-        ("the host keeps its id", the_host_keeps_its_id),
-        ("two daemons at once", two_daemons_at_once),
-        ("record: events", record::all_events),
-        ("record: exit codes", record::exit_codes),
-        ("record: unknown programs", record::unknown_programs),
-        ("record: what is left out", record::left_out),
-        ("record: into the log", record::into_the_log),
-        ("record: a command that ignores SIGTERM", record::ignored),
-        ("record: an interactive shell", record::interactive),
-    ])
+/// The tests of this file.
+pub fn tests() -> Vec<Trial> {
+    common::tests(
+        module_path!(),
+        &[
+            ("help and version", help_and_version),
+            ("the schema of the events", schema_of_the_events),
+            ("config: defaults and check", config_defaults_and_check),
+            ("wrong command lines", wrong_command_lines),
+            ("wrong configs", wrong_configs),
+            ("switched off", switched_off),
+            ("without root", without_root),
+            ("the guide's file", the_guides_file),
+            ("the log on disk", the_log_on_disk),
+            ("names in every event", names_in_every_event),
+            ("another name of the host", another_name),
+            ("ring sizes", ring_sizes),
+            ("a cgroup for each session", a_cgroup_for_each_session),
+            ("cgroups that are left", cgroups_that_are_left),
+            ("service manager", manager::service_manager),
+            ("watchdog", manager::watchdog),
+            ("stopped by SIGTERM", stopped_by_sigterm),
+            ("stopped by SIGINT", stopped_by_sigint),
+            ("a moved log", a_moved_log),
+            ("events on standard output", events_on_standard_output),
+            ("the host keeps its id", the_host_keeps_its_id),
+            ("two daemons at once", two_daemons_at_once),
+            ("record: events", record::all_events),
+            ("record: exit codes", record::exit_codes),
+            ("record: unknown programs", record::unknown_programs),
+            ("record: what is left out", record::left_out),
+            ("record: into the log", record::into_the_log),
+            ("record: a command that ignores SIGTERM", record::ignored),
+            ("record: an interactive shell", record::interactive),
+        ],
+    )
 }
 
 fn recorderd(arguments: &[&str]) -> Output {

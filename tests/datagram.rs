@@ -1,28 +1,30 @@
 //! Datagrams without a connection: one event for each peer in a period, and no send uncounted.
 
-mod common;
-
 use std::net::{SocketAddr, UdpSocket};
-use std::process::ExitCode;
 use std::time::Duration;
 
-use common::{Host, ONE, Outcome, of_kind, plains, sends, sent};
+use crate::common::{self, Host, ONE, Outcome, of_kind, plains, sends, sent};
+use libtest_mimic::Trial;
 use serde_json::{Value, json};
 
 /// The interpreter for small programs, with nothing of the account's own.
 const PYTHON: &str = "/usr/bin/python3 -Ic";
 
-fn main() -> ExitCode {
-    common::main(&[
-        ("over IPv4, IPv6, and IPv4 by an IPv6 socket", versions),
-        ("on a socket that is connected to another", connected),
-        ("each is counted, over many periods", periods),
-        ("each is counted where the ring is full", full_ring),
-        ("what is sent outside of sessions", outside),
-        ("ping sockets and raw sockets", ping_and_raw),
-        ("the names of DNS queries", names),
-        ("what the resolver asks", resolver),
-    ])
+/// The tests of this file.
+pub fn tests() -> Vec<Trial> {
+    common::tests(
+        module_path!(),
+        &[
+            ("over IPv4, IPv6, and IPv4 by an IPv6 socket", versions),
+            ("on a socket that is connected to another", connected),
+            ("each is counted, over many periods", periods),
+            ("each is counted where the ring is full", full_ring),
+            ("what is sent outside of sessions", outside),
+            ("ping sockets and raw sockets", ping_and_raw),
+            ("the names of DNS queries", names),
+            ("what the resolver asks", resolver),
+        ],
+    )
 }
 
 /// Runs a Python program in a session; returns what it printed, and the session.

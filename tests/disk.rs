@@ -1,31 +1,35 @@
 //! session.disk names the file that the kernel opened, however it was asked for.
 
-mod common;
-
 use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{PermissionsExt, symlink};
-use std::process::ExitCode;
 
+use crate::common::{
+    self, Host, ONE, Outcome, PYTHON, created, disk, of_kind, opened_in, plains, typed,
+};
 use base64::engine::{Engine, general_purpose::STANDARD};
-use common::{Host, ONE, Outcome, PYTHON, created, disk, of_kind, opened_in, plains, typed};
 use libc::{O_APPEND, O_CLOEXEC, O_CREAT, O_RDWR, O_TRUNC, O_WRONLY};
+use libtest_mimic::Trial;
 
-fn main() -> ExitCode {
-    common::main(&[
-        ("every way to a file", ways),
-        ("every way to open", flags),
-        ("every call that opens", calls),
-        ("a file by its handle", by_handle),
-        ("names longer than others", long_names),
-        ("deep below", deep),
-        ("through mounts", mounted),
-        ("a file that can't be opened", failed),
-        ("names that are not text", bytes),
-        ("a file that is gone", gone),
-        ("files that threads open", threads),
-    ])
+/// The tests of this file.
+pub fn tests() -> Vec<Trial> {
+    common::tests(
+        module_path!(),
+        &[
+            ("every way to a file", ways),
+            ("every way to open", flags),
+            ("every call that opens", calls),
+            ("a file by its handle", by_handle),
+            ("names longer than others", long_names),
+            ("deep below", deep),
+            ("through mounts", mounted),
+            ("a file that can't be opened", failed),
+            ("names that are not text", bytes),
+            ("a file that is gone", gone),
+            ("files that threads open", threads),
+        ],
+    )
 }
 
 /// Relative to the folder, through links, by a descriptor: the path is the file's own

@@ -2,29 +2,29 @@
 //!
 //! RECORDERD_KILLS is how often the daemon is killed; docs/loss.md has the longer run.
 
-mod common;
-
 use std::fs::{self, Permissions};
 use std::io::ErrorKind;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitCode};
+use std::process::Command;
 use std::thread::sleep;
 use std::time::Duration;
 
-use common::log::{
+use crate::common::log::{
     self, commands, ended, files, log, milliseconds, opens, sessions, status, statuses, totals,
 };
-use common::volume::Volume;
-use common::{
-    Folder, Host, ONE, Outcome, binary, of_kind, patiently, printed, schema, start_daemon,
+use crate::common::volume::Volume;
+use crate::common::{
+    self, Folder, Host, ONE, Outcome, binary, of_kind, patiently, printed, schema, start_daemon,
     write_config,
 };
+use libtest_mimic::Trial;
 use recorderd::record::layout::FAMILIES;
 use serde_json::{Value, json};
 
-fn main() -> ExitCode {
+/// The tests of this file.
+pub fn tests() -> Vec<Trial> {
     let tests: &[common::Test] = &[
         ("a log that is removed", a_log_that_is_removed),
         ("killed under load", killed_under_load),
@@ -43,7 +43,7 @@ fn main() -> ExitCode {
         ),
         ("the log by a path for people", the_log_by_a_path_for_people),
     ];
-    common::main_with(tests, |name| {
+    common::tests_with(module_path!(), tests, |name| {
         let is_missing = name == "a clock that is set" && static_binary().is_none();
         is_missing.then_some("the static binary, in $RECORDERD")
     })

@@ -1,38 +1,40 @@
 //! What really ran, from where, as whom, and how it ended: each field against what the host says.
 
-mod common;
-
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
-use std::process::ExitCode;
 
-use common::{Folder, Host, ONE, Outcome, account, device_number, of_kind};
+use crate::common::{self, Folder, Host, ONE, Outcome, account, device_number, of_kind};
+use libtest_mimic::Trial;
 use serde_json::{Value, json};
 
 /// The interpreter for small programs, with nothing of the account's own.
 const PYTHON: &str = "/usr/bin/python3 -Ic";
 
-fn main() -> ExitCode {
-    common::main(&[
-        (
-            "the file, the folder and the ids of a command",
-            file_and_ids,
-        ),
-        ("a symbolic link and a changed argv0", link_and_argv0),
-        ("a script and its interpreter", script),
-        ("chosen variables of the environment", environment),
-        ("more variables than are looked at", many_variables),
-        ("a program in memory, and a deleted one", memfd_and_deleted),
-        ("a setuid program", setuid),
-        ("the controlling terminal", terminal),
-        ("how a process ends", ends),
-        ("arguments of any length", long_arguments),
-        (
-            "listening, accepting, and what becomes of a connect",
-            connections,
-        ),
-        ("local sockets", local_sockets),
-    ])
+/// The tests of this file.
+pub fn tests() -> Vec<Trial> {
+    common::tests(
+        module_path!(),
+        &[
+            (
+                "the file, the folder and the ids of a command",
+                file_and_ids,
+            ),
+            ("a symbolic link and a changed argv0", link_and_argv0),
+            ("a script and its interpreter", script),
+            ("chosen variables of the environment", environment),
+            ("more variables than are looked at", many_variables),
+            ("a program in memory, and a deleted one", memfd_and_deleted),
+            ("a setuid program", setuid),
+            ("the controlling terminal", terminal),
+            ("how a process ends", ends),
+            ("arguments of any length", long_arguments),
+            (
+                "listening, accepting, and what becomes of a connect",
+                connections,
+            ),
+            ("local sockets", local_sockets),
+        ],
+    )
 }
 
 /// Runs one command line in a session of its own, and returns the session.

@@ -1,33 +1,36 @@
 //! session.disk tells what is done to files beside opening them, by which names.
 
-mod common;
-
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
-use std::process::{Command, ExitCode};
+use std::process::Command;
 
-use common::{
-    Folder, Host, ONE, Outcome, PYTHON, account, done_in, file_operation, of_kind, printed,
+use crate::common::{
+    self, Folder, Host, ONE, Outcome, PYTHON, account, done_in, file_operation, of_kind, printed,
 };
+use libtest_mimic::Trial;
 use serde_json::Value;
 
-fn main() -> ExitCode {
-    common::main(&[
-        ("names in the working directory", names),
-        ("whole paths", whole_paths),
-        ("names below a descriptor", below_descriptor),
-        ("links at the end of a path", followed),
-        ("modes, owners, lengths", metadata),
-        ("extended attributes", attributes),
-        ("what can't be done", failed),
-        ("mounts", mounts),
-        ("mounts by the newer calls", newer_mounts),
-        ("mounts that are nowhere", nowhere),
-        ("a mount of another namespace", foreign),
-        ("in another root", other_root),
-        ("nothing from outside of a session", outside),
-    ])
+/// The tests of this file.
+pub fn tests() -> Vec<Trial> {
+    common::tests(
+        module_path!(),
+        &[
+            ("names in the working directory", names),
+            ("whole paths", whole_paths),
+            ("names below a descriptor", below_descriptor),
+            ("links at the end of a path", followed),
+            ("modes, owners, lengths", metadata),
+            ("extended attributes", attributes),
+            ("what can't be done", failed),
+            ("mounts", mounts),
+            ("mounts by the newer calls", newer_mounts),
+            ("mounts that are nowhere", nowhere),
+            ("a mount of another namespace", foreign),
+            ("in another root", other_root),
+            ("nothing from outside of a session", outside),
+        ],
+    )
 }
 
 /// Runs a Python script in a folder, as a session; returns the lines of it.

@@ -1,24 +1,26 @@
 //! What the config leaves out is counted, and nothing else is missing.
 
-mod common;
-
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
-use std::process::ExitCode;
 
-use common::{Host, ONE, Outcome, PYTHON, TWO, of_kind};
+use crate::common::{self, Host, ONE, Outcome, PYTHON, TWO, of_kind};
+use libtest_mimic::Trial;
 use serde_json::Value;
 
-fn main() -> ExitCode {
-    common::main(&[
-        ("families", families),
-        ("users and groups", users_and_groups),
-        ("operations", operations),
-        ("paths", paths),
-        ("a path that leads elsewhere", paths_that_lead_elsewhere),
-        ("a tree of mounts of their own", own_mounts),
-        ("nothing by default", nothing_by_default),
-    ])
+/// The tests of this file.
+pub fn tests() -> Vec<Trial> {
+    common::tests(
+        module_path!(),
+        &[
+            ("families", families),
+            ("users and groups", users_and_groups),
+            ("operations", operations),
+            ("paths", paths),
+            ("a path that leads elsewhere", paths_that_lead_elsewhere),
+            ("a tree of mounts of their own", own_mounts),
+            ("nothing by default", nothing_by_default),
+        ],
+    )
 }
 
 /// What was written and left out of a family, as session.end tells it.

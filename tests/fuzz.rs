@@ -1,17 +1,15 @@
 //! Whatever bytes come, nothing panics: records, configs and lines of a log, each damaged at random
 //! from a corpus: tests/golden and tests/corpus.
 //!
-//! `RECORDERD_FUZZ=10000000 cargo test --release --test fuzz` is a longer run; `RECORDERD_SEED`
+//! `RECORDERD_FUZZ=10000000 cargo test --release --test pure fuzz` is a longer run; `RECORDERD_SEED`
 //! begins it elsewhere. A failure names both its seed and its round.
-
-mod common;
 
 use std::fs;
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 
-use common::golden::records;
-use common::random::Random;
+use crate::common::golden::records;
+use crate::common::random::Random;
 use recorderd::config::Config;
 use recorderd::log::{Filter, Lines, Reader, Source};
 use recorderd::record::decode;

@@ -1,20 +1,17 @@
 //! From records to lines: tests/golden/NAME.hex has the records, NAME.json the lines that they
 //! must give, byte for byte.
 //!
-//! After a change of the events, `BLESS=1 cargo test --test golden` writes the lines anew, to be
-//! read over. After a change of the records, `cargo test --test golden -- --ignored` writes the
+//! After a change of the events, `BLESS=1 cargo test --test pure golden` writes the lines anew, to be
+//! read over. After a change of the records, `cargo test --test pure golden -- --ignored` writes the
 //! records anew, from the cases in tests/cases.
-
-mod cases;
-mod common;
 
 use std::fs;
 
-use cases::CASES;
-use cases::record::{opened, start};
-use common::golden::{NoKernel, path, records, writer};
-use common::random::Random;
-use common::schema;
+use crate::cases::CASES;
+use crate::cases::record::{opened, start};
+use crate::common::golden::{NoKernel, path, records, writer};
+use crate::common::random::Random;
+use crate::common::schema;
 use recorderd::session::Table;
 
 /// Stands in the lines for the version, which changes with each release.

@@ -1,38 +1,41 @@
 //! `user` names who logged in, not only to which account, where sshd exposes it.
 
-mod common;
-
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
-use std::process::{Command, ExitCode, Stdio};
+use std::process::{Command, Stdio};
 
-use common::{
-    Door, Folder, Host, ONE, Openssh, Outcome, Process, Server, TWO, account, command, end,
+use crate::common::{
+    self, Door, Folder, Host, ONE, Openssh, Outcome, Process, Server, TWO, account, command, end,
     known_as, patiently, plain, plains, printed, start, start_daemon,
 };
+use libtest_mimic::Trial;
 use serde_json::Value;
 
-fn main() -> ExitCode {
-    common::main_of_each(&[
-        ("a key", key),
-        ("a key of root", key_of_root),
-        ("a login that runs nothing", no_program),
-        ("a certificate", certificate),
-        ("no word from sshd", unknown),
-        ("a false word from the user", tampering),
-        ("each of many logins", many),
-        ("a server for each connection", each_at_port),
-        (
-            "a server for each connection to a local socket",
-            each_at_socket,
-        ),
-        ("whatever is asked for", everything),
-        ("an account of a directory", directory),
-        ("a uid with two names", namesake),
-        ("a title that is cut", cut),
-        ("a login that was there before the daemon", found),
-    ])
+/// The tests of this file.
+pub fn tests() -> Vec<Trial> {
+    common::tests_of_each(
+        module_path!(),
+        &[
+            ("a key", key),
+            ("a key of root", key_of_root),
+            ("a login that runs nothing", no_program),
+            ("a certificate", certificate),
+            ("no word from sshd", unknown),
+            ("a false word from the user", tampering),
+            ("each of many logins", many),
+            ("a server for each connection", each_at_port),
+            (
+                "a server for each connection to a local socket",
+                each_at_socket,
+            ),
+            ("whatever is asked for", everything),
+            ("an account of a directory", directory),
+            ("a uid with two names", namesake),
+            ("a title that is cut", cut),
+            ("a login that was there before the daemon", found),
+        ],
+    )
 }
 
 const EXPOSE: &str = "ExposeAuthInfo yes";

@@ -1,24 +1,27 @@
 //! `recorderd install` and `uninstall`, in images of hosts.
 
-mod common;
-
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitCode, Output};
+use std::process::{Command, Output};
 
-use common::{Folder, Outcome, binary};
+use crate::common::{self, Folder, Outcome, binary};
+use libtest_mimic::Trial;
 
-fn main() -> ExitCode {
-    common::main(&[
-        ("a host with systemd", systemd),
-        ("a host with OpenRC", openrc),
-        ("a host with busybox", busybox),
-        ("a host whose /usr is read-only", read_only),
-        ("another init is refused", another_init),
-        ("nothing is overwritten", nothing_is_overwritten),
-        ("uninstall leaves what was changed", uninstall_leaves),
-    ])
+/// The tests of this file.
+pub fn tests() -> Vec<Trial> {
+    common::tests(
+        module_path!(),
+        &[
+            ("a host with systemd", systemd),
+            ("a host with OpenRC", openrc),
+            ("a host with busybox", busybox),
+            ("a host whose /usr is read-only", read_only),
+            ("another init is refused", another_init),
+            ("nothing is overwritten", nothing_is_overwritten),
+            ("uninstall leaves what was changed", uninstall_leaves),
+        ],
+    )
 }
 
 /// An image with these files in it.

@@ -1,29 +1,32 @@
 //! session.disk tells of code that is taken from elsewhere than the system's libraries.
 
-mod common;
-
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitCode};
+use std::process::Command;
 
-use common::{
-    Folder, Host, ONE, Outcome, PYTHON, file_operation, of_kind, patiently, plain, printed,
+use crate::common::{
+    self, Folder, Host, ONE, Outcome, PYTHON, file_operation, of_kind, patiently, plain, printed,
 };
+use libtest_mimic::Trial;
 use serde_json::Value;
 
-fn main() -> ExitCode {
-    common::main(&[
-        ("libraries from elsewhere", libraries),
-        ("memory that is executed", memory),
-        ("memory that becomes code", protected),
-        ("a mapping among many", among_many),
-        ("through an overlay", overlay),
-        (
-            "where the system's are, in a tree of mounts of their own",
-            own_mounts,
-        ),
-        ("nothing from outside of a session", outside),
-    ])
+/// The tests of this file.
+pub fn tests() -> Vec<Trial> {
+    common::tests(
+        module_path!(),
+        &[
+            ("libraries from elsewhere", libraries),
+            ("memory that is executed", memory),
+            ("memory that becomes code", protected),
+            ("a mapping among many", among_many),
+            ("through an overlay", overlay),
+            (
+                "where the system's are, in a tree of mounts of their own",
+                own_mounts,
+            ),
+            ("nothing from outside of a session", outside),
+        ],
+    )
 }
 
 /// A copy of a library of the system.

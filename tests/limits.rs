@@ -2,8 +2,6 @@
 //! the count of what is missing. RECORDERD_SESSIONS says how many sessions, of ten processes each; with
 //! 10000 of them the tables are filled up, too.
 
-mod common;
-#[path = "limits/flood.rs"]
 mod flood;
 
 use std::collections::HashSet;
@@ -14,9 +12,10 @@ use std::os::fd::AsRawFd;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
-use std::process::{Command, ExitCode, Stdio};
+use std::process::{Command, Stdio};
 
-use common::{Host, ONE, Outcome, Process, TWO, patiently, printed, schema};
+use crate::common::{self, Host, ONE, Outcome, Process, TWO, patiently, printed, schema};
+use libtest_mimic::Trial;
 use serde_json::Value;
 
 /// Sizes of the kernel's tables: docs/limitations.md.
@@ -29,9 +28,9 @@ const EACH: usize = 10;
 /// So many sessions end at once, so that the rings have room for their ends.
 const BATCH: usize = 100;
 
-fn main() -> ExitCode {
-    let words: Vec<String> = std::env::args().skip(1).collect();
-    if let [word, numbers @ .., program] = &words[..]
+/// Does what this program's own arguments ask for, if they are of this file.
+pub fn act(words: &[String]) -> bool {
+    if let [word, numbers @ .., program] = words
         && word == "crowd"
     {
         let numbers: Vec<_> = numbers
@@ -39,20 +38,22 @@ fn main() -> ExitCode {
             .map(|number| number.parse().unwrap())
             .collect();
         crowd(numbers.try_into().unwrap(), Path::new(program)).unwrap();
-        return ExitCode::SUCCESS;
+        return true;
     }
-    match &words[..] {
+    match words {
         [word, folder] if word == "flood" => flood::flood(folder).unwrap(),
         [word, folder] if word == "quiet" => flood::quiet(folder).unwrap(),
         [word, left, ..] if word == "command" => flood::command(left.parse().unwrap()).unwrap(),
-        [word, ..] if flood::PARTS.contains(&word.as_str()) => flood::run_part(&words).unwrap(),
-        _ => return tests(),
+        [word, ..] if flood::PARTS.contains(&word.as_str()) => flood::run_part(words).unwrap(),
+        _ => return false,
     }
-    ExitCode::SUCCESS
+    true
 }
 
-fn tests() -> ExitCode {
-    common::main_with(
+/// The tests of this file.
+pub fn tests() -> Vec<Trial> {
+    common::tests_with(
+        module_path!(),
         &[
             ("a session that fills all there is", floods),
             ("many sessions and processes at once", many),

@@ -4,23 +4,25 @@
 //! RECORDERD_RUNS, RECORDERD_OPENS, RECORDERD_CONNECTS and RECORDERD_COMMANDS are how often it is done
 //! and how much of each; docs/loss.md has the longer run.
 
-mod common;
-
 use std::collections::HashMap;
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader};
 use std::net::TcpListener;
-use std::process::ExitCode;
 
-use common::log::files;
-use common::{Host, ONE, Outcome, PYTHON, Process, TWO, patiently};
+use crate::common::log::files;
+use crate::common::{self, Host, ONE, Outcome, PYTHON, Process, TWO, patiently};
+use libtest_mimic::Trial;
 use serde_json::Value;
 
-fn main() -> ExitCode {
-    common::main(&[
-        ("rings of every size", rings_of_every_size),
-        ("rings of the usual size", rings_of_the_usual_size),
-    ])
+/// The tests of this file.
+pub fn tests() -> Vec<Trial> {
+    common::tests(
+        module_path!(),
+        &[
+            ("rings of every size", rings_of_every_size),
+            ("rings of the usual size", rings_of_the_usual_size),
+        ],
+    )
 }
 
 /// The sizes of rings, in pages.

@@ -1,19 +1,20 @@
 //! Logins other than by SSH: sessions that say so, if the config asks for them.
 
-mod common;
-
 use std::fs;
 use std::io::Write;
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitCode, Stdio};
+use std::process::{Command, Stdio};
 
-use common::ways::{place, ran, wait_for};
-use common::{Host, ONE, Outcome, Process, printed};
+use crate::common::ways::{place, ran, wait_for};
+use crate::common::{self, Host, ONE, Outcome, Process, printed};
+use libtest_mimic::Trial;
 use serde_json::{Value, json};
 
-fn main() -> ExitCode {
-    common::main_on(
+/// The tests of this file.
+pub fn tests() -> Vec<Trial> {
+    common::tests_on(
+        module_path!(),
         || {
             Host::with(
                 "SetEnv HOME=/nonexistent",

@@ -1,15 +1,16 @@
 //! What is made from the command line: the manual page, and what completes it in a shell.
 
-mod common;
-
 use std::fs;
 use std::path::Path;
-use std::process::{Command, ExitCode};
+use std::process::Command;
 
-use common::{Folder, Outcome, binary};
+use crate::common::{self, Folder, Outcome, binary};
+use libtest_mimic::Trial;
 
-fn main() -> ExitCode {
-    common::main_with(
+/// The tests of this file.
+pub fn tests() -> Vec<Trial> {
+    common::tests_with(
+        module_path!(),
         &[
             ("the page is well formed", page_is_well_formed),
             ("the page is shown", page_is_shown),

@@ -1,14 +1,15 @@
 //! The numbers of a recorder that runs, as those who watch it get them.
 
-mod common;
-
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::UnixDatagram;
 use std::path::Path;
-use std::process::{Command, ExitCode};
+use std::process::Command;
 
-use common::{Folder, Host, ONE, Outcome, binary, of_kind, patiently, printed, write_config};
+use crate::common::{
+    self, Folder, Host, ONE, Outcome, binary, of_kind, patiently, printed, write_config,
+};
+use libtest_mimic::Trial;
 use serde_json::{Value, json};
 
 /// Samples as a list of name, labels and value, from the parser of Prometheus' own client.
@@ -19,8 +20,10 @@ families = text_string_to_metric_families(open(sys.argv[1]).read())
 print(json.dumps([[s.name, s.labels, s.value] for f in families for s in f.samples]))
 ";
 
-fn main() -> ExitCode {
-    common::main_with(
+/// The tests of this file.
+pub fn tests() -> Vec<Trial> {
+    common::tests_with(
+        module_path!(),
         &[
             ("asked for", asked_for),
             ("by how somebody logged in", by_login),

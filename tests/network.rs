@@ -1,19 +1,19 @@
 //! session.network is each connection that is begun in a session, by its programs or by sshd for it.
 
-mod common;
-
 use std::fs;
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::os::unix::net::UnixStream;
-use std::process::ExitCode;
 
-use common::{
-    Host, ONE, Outcome, PYTHON, Process, end, network, of_kind, patiently, plain, plains, start,
+use crate::common::{
+    self, Host, ONE, Outcome, PYTHON, Process, end, network, of_kind, patiently, plain, plains,
+    start,
 };
+use libtest_mimic::Trial;
 use serde_json::Value;
 
-fn main() -> ExitCode {
+/// The tests of this file.
+pub fn tests() -> Vec<Trial> {
     let tests: &[common::Test] = &[
         ("connections of a program", connections),
         ("a connection that is refused", refused),
@@ -25,7 +25,7 @@ fn main() -> ExitCode {
         ("forwarded connections of root", forwarded_for_root),
     ];
     let has_mptcp = fs::read_to_string("/proc/sys/net/mptcp/enabled").is_ok_and(|it| it == "1\n");
-    common::main_with(tests, |name| {
+    common::tests_with(module_path!(), tests, |name| {
         (name == "connects of MPTCP" && !has_mptcp).then_some("a kernel with MPTCP")
     })
 }

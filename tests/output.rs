@@ -1,8 +1,6 @@
 //! Several outputs at once: the real rsyslog and the real journal get what the log has, and one
 //! that fails costs the others nothing, and is told what it lacks.
 
-mod common;
-
 use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
 use std::io::Read;
@@ -10,19 +8,22 @@ use std::os::fd::AsRawFd;
 use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitCode, Stdio};
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use common::{
-    Folder, Host, ONE, Outcome, Process, binary, of_kind, patiently, schema, write_config,
+use crate::common::{
+    self, Folder, Host, ONE, Outcome, Process, binary, of_kind, patiently, schema, write_config,
 };
+use libtest_mimic::Trial;
 use serde_json::{Value, json};
 
 const RSYSLOGD: &str = "/usr/sbin/rsyslogd";
 const JOURNALD: &str = "/lib/systemd/systemd-journald";
 
-fn main() -> ExitCode {
-    common::main_with(
+/// The tests of this file.
+pub fn tests() -> Vec<Trial> {
+    common::tests_with(
+        module_path!(),
         &[
             ("rsyslog gets every event", rsyslog_gets_every_event),
             ("rsyslog is started again", rsyslog_is_started_again),

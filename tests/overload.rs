@@ -1,40 +1,43 @@
 //! A session that makes more events than can be taken: what `overload` says becomes of it.
 
-mod common;
-
 use std::fs;
 use std::io::Write;
 use std::net::TcpListener;
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
 use std::time::Duration;
 
-use common::log::{commands, totals};
-use common::{
-    Host, ONE, Outcome, PYTHON, Process, TWO, cgroup, of_kind, patiently, schema, start_daemon,
+use crate::common::log::{commands, totals};
+use crate::common::{
+    self, Host, ONE, Outcome, PYTHON, Process, TWO, cgroup, of_kind, patiently, schema,
+    start_daemon,
 };
+use libtest_mimic::Trial;
 use serde_json::Value;
 
-fn main() -> ExitCode {
-    common::main(&[
-        ("opens, connects and commands", all_kinds),
-        ("held, and others not", others_go_on),
-        ("more processes than there is room", many_processes),
-        ("who is stopped can be killed", stopped_and_killed),
-        ("who is frozen can be killed", frozen_and_killed),
-        (
-            "who is stopped goes on without the daemon",
-            stopped_and_left,
-        ),
-        ("who is frozen goes on without the daemon", frozen_and_left),
-        (
-            "who is frozen goes on with the next daemon",
-            frozen_and_found,
-        ),
-        ("nobody is held without the guard", unguarded),
-        ("a guard that was stopped goes on", guard_stopped),
-    ])
+/// The tests of this file.
+pub fn tests() -> Vec<Trial> {
+    common::tests(
+        module_path!(),
+        &[
+            ("opens, connects and commands", all_kinds),
+            ("held, and others not", others_go_on),
+            ("more processes than there is room", many_processes),
+            ("who is stopped can be killed", stopped_and_killed),
+            ("who is frozen can be killed", frozen_and_killed),
+            (
+                "who is stopped goes on without the daemon",
+                stopped_and_left,
+            ),
+            ("who is frozen goes on without the daemon", frozen_and_left),
+            (
+                "who is frozen goes on with the next daemon",
+                frozen_and_found,
+            ),
+            ("nobody is held without the guard", unguarded),
+            ("a guard that was stopped goes on", guard_stopped),
+        ],
+    )
 }
 
 /// So small that whoever fills them is stopped before the daemon can freeze its session.

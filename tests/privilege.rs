@@ -1,34 +1,38 @@
 //! session.privilege: each way in which a process changes its rights, or reaches into others and the
 //! kernel.
 
-mod common;
-
 use std::fs;
-use std::process::{Command, ExitCode};
+use std::process::Command;
 
-use common::{
-    Folder, Host, ONE, Outcome, PYTHON, Process, account, expected, of_kind, patiently, plains,
+use crate::common::{
+    self, Folder, Host, ONE, Outcome, PYTHON, Process, account, expected, of_kind, patiently,
+    plains,
 };
+use libtest_mimic::Trial;
 use serde_json::Value;
 
-fn main() -> ExitCode {
-    common::main(&[
-        ("ids of root, and of who may not", ids),
-        ("capabilities", capabilities),
-        ("another process", targets),
-        ("another process that may not be reached", refused_targets),
-        ("namespaces", namespaces),
-        ("another root", roots),
-        ("a BPF program", bpf_program),
-        ("modules and kernels", modules),
-        ("BPF objects of others", bpf_objects),
-        ("signals to the recorder", signals),
-        ("how the recorder runs", limits),
-        ("clocks, and the host", host_wide),
-        ("descriptors from outside", descriptors),
-        ("the login's own mark", loginuid),
-        ("nothing outside a session", outside),
-    ])
+/// The tests of this file.
+pub fn tests() -> Vec<Trial> {
+    common::tests(
+        module_path!(),
+        &[
+            ("ids of root, and of who may not", ids),
+            ("capabilities", capabilities),
+            ("another process", targets),
+            ("another process that may not be reached", refused_targets),
+            ("namespaces", namespaces),
+            ("another root", roots),
+            ("a BPF program", bpf_program),
+            ("modules and kernels", modules),
+            ("BPF objects of others", bpf_objects),
+            ("signals to the recorder", signals),
+            ("how the recorder runs", limits),
+            ("clocks, and the host", host_wide),
+            ("descriptors from outside", descriptors),
+            ("the login's own mark", loginuid),
+            ("nothing outside a session", outside),
+        ],
+    )
 }
 
 /// As the kernel has it in the flags of a file.

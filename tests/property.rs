@@ -4,29 +4,36 @@
 //! RECORDERD_SEED is where the random acts begin, and RECORDERD_ACTS how many there are;
 //! docs/threat-model.md has the longer run.
 
-#[path = "property/actor.rs"]
 mod actor;
-mod common;
 
 use std::collections::HashSet;
 use std::fs;
 use std::path::Path;
-use std::process::{Command, ExitCode};
+use std::process::Command;
 
-use common::random::Random;
-use common::{Host, ONE, Outcome, Process, TWO, printed};
+use crate::common::random::Random;
+use crate::common::{self, Host, ONE, Outcome, Process, TWO, printed};
+use libtest_mimic::Trial;
 use serde_json::Value;
 
-fn main() -> ExitCode {
-    let words: Vec<String> = std::env::args().skip(1).collect();
-    match &words[..] {
-        [word, folder, seed, acts] if word == "actor" => {
-            let numbers = [seed, acts].map(|number| number.parse().unwrap());
-            actor::act(folder, numbers).unwrap();
-            ExitCode::SUCCESS
-        }
-        _ => common::main(&[("random acts beside a quiet session", random_acts)]),
+/// Does what this program's own arguments ask for, if they are of this file.
+pub fn act(words: &[String]) -> bool {
+    let [word, folder, seed, acts] = words else {
+        return false;
+    };
+    if word == "actor" {
+        let numbers = [seed, acts].map(|number| number.parse().unwrap());
+        actor::act(folder, numbers).unwrap();
     }
+    word == "actor"
+}
+
+/// The tests of this file.
+pub fn tests() -> Vec<Trial> {
+    common::tests(
+        module_path!(),
+        &[("random acts beside a quiet session", random_acts)],
+    )
 }
 
 /// A number from the environment.

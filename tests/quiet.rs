@@ -1,22 +1,22 @@
 //! Nobody logged in, nothing slowed: the ends of all calls are hooked for as long as it takes, and who
 //! comes after a quiet spell is recorded from the first act on.
 
-mod common;
-
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
-use std::process::{Command, ExitCode, Stdio};
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use aya::maps::{Map, MapData, MapInfo, ProgramArray, loaded_maps};
-use common::{
-    Folder, Host, ONE, Outcome, Process, binary, of_kind, opened_in, patiently, plain, plains,
-    printed, start_daemon,
+use crate::common::{
+    self, Folder, Host, ONE, Outcome, Process, binary, of_kind, opened_in, patiently, plain,
+    plains, printed, start_daemon,
 };
+use aya::maps::{Map, MapData, MapInfo, ProgramArray, loaded_maps};
+use libtest_mimic::Trial;
 use serde_json::{Value, json};
 
-fn main() -> ExitCode {
+/// The tests of this file.
+pub fn tests() -> Vec<Trial> {
     let tests: &[common::Test] = &[
         ("hooked while somebody is there", while_somebody_is_there),
         ("what keeps it hooked", what_keeps_it),
@@ -31,7 +31,7 @@ fn main() -> ExitCode {
         (HELD_UP, held_up),
         ("a hook that is not run", not_run),
     ];
-    common::main_with(tests, |name| {
+    common::tests_with(module_path!(), tests, |name| {
         (name == HELD_UP && !Path::new(TRACER).exists()).then_some("strace")
     })
 }

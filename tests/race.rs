@@ -1,36 +1,43 @@
 //! What is told of an open or a connect is what the kernel did, whatever the caller changes meanwhile.
 
-mod common;
-
 use std::fs;
-use std::process::ExitCode;
 
-use common::{Host, ONE, Outcome, PYTHON, of_kind};
+use crate::common::{self, Host, ONE, Outcome, PYTHON, of_kind};
+use libtest_mimic::Trial;
 use serde_json::Value;
 
-fn main() -> ExitCode {
-    if let Some(mode) = std::env::args().nth(1).filter(|mode| mode == SHARERS) {
-        println!("{mode}");
+/// Does what this program's own arguments ask for, if they are of this file.
+pub fn act(words: &[String]) -> bool {
+    let is_ours = words.first().is_some_and(|mode| mode == SHARERS);
+    if is_ours {
+        println!("{SHARERS}");
         share();
-        return ExitCode::SUCCESS;
     }
-    common::main(&[
-        ("a path that is rewritten during the call", rewritten),
-        ("a path that is rewritten all the time", flickering),
-        ("a link that is exchanged during the call", exchanged),
-        ("a file that is renamed during the call", renamed),
-        ("a file that is removed during the call", removed),
-        ("a tracer that rewrites the path", traced),
-        ("addresses that are rewritten all the time", addresses),
-        ("a name that is rewritten during the call", name_rewritten),
-        ("names that can be rewritten", rewritable_names),
-        ("memory that takes turns, and that does not", sharers),
-        ("flags that are rewritten during the call", flags),
-        ("arguments that can be rewritten", arguments),
-        ("numbers of which a part counts", widths),
-        ("calls that a filter answers", filtered),
-        ("calls that a tracer answers", emulated),
-    ])
+    is_ours
+}
+
+/// The tests of this file.
+pub fn tests() -> Vec<Trial> {
+    common::tests(
+        module_path!(),
+        &[
+            ("a path that is rewritten during the call", rewritten),
+            ("a path that is rewritten all the time", flickering),
+            ("a link that is exchanged during the call", exchanged),
+            ("a file that is renamed during the call", renamed),
+            ("a file that is removed during the call", removed),
+            ("a tracer that rewrites the path", traced),
+            ("addresses that are rewritten all the time", addresses),
+            ("a name that is rewritten during the call", name_rewritten),
+            ("names that can be rewritten", rewritable_names),
+            ("memory that takes turns, and that does not", sharers),
+            ("flags that are rewritten during the call", flags),
+            ("arguments that can be rewritten", arguments),
+            ("numbers of which a part counts", widths),
+            ("calls that a filter answers", filtered),
+            ("calls that a tracer answers", emulated),
+        ],
+    )
 }
 
 /// For all: `opened` says which file a descriptor is, as /proc has it. An open of a pipe for reading

@@ -1,24 +1,22 @@
 //! The commands that show a log, on what was recorded of a real session.
 
-mod common;
-#[path = "reading/large.rs"]
 mod large;
-#[path = "reading/strays.rs"]
 mod strays;
-#[path = "reading/tree.rs"]
 mod tree;
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitCode, Output, Stdio};
+use std::process::{Command, Output, Stdio};
 use std::sync::OnceLock;
 
-use common::{Folder, Host, ONE, Outcome, Process, binary, patiently, text};
+use crate::common::{self, Folder, Host, ONE, Outcome, Process, binary, patiently, text};
+use libtest_mimic::Trial;
 use serde_json::{Value, json};
 
-fn main() -> ExitCode {
+/// The tests of this file.
+pub fn tests() -> Vec<Trial> {
     let tests: &[common::Test] = &[
         ("sessions", sessions),
         ("jobs", jobs),
@@ -34,15 +32,17 @@ fn main() -> ExitCode {
         ("what can't be done", refused),
         ("a reader that goes away", broken_pipe),
     ];
-    let code = common::main_with(tests, |name| {
+    common::tests_with(module_path!(), tests, |name| {
         let has_room = large::has_room(&std::env::temp_dir(), 2 << 30);
         (name == "a large log" && !has_room).then_some("2 GB of disk")
-    });
-    // What is static is not dropped.
+    })
+}
+
+/// Removes what is static, and so not dropped.
+pub fn clean_up() {
     if let Some(recorded) = RECORDED.get() {
         let _ = fs::remove_dir_all(recorded.folder.path());
     }
-    code
 }
 
 static RECORDED: OnceLock<Recorded> = OnceLock::new();

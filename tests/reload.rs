@@ -1,21 +1,25 @@
 //! The config is read again at SIGHUP: what changes, what is told, and that nothing is lost by it.
 
-mod common;
-
 use std::fs;
 use std::path::PathBuf;
-use std::process::ExitCode;
 
-use common::{Host, ONE, Outcome, TWO, of_kind, patiently, schema, text, write_config};
+use crate::common::{
+    self, Host, ONE, Outcome, TWO, of_kind, patiently, schema, text, write_config,
+};
+use libtest_mimic::Trial;
 use serde_json::{Value, json};
 
-fn main() -> ExitCode {
-    common::main(&[
-        ("what can change does", what_can_change_does),
-        ("the rest is named", the_rest_is_named),
-        ("a mistake is refused", a_mistake_is_refused),
-        ("under load", under_load),
-    ])
+/// The tests of this file.
+pub fn tests() -> Vec<Trial> {
+    common::tests(
+        module_path!(),
+        &[
+            ("what can change does", what_can_change_does),
+            ("the rest is named", the_rest_is_named),
+            ("a mistake is refused", a_mistake_is_refused),
+            ("under load", under_load),
+        ],
+    )
 }
 
 /// Has the daemon read this config, and returns the recorder.status that tells of it.

@@ -1,15 +1,15 @@
 //! The page of a session, opened in a browser: it shows the session, and nothing in it runs.
 
-mod common;
-
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitCode};
+use std::process::Command;
 
-use common::{Folder, Host, ONE, Outcome, binary, printed};
+use crate::common::{self, Folder, Host, ONE, Outcome, binary, printed};
+use libtest_mimic::Trial;
 use serde_json::{Value, json};
 
-fn main() -> ExitCode {
+/// The tests of this file.
+pub fn tests() -> Vec<Trial> {
     let version = Command::new("chromium").arg("--version").output();
     let has_browser = version.is_ok_and(|output| output.status.success());
     let tests: [common::Test; 3] = [
@@ -17,7 +17,7 @@ fn main() -> ExitCode {
         ("nothing in it runs", hostile),
         ("what the page says", content),
     ];
-    common::main_with(&tests, |name| {
+    common::tests_with(module_path!(), &tests, |name| {
         (!has_browser && name != "what the page says").then_some("chromium")
     })
 }

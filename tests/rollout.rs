@@ -1,12 +1,11 @@
 //! Ways to put the recorder on many hosts: what cloud-init and Ignition are given, and one line of shell.
 
-mod common;
-
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitCode, Stdio};
+use std::process::{Command, Stdio};
 
-use common::{Folder, Host, Outcome, binary};
+use crate::common::{self, Folder, Host, Outcome, binary};
+use libtest_mimic::Trial;
 
 const CLOUD_INIT: &str = "/usr/bin/cloud-init";
 const IGNITION: &str = "/usr/bin/ignition-validate";
@@ -15,8 +14,10 @@ const IGNITION: &str = "/usr/bin/ignition-validate";
 const LINE: &str = "cat >/var/tmp/recorderd && chmod 755 /var/tmp/recorderd && \
                     /var/tmp/recorderd install; rm /var/tmp/recorderd";
 
-fn main() -> ExitCode {
-    common::main_with(
+/// The tests of this file.
+pub fn tests() -> Vec<Trial> {
+    common::tests_with(
+        module_path!(),
         &[
             ("cloud-init takes it", cloud_init_takes_it),
             ("cloud-init's script installs", script_installs),

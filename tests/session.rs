@@ -1,29 +1,32 @@
 //! A login over ssh is a session from its first event to its last, whatever kind of login it is.
 
-mod common;
-
 use std::fs::{self, File, OpenOptions};
 use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
 use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
-use std::process::{Command, ExitCode};
+use std::process::Command;
 
-use common::terminal::Terminal;
-use common::{
-    Host, ONE, Outcome, TWO, command, disk, end, patiently, plain, plains, printed, start,
+use crate::common::terminal::Terminal;
+use crate::common::{
+    self, Host, ONE, Outcome, TWO, command, disk, end, patiently, plain, plains, printed, start,
 };
+use libtest_mimic::Trial;
 
-fn main() -> ExitCode {
-    common::main(&[
-        ("a remote command", remote_command),
-        ("a login with a terminal", terminal),
-        ("two logins at once", two_logins),
-        ("nothing from outside of a session", outside),
-        ("what outlives the client", outliving),
-        ("a login of root", root),
-    ])
+/// The tests of this file.
+pub fn tests() -> Vec<Trial> {
+    common::tests(
+        module_path!(),
+        &[
+            ("a remote command", remote_command),
+            ("a login with a terminal", terminal),
+            ("two logins at once", two_logins),
+            ("nothing from outside of a session", outside),
+            ("what outlives the client", outliving),
+            ("a login of root", root),
+        ],
+    )
 }
 
 /// `ssh host command`

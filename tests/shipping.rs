@@ -1,21 +1,22 @@
 //! What ships events on, with the configurations in contrib: the real rsyslog, the real PostgreSQL.
 
-mod common;
-
 use std::collections::{BTreeSet, HashMap};
 use std::fs::{self, File};
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitCode, Stdio};
+use std::process::{Command, Stdio};
 
-use common::log::{self, opens};
-use common::{Folder, Host, ONE, Outcome, Process, binary, patiently};
+use crate::common::log::{self, opens};
+use crate::common::{self, Folder, Host, ONE, Outcome, Process, binary, patiently};
+use libtest_mimic::Trial;
 
 const RSYSLOGD: &str = "/usr/sbin/rsyslogd";
 
-fn main() -> ExitCode {
-    common::main_with(
+/// The tests of this file.
+pub fn tests() -> Vec<Trial> {
+    common::tests_with(
+        module_path!(),
         &[
             ("files", files),
             ("files in mid-write", files_in_mid_write),

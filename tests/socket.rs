@@ -1,13 +1,11 @@
 //! Sockets beyond what is connected over the internet: connects of which nothing was sent, datagrams
 //! to local sockets, sockets between virtual machines, and those for frames.
 
-mod common;
-
 use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt;
-use std::process::ExitCode;
 
-use common::{Host, ONE, Outcome, PYTHON, expected, of_kind, plains, printed};
+use crate::common::{self, Host, ONE, Outcome, PYTHON, expected, of_kind, plains, printed};
+use libtest_mimic::Trial;
 use serde_json::{Value, json};
 
 /// For all: `connect` gives what connect(2) does, with an address as bytes.
@@ -20,15 +18,19 @@ def four(host, port): return struct.pack('=H', 2) + struct.pack('>H', port) + so
 def six(host, port): return struct.pack('=H', 10) + struct.pack('>H', port) + bytes(4) + socket.inet_pton(10, host) + bytes(4)
 ";
 
-fn main() -> ExitCode {
-    common::main(&[
-        ("connects of which nothing was sent", unsent),
-        ("connects that are told of once", once),
-        ("datagrams to local sockets", local),
-        ("sockets between virtual machines", machines),
-        ("sockets for frames", frames),
-        ("outside of sessions", outside),
-    ])
+/// The tests of this file.
+pub fn tests() -> Vec<Trial> {
+    common::tests(
+        module_path!(),
+        &[
+            ("connects of which nothing was sent", unsent),
+            ("connects that are told of once", once),
+            ("datagrams to local sockets", local),
+            ("sockets between virtual machines", machines),
+            ("sockets for frames", frames),
+            ("outside of sessions", outside),
+        ],
+    )
 }
 
 /// Runs a Python program in a session; returns what it printed, and the session.

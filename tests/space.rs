@@ -1,25 +1,25 @@
 //! A disk that takes no more, or fails, costs nothing that is not told. The log has a file system of its
 //! own for that.
 
-mod common;
-
 use std::fs;
 use std::io::Read;
 use std::path::PathBuf;
-use std::process::{ChildStdout, Command, ExitCode, Stdio};
+use std::process::{ChildStdout, Command, Stdio};
 use std::sync::{Arc, Mutex};
 
-use common::log::{
+use crate::common::log::{
     commands, ended, files, last_seen, log, milliseconds, opens, sessions, status, statuses, totals,
 };
-use common::volume::Volume;
-use common::{
-    Folder, Host, ONE, Outcome, Process, TWO, binary, of_kind, patiently, printed, schema,
+use crate::common::volume::Volume;
+use crate::common::{
+    self, Folder, Host, ONE, Outcome, Process, TWO, binary, of_kind, patiently, printed, schema,
     write_config,
 };
+use libtest_mimic::Trial;
 use serde_json::{Value, json};
 
-fn main() -> ExitCode {
+/// The tests of this file.
+pub fn tests() -> Vec<Trial> {
     let tests: &[common::Test] = &[
         ("evidence stays", evidence_stays),
         ("a full disk", a_full_disk),
@@ -38,7 +38,7 @@ fn main() -> ExitCode {
         ("a disk that does not answer", a_disk_that_does_not_answer),
     ];
     let filesystems = fs::read_to_string("/proc/filesystems").unwrap_or_default();
-    common::main_with(tests, |name| {
+    common::tests_with(module_path!(), tests, |name| {
         let is_missing = name == "a quota" && !filesystems.contains("btrfs");
         is_missing.then_some("a kernel with btrfs")
     })

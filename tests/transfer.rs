@@ -1,25 +1,27 @@
 //! A file that is carried to or from the host is in its session, whatever carries it.
 
-mod common;
-
 use std::fs;
 use std::path::Path;
-use std::process::ExitCode;
 
-use common::{
-    Folder, Host, ONE, Outcome, command, created, disk, end, opened_in, plain, plains, printed,
-    start, typed,
+use crate::common::{
+    self, Folder, Host, ONE, Outcome, command, created, disk, end, opened_in, plain, plains,
+    printed, start, typed,
 };
 use libc::{O_CREAT, O_NONBLOCK, O_RDONLY, O_TRUNC, O_WRONLY};
+use libtest_mimic::Trial;
 
-fn main() -> ExitCode {
-    common::main(&[
-        ("sftp-server", sftp_server),
-        ("internal-sftp", internal_sftp),
-        ("internal-sftp in a chroot", chroot),
-        ("scp", scp),
-        ("scp by its old protocol", old_scp),
-    ])
+/// The tests of this file.
+pub fn tests() -> Vec<Trial> {
+    common::tests(
+        module_path!(),
+        &[
+            ("sftp-server", sftp_server),
+            ("internal-sftp", internal_sftp),
+            ("internal-sftp in a chroot", chroot),
+            ("scp", scp),
+            ("scp by its old protocol", old_scp),
+        ],
+    )
 }
 
 const SERVER: &str = "/usr/lib/openssh/sftp-server";

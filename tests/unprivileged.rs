@@ -1,22 +1,24 @@
 //! What an unprivileged user can do about the recorder from within a session: nothing.
 
-mod common;
-
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
-use std::process::ExitCode;
 
-use common::{Host, ONE, Outcome, PYTHON};
+use crate::common::{self, Host, ONE, Outcome, PYTHON};
+use libtest_mimic::Trial;
 use serde_json::{Value, json};
 
-fn main() -> ExitCode {
-    common::main(&[
-        ("the log can't be read", the_log_cant_be_read),
-        ("the daemon can't be touched", the_daemon_cant_be_touched),
-        ("its sockets can't be used", its_sockets_cant_be_used),
-        ("its memory can't be filled", its_memory_cant_be_filled),
-    ])
+/// The tests of this file.
+pub fn tests() -> Vec<Trial> {
+    common::tests(
+        module_path!(),
+        &[
+            ("the log can't be read", the_log_cant_be_read),
+            ("the daemon can't be touched", the_daemon_cant_be_touched),
+            ("its sockets can't be used", its_sockets_cant_be_used),
+            ("its memory can't be filled", its_memory_cant_be_filled),
+        ],
+    )
 }
 
 /// Runs a program of Python as `user` in a session, and returns what it printed as JSON.

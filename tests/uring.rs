@@ -1,28 +1,33 @@
 //! What is done through io_uring gives the events of the system calls that do the same.
 
-#[path = "uring/acts.rs"]
 mod acts;
-mod common;
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitCode};
+use std::process::Command;
 
+use crate::common::{self, Host, ONE, Outcome, of_kind, plain, printed};
 use acts::{TOLD, UNTOLD, WAYS};
-use common::{Host, ONE, Outcome, of_kind, plain, printed};
+use libtest_mimic::Trial;
 use serde_json::Value;
 
-fn main() -> ExitCode {
-    if acts::run() {
-        return ExitCode::SUCCESS;
-    }
-    common::main(&[
-        ("each act by each way", ways),
-        ("ends that are not told", untold),
-        ("a request that accepts again and again", multishot),
-        ("outside of sessions", outside),
-    ])
+/// Does what this program's own arguments ask for, if they are of this file.
+pub fn act(words: &[String]) -> bool {
+    acts::run(words)
+}
+
+/// The tests of this file.
+pub fn tests() -> Vec<Trial> {
+    common::tests(
+        module_path!(),
+        &[
+            ("each act by each way", ways),
+            ("ends that are not told", untold),
+            ("a request that accepts again and again", multishot),
+            ("outside of sessions", outside),
+        ],
+    )
 }
 
 /// The program that acts, where every account can run it.

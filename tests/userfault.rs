@@ -1,15 +1,14 @@
 //! Memory of which the program itself decides when, and with what, it is filled (userfaultfd), and that
 //! it fills anew at once: what is told is what the kernel took.
 
-mod common;
-
 use std::fs;
-use std::process::ExitCode;
 
-use common::{Host, Outcome, PYTHON, of_kind};
+use crate::common::{self, Host, Outcome, PYTHON, of_kind};
+use libtest_mimic::Trial;
 use serde_json::Value;
 
-fn main() -> ExitCode {
+/// The tests of this file.
+pub fn tests() -> Vec<Trial> {
     let tests: &[common::Test] = &[
         ("a path", a_path),
         ("an address", an_address),
@@ -17,7 +16,9 @@ fn main() -> ExitCode {
         ("arguments", arguments),
         ("names", names),
     ];
-    common::main_with(tests, |_| (!is_there()).then_some("userfaultfd"))
+    common::tests_with(module_path!(), tests, |_| {
+        (!is_there()).then_some("userfaultfd")
+    })
 }
 
 /// Whether the kernel has it, for root.

@@ -25,11 +25,11 @@ use std::sync::{Arc, Mutex, OnceLock};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use libtest_mimic::{Arguments, Conclusion, Failed, Trial};
+use libtest_mimic::{Arguments, Failed, Trial};
 use serde_json::Value;
 
 pub use lines::*;
-pub use openssh::{Door, Openssh, Server, Sshd, TestOfEach, main_of_each, main_on_each};
+pub use openssh::{Door, Openssh, Server, Sshd, TestOfEach, tests_of_each, tests_on_each};
 
 /// What a test returns.
 pub type Outcome = Result<(), Failed>;
@@ -50,46 +50,67 @@ pub type TestOn = (&'static str, fn(&Host) -> Outcome);
 /// How long anything that happens at once may take on a loaded machine.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Runs the tests of a file one after the other: each has the kernel's hooks to itself. Without
-/// root they count as ignored.
-pub fn main(tests: &[Test]) -> ExitCode {
-    main_with(tests, |_| None)
+/// The tests of a file, of which `module` is the path.
+pub fn tests(module: &str, tests: &[Test]) -> Vec<Trial> {
+    tests_with(module, tests, |_| None)
 }
 
-/// The same; a test also counts as ignored if this host lacks what `lacks` says of its name.
-pub fn main_with(tests: &[Test], lacks: impl Fn(&str) -> Option<&'static str>) -> ExitCode {
-    let trials = tests.iter().map(|(name, test)| {
+/// Tests of which one counts as ignored if this host lacks what `lacks` says of its name.
+pub fn tests_with(
+    module: &str,
+    tests: &[Test],
+    lacks: impl Fn(&str) -> Option<&'static str>,
+) -> Vec<Trial> {
+    let trial = |(name, test): &Test| {
+        let title = titled(module, name);
         let lacks = lacks(name);
         if let Some(lacks) = lacks {
-            println!("skipped: {name}: needs {lacks}");
+            println!("skipped: {title}: needs {lacks}");
         }
-        Trial::test(*name, *test).with_ignored_flag(lacks.is_some())
-    });
-    run(trials).exit_code()
+        Trial::test(title, *test).with_ignored_flag(lacks.is_some())
+    };
+    tests.iter().map(trial).collect()
 }
 
-/// The same for tests that share a host, each with sessions of its own.
-pub fn main_on(start: fn() -> Host, tests: &[TestOn]) -> ExitCode {
+/// Tests that share a host, each with sessions of its own. The host goes with the last of them.
+pub fn tests_on(module: &str, start: fn() -> Host, tests: &[TestOn]) -> Vec<Trial> {
     let host = Arc::new(OnceLock::new());
-    let trials = tests.iter().map(|(name, test)| {
+    let trial = |(name, test): &TestOn| {
         let (host, test) = (host.clone(), *test);
-        Trial::test(*name, move || test(host.get_or_init(start)))
-    });
-    run(trials).exit_code()
+        Trial::test(titled(module, name), move || test(host.get_or_init(start)))
+    };
+    tests.iter().map(trial).collect()
 }
 
-fn run(trials: impl Iterator<Item = Trial>) -> Conclusion {
-    let mut arguments = Arguments::from_args();
+/// A test is called by its file and its name.
+fn titled(module: &str, name: &str) -> String {
+    let (_, file) = module.split_once("::").unwrap();
+    format!("{file}::{name}")
+}
+
+/// Runs tests one after the other: those that one of the words of the command line names, or all. Without root
+/// they count as ignored.
+pub fn run(trials: impl Iterator<Item = Trial>) -> ExitCode {
+    let (options, words): (Vec<_>, Vec<_>) = std::env::args().partition(|it| it.starts_with('-'));
+    let mut arguments = Arguments::from_iter(words.iter().take(1).chain(&options));
+    let is_named = |trial: &Trial| {
+        let is_of = |word: &String| match arguments.exact {
+            true => trial.name() == word,
+            false => trial.name().contains(word),
+        };
+        words.len() == 1 || words[1..].iter().any(is_of)
+    };
+    let trials: Vec<_> = trials.filter(is_named).collect();
     arguments.test_threads = Some(1);
     let root = is_root();
     if !root {
         println!("skipped: needs root");
     }
-    let trials = trials.map(|trial| {
+    let trials = trials.into_iter().map(|trial| {
         let ignored = !root || trial.has_ignored_flag();
         trial.with_ignored_flag(ignored)
     });
-    libtest_mimic::run(&arguments, trials.collect())
+    libtest_mimic::run(&arguments, trials.collect()).exit_code()
 }
 
 fn is_root() -> bool {

@@ -14,7 +14,7 @@ use std::thread;
 
 use libtest_mimic::Trial;
 
-use super::{Host, Outcome, PYTHON, Process, run};
+use super::{Host, Outcome, PYTHON, Process, titled};
 
 /// Where tests/openssh/fetch puts the newest one.
 const CACHE: &str = "recorderd/openssh/newest";
@@ -135,33 +135,34 @@ impl Openssh {
 /// What a test is called, and what it does with a server.
 pub type TestOfEach = (&'static str, fn(Openssh) -> Outcome);
 
-/// Runs each test with both servers. Those with one that can't be had here count as ignored.
-pub fn main_of_each(tests: &[TestOfEach]) -> ExitCode {
+/// Each test with both servers. Those with one that can't be had here count as ignored.
+pub fn tests_of_each(module: &str, tests: &[TestOfEach]) -> Vec<Trial> {
     let both = tests
         .iter()
         .flat_map(|test| Openssh::ALL.map(|openssh| (*test, openssh)));
-    let trials = both.map(|((name, test), openssh)| {
-        Trial::test(openssh.title(name), move || test(openssh))
-            .with_ignored_flag(!openssh.is_there())
-    });
-    run(trials).exit_code()
+    let trial = |((name, test), openssh): (TestOfEach, Openssh)| {
+        let title = titled(module, &openssh.title(name));
+        Trial::test(title, move || test(openssh)).with_ignored_flag(!openssh.is_there())
+    };
+    both.map(trial).collect()
 }
 
 /// What a test is called, and what it does on a host with a server.
 pub type TestOnEach = (&'static str, fn(&Host, Openssh) -> Outcome);
 
-/// The same for tests that share a host of each, with sessions of their own.
-pub fn main_on_each(start: fn(Openssh) -> Host, tests: &[TestOnEach]) -> ExitCode {
+/// Tests that share a host of each server, with sessions of their own.
+pub fn tests_on_each(module: &str, start: fn(Openssh) -> Host, tests: &[TestOnEach]) -> Vec<Trial> {
     let trials = Openssh::ALL.into_iter().flat_map(|openssh| {
         let host = Arc::new(OnceLock::new());
         let trials = tests.iter().map(move |(name, test)| {
             let (host, test) = (host.clone(), *test);
             let act = move || test(host.get_or_init(|| start(openssh)), openssh);
-            Trial::test(openssh.title(name), act).with_ignored_flag(!openssh.is_there())
+            let title = titled(module, &openssh.title(name));
+            Trial::test(title, act).with_ignored_flag(!openssh.is_there())
         });
         trials.collect::<Vec<_>>()
     });
-    run(trials).exit_code()
+    trials.collect()
 }
 
 /// A server at work.

@@ -4,8 +4,8 @@ use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
 use std::time::Duration;
 
+use super::start;
 use crate::common::{Folder, Outcome, write_config};
-use crate::start;
 
 /// A service manager that listens at this address.
 struct Manager(UnixDatagram);

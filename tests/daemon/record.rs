@@ -7,10 +7,10 @@ use std::process::{Command, Output};
 
 use serde_json::{Value, json};
 
+use super::{parts, recorderd};
 use crate::common::{
     Folder, Outcome, Process, binary, log, of_kind, patiently, schema, write_config,
 };
-use crate::{parts, recorderd};
 
 /// The events of `recorderd record` on standard output, which holds nothing else.
 fn recorded(output: &Output) -> Vec<Value> {

@@ -9,7 +9,7 @@ use std::ptr::null_mut;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 
-use super::common::random::Random;
+use crate::common::random::Random;
 
 /// Processes within processes, at most.
 const DEPTH: usize = 3;

@@ -6,8 +6,8 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::process::Stdio;
 
+use super::{reads, recorded};
 use crate::common::{Folder, Outcome, Process};
-use crate::{reads, recorded};
 
 /// Whether so many bytes can be written to a folder.
 pub fn has_room(folder: &Path, bytes: u64) -> bool {

@@ -2,9 +2,9 @@
 
 use std::fs;
 
+use super::{reads, recorded};
 use crate::common::Folder;
 use crate::common::Outcome;
-use crate::{reads, recorded};
 
 /// Lines that are no events are left out and told of, wherever they are
 pub fn strays() -> Outcome {

@@ -4,8 +4,8 @@ use std::fs;
 
 use serde_json::Value;
 
+use super::{count, fails, gives, lasted, recorded, shows};
 use crate::common::{Folder, ONE, Outcome};
-use crate::{count, fails, gives, lasted, recorded, shows};
 
 /// `show`, as a tree and by event
 pub fn show() -> Outcome {

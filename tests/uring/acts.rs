@@ -213,9 +213,8 @@ fn overflow(folder: &str) {
 }
 
 /// Runs the program if these are its arguments.
-pub fn run() -> bool {
-    let arguments: Vec<String> = std::env::args().collect();
-    let [_, acts_, way, folder] = &arguments[..] else {
+pub fn run(arguments: &[String]) -> bool {
+    let [acts_, way, folder] = arguments else {
         return false;
     };
     if acts_ != "acts" {

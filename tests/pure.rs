@@ -1,0 +1,8 @@
+//! What needs neither root nor a kernel.
+
+mod cases;
+mod common;
+mod fields;
+mod fuzz;
+mod golden;
+mod layout;
