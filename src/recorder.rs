@@ -339,7 +339,8 @@ impl Recorder {
     /// Compares what is known with the kernel's tables, and tells of what somebody else has changed
     /// there. Tells whether that goes on.
     fn take_stock(&mut self, now: u64) -> bool {
-        if self.state.is_none() {
+        // Without the hooks, nobody who comes or goes is in the tables.
+        if self.state.is_none() || !self.probes.is_attached() {
             return false;
         }
         let Self {

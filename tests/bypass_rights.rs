@@ -35,6 +35,7 @@ pub fn tests() -> Vec<Trial> {
             ("chroot", chroot),
             ("out of the recorder's tables", out_of_tables),
             ("the recorder's tables changed", tables_changed),
+            ("a recorder that ends while a look is due", ends_itself),
         ],
     )
 }
@@ -437,5 +438,27 @@ os.spawnv(os.P_WAIT, '/bin/true', ['true', 'seen'])
             .count(),
         1
     );
+    Ok(())
+}
+
+/// What it takes away itself, and who comes and goes behind that, is nobody else's doing
+fn ends_itself(_: &Host) -> Outcome {
+    let mut host = Host::start();
+    let client = host.login(ONE, "/bin/true stays; read line");
+    common::patiently("the session", || {
+        host.text().contains("/bin/true stays").then_some(())
+    });
+    host.daemon.signal(libc::SIGSTOP);
+    // It looks every five seconds.
+    std::thread::sleep(std::time::Duration::from_secs(6));
+    assert_eq!(host.daemon.stop(), Some(0));
+    let told: Vec<_> = host
+        .log()
+        .into_iter()
+        .filter(|line| line["event"] == "recorder.status")
+        .map(|line| line["reason"].clone())
+        .collect();
+    assert_eq!(told, ["start", "stop"]);
+    drop(client);
     Ok(())
 }

@@ -64,14 +64,6 @@ fn session(host: &Host, login: &str, text: &str) -> Vec<Value> {
     host.session_with(&format!(r#""login":"{login}""#), text)
 }
 
-/// The process that serves a connection.
-fn served_by(openssh: Openssh) -> &'static str {
-    match openssh {
-        Openssh::Distribution => "sshd",
-        Openssh::Newest => "sshd-session",
-    }
-}
-
 fn free_port() -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     listener.local_addr().unwrap().port()
@@ -105,13 +97,13 @@ fn behind_a_listener(host: &Host, _: Openssh) -> Outcome {
 }
 
 /// A client that shares its connection with others, until it is dropped.
-struct Master {
+pub struct Master {
     process: Process,
     socket: String,
 }
 
 impl Master {
-    fn new(host: &Host, login: &str, folder: &Path, words: &[&str]) -> Self {
+    pub fn new(host: &Host, login: &str, folder: &Path, words: &[&str]) -> Self {
         let socket = format!("ControlPath={}", folder.join(login).display());
         let mut command = ssh(host, login, &["-M", "-o", &socket]);
         command.args(words).stdin(Stdio::piped());
@@ -123,7 +115,12 @@ impl Master {
         Self { process, socket }
     }
 
-    fn end(mut self) {
+    /// A client by its connection.
+    pub fn client(&self, host: &Host, login: &str) -> Command {
+        ssh(host, login, &["-o", &self.socket])
+    }
+
+    pub fn end(mut self) {
         drop(self.process.child.stdin.take());
         self.process.child.wait().unwrap();
     }
@@ -198,7 +195,7 @@ fn resized(host: &Host, openssh: Openssh) -> Outcome {
         terminal.types("exit", "logout");
         client.child.wait()?;
         let lines = session(host, login, r#""argv":["resized-2"]"#);
-        let program = served_by(openssh);
+        let program = openssh.process();
         let resize = |(columns, rows): (u16, u16)| {
             expected(
                 "session.resize",
@@ -468,7 +465,7 @@ fn own_subsystem(host: &Host, openssh: Openssh) -> Outcome {
         let told = r#""type":"subsystem","command":"internal-sftp""#;
         assert_eq!(
             plains(&lines, "session.channel"),
-            [channel(login, served_by(openssh), 0, told)]
+            [channel(login, openssh.process(), 0, told)]
         );
         assert_eq!(plains(&lines, "session.command"), [""; 0]);
         assert_eq!(plain(lines.last().unwrap()), end(login, false, "", &lines));
@@ -556,7 +553,7 @@ fn nothing(host: &Host, _: Openssh) -> Outcome {
 
 /// What stands in each event of sshd as it carries for a client.
 fn of_sshd(openssh: Openssh) -> String {
-    let program = served_by(openssh);
+    let program = openssh.process();
     format!(
         r#""pid":"<pid>","cgroup_id":"<cgroup_id>","program":"{program}","audit_session_id":"<audit_session_id>""#
     )
@@ -621,7 +618,7 @@ fn connection(host: &Host, openssh: Openssh) -> Outcome {
             let _ = nobody.read(&mut [0; 1]);
         });
         assert_eq!(plain(&lines[0]), start(login, ""));
-        let connect = |port: u16| common::network(login, served_by(openssh), "127.0.0.1", port, 4);
+        let connect = |port: u16| common::network(login, openssh.process(), "127.0.0.1", port, 4);
         assert_eq!(
             plains(&lines, "session.network"),
             [connect(there), connect(refused)]
@@ -703,7 +700,7 @@ fn without_pam(host: &Host, openssh: Openssh) -> Outcome {
             .iter()
             .map(|line| json!([line["program"], line["operation"], line["dst_port"]]))
             .collect();
-        assert_eq!(connects, [json!([served_by(openssh), 0, there])]);
+        assert_eq!(connects, [json!([openssh.process(), 0, there])]);
         let lines = without_channel_at(host, server.port, login, &[], || ());
         assert_eq!(plain(&lines[0]), start(login, ""));
         assert_eq!(lines.len(), 2 + of_kind(&lines, "session.disk").len());

@@ -2,12 +2,15 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
-use std::process::{Command, Stdio};
+use std::path::{Path, PathBuf};
+use std::process::Command;
 
+use crate::channel::Master;
+use crate::common::terminal::Terminal;
+use crate::common::ways::place;
 use crate::common::{
-    self, Door, Folder, Host, ONE, Openssh, Outcome, Process, Server, TWO, account, command, end,
-    known_as, patiently, plain, plains, printed, start, start_daemon,
+    self, Door, Folder, Host, ONE, Openssh, Outcome, Process, Server, TWO, account, channel,
+    command, end, known_as, patiently, plain, plains, printed, start, start_daemon,
 };
 use libtest_mimic::Trial;
 use serde_json::Value;
@@ -29,7 +32,11 @@ pub fn tests() -> Vec<Trial> {
                 "a server for each connection to a local socket",
                 each_at_socket,
             ),
-            ("whatever is asked for", everything),
+            ("each way of logging in", ways),
+            ("each way, by a server for each connection", ways_at_port),
+            ("each way, at a local socket", ways_at_socket),
+            ("each way, by a certificate", ways_by_certificate),
+            ("each channel of a connection", channels),
             ("an account of a directory", directory),
             ("a uid with two names", namesake),
             ("a title that is cut", cut),
@@ -109,26 +116,48 @@ fn no_program(openssh: Openssh) -> Outcome {
     Ok(())
 }
 
+/// Who signs the certificates that a server trusts.
+struct Authority(Folder);
+
+impl Authority {
+    fn new() -> Self {
+        let authority = Self(Folder::new());
+        printed(
+            Command::new("ssh-keygen")
+                .args(["-q", "-t", "ed25519", "-N", "", "-f"])
+                .arg(authority.key()),
+        );
+        authority
+    }
+
+    fn key(&self) -> PathBuf {
+        self.0.path().join("authority")
+    }
+
+    /// A config that trusts it alone.
+    fn trusted(&self) -> String {
+        format!(
+            "{EXPOSE}\nAuthorizedKeysFile none\nTrustedUserCAKeys {}.pub",
+            self.key().display()
+        )
+    }
+
+    /// Gives the key of a host's clients a certificate for all accounts.
+    fn certify(&self, host: &Host, key_id: &str) {
+        printed(
+            Command::new("ssh-keygen")
+                .args(["-q", "-I", key_id, "-n", &format!("{ONE},{TWO},root"), "-s"])
+                .arg(self.key())
+                .arg(host.folder.path().join("key.pub")),
+        );
+    }
+}
+
 /// The key id of the certificate
 fn certificate(openssh: Openssh) -> Outcome {
-    let folder = Folder::new();
-    let authority = folder.path().join("authority");
-    printed(
-        Command::new("ssh-keygen")
-            .args(["-q", "-t", "ed25519", "-N", "", "-f"])
-            .arg(&authority),
-    );
-    let trust = format!(
-        "{EXPOSE}\nAuthorizedKeysFile none\nTrustedUserCAKeys {}.pub",
-        authority.display()
-    );
-    let host = Host::of(&Server::of(openssh), &trust, "");
-    printed(
-        Command::new("ssh-keygen")
-            .args(["-q", "-I", "alice@example.com", "-n", ONE, "-s"])
-            .arg(&authority)
-            .arg(host.folder.path().join("key.pub")),
-    );
+    let authority = Authority::new();
+    let host = Host::of(&Server::of(openssh), &authority.trusted(), "");
+    authority.certify(&host, "alice@example.com");
     logs_in_as("alice@example.com", &host, ONE);
     Ok(())
 }
@@ -213,32 +242,187 @@ fn each_at_socket(openssh: Openssh) -> Outcome {
     Ok(())
 }
 
-/// A forced command, X11, ports to be forwarded, a terminal, sftp by sshd itself in another root
-fn everything(openssh: Openssh) -> Outcome {
+/// A client's way of logging in on a terminal, and what is told of it.
+struct Way {
+    login: &'static str,
+    words: &'static [&'static str],
+    /// What session.start has beside the size.
+    asked: &'static str,
+    /// What session.channel has before the size and behind it.
+    channel: [&'static str; 2],
+}
+
+/// A shell, a command, X11, ports to be forwarded; and a command that a `Match` block forces, in place of each.
+const WAYS: [Way; 6] = [
+    Way {
+        login: ONE,
+        words: &[],
+        asked: "",
+        channel: ["shell", ""],
+    },
+    Way {
+        login: ONE,
+        words: &["/bin/echo asked"],
+        asked: r#""initial_command":["/bin/echo asked"],"#,
+        channel: ["exec", r#","command":"/bin/echo asked""#],
+    },
+    Way {
+        login: ONE,
+        words: &["-Y", "/bin/echo asked"],
+        asked: r#""initial_command":["/bin/echo asked"],"#,
+        channel: ["exec", r#","command":"/bin/echo asked""#],
+    },
+    Way {
+        login: ONE,
+        words: &["-R", "0:127.0.0.1:9"],
+        asked: "",
+        channel: ["shell", ""],
+    },
+    Way {
+        login: "root",
+        words: &[],
+        asked: r#""initial_command":["/bin/echo forced"],"#,
+        channel: ["exec", r#","command":"/bin/echo forced""#],
+    },
+    Way {
+        login: "root",
+        words: &["-Y", "-R", "0:127.0.0.1:9", "/bin/echo asked"],
+        asked: r#""initial_command":["/bin/echo forced"],"#,
+        channel: [
+            "exec",
+            r#","command":"/bin/echo forced","requested_command":"/bin/echo asked""#,
+        ],
+    },
+];
+
+/// Logs in by each way, and by sftp of sshd's own in another root; holds the lines against what is true.
+fn logs_in_by_each(server: &Server, config: &str, identity: impl FnOnce(&Host) -> String) {
     let jail = Folder::within(Path::new("/run"));
     // sshd writes there what it exposes, once this is its root.
     let folder = jail.path().join("tmp");
     fs::create_dir(&folder).unwrap();
     fs::set_permissions(&folder, fs::Permissions::from_mode(0o1777)).unwrap();
     let config = format!(
-        "{EXPOSE}\nX11Forwarding yes\nXAuthLocation /bin/true\nSubsystem sftp internal-sftp\n\
+        "{config}\nX11Forwarding yes\nXAuthLocation /bin/true\nSubsystem sftp internal-sftp\n\
          Match User {TWO}\nChrootDirectory {}\nForceCommand internal-sftp\n\
          Match User root\nForceCommand /bin/echo forced\n",
         jail.path().display()
     );
-    let host = Host::of(&Server::of(openssh), &config, "");
-    let ways: [(&str, &str, &[&str]); 5] = [
-        ("root", "ssh", &["true"]),
-        (ONE, "ssh", &["-Y", "true"]),
-        (ONE, "ssh", &["-R", "0:127.0.0.1:9", "true"]),
-        (ONE, "ssh", &["-tt", "true"]),
-        (TWO, "sftp", &[]),
-    ];
-    for (index, (login, program, words)) in ways.into_iter().enumerate() {
-        let mut client = host.client(program);
-        client.env("DISPLAY", "127.0.0.1:9").stdin(Stdio::null());
-        printed(client.arg(format!("{login}@127.0.0.1")).args(words));
-        assert_known(&host, host.sessions(index + 1).pop().unwrap(), login);
+    let host = Host::of(server, &config, "");
+    let identity = identity(&host);
+    // A local socket has no address.
+    let at = |line: String| match server.door {
+        Door::EachAtSocket => line.replace(ADDRESSES, ""),
+        _ => line,
+    };
+    let mut count = 0;
+    let mut holds = |login: &str, told: &str, interactive, asked: &str, channel: String| {
+        count += 1;
+        let lines = host.sessions(count).pop().unwrap();
+        let known = |line: String| at(known_as(&identity, login, &line));
+        assert_eq!(plain(&lines[0]), known(start(login, told)));
+        assert_eq!(plains(&lines, "session.channel"), [known(channel)]);
+        let last = lines.last().unwrap();
+        let ends = end(login, interactive, asked, &lines);
+        assert_eq!(plain(last), known(ends));
+        for line in &lines {
+            let names = [
+                line["user"].as_str().unwrap(),
+                line["login"].as_str().unwrap(),
+            ];
+            assert_eq!(names, [identity.as_str(), login], "{line}");
+        }
+    };
+    for (columns, way) in (90..).zip(WAYS) {
+        let mut client = host.client("ssh");
+        client.env("DISPLAY", "127.0.0.1:9");
+        client.args(["-tt", &format!("{}@127.0.0.1", way.login)]);
+        let (mut terminal, mut client) = Terminal::of(client.args(way.words), columns, 30);
+        let [kind, rest] = way.channel;
+        if kind == "shell" {
+            terminal.types("exit", "logout");
+        }
+        client.child.wait().unwrap();
+        let size = format!(r#""size":"{columns}:30""#);
+        let told = format!(r#""type":"{kind}","tty":"<tty>",{size}{rest}"#);
+        let start = format!("{size},{}", way.asked);
+        let channel = channel(way.login, "bash", 0, &told);
+        holds(way.login, &start, true, way.asked, channel);
+    }
+    printed(host.client("sftp").arg(format!("{TWO}@127.0.0.1")));
+    let told = r#""type":"subsystem","command":"internal-sftp""#;
+    let channel = channel(TWO, server.openssh.process(), 0, told);
+    holds(TWO, "", false, "", channel);
+}
+
+/// What stands in session.start of a connection by TCP.
+const ADDRESSES: &str = r#""addr.local":"127.0.0.1:<port>","addr.remote":"127.0.0.1:<port>","#;
+
+fn by_key(openssh: Openssh, door: Door) {
+    let server = Server {
+        door,
+        ..Server::of(openssh)
+    };
+    logs_in_by_each(&server, EXPOSE, |host| fingerprint(host, "key.pub"));
+}
+
+/// The whole of what is told of each: who, to which account, what for, on which terminal
+fn ways(openssh: Openssh) -> Outcome {
+    by_key(openssh, Door::Port);
+    Ok(())
+}
+
+/// The same as a socket unit starts it
+fn ways_at_port(openssh: Openssh) -> Outcome {
+    by_key(openssh, Door::EachAtPort);
+    Ok(())
+}
+
+/// The same where no address tells of the connection
+fn ways_at_socket(openssh: Openssh) -> Outcome {
+    by_key(openssh, Door::EachAtSocket);
+    Ok(())
+}
+
+/// The same by the key id of a certificate
+fn ways_by_certificate(openssh: Openssh) -> Outcome {
+    let authority = Authority::new();
+    logs_in_by_each(&Server::of(openssh), &authority.trusted(), |host| {
+        authority.certify(host, "alice@example.com");
+        "alice@example.com".into()
+    });
+    Ok(())
+}
+
+/// One connection carries several
+fn channels(openssh: Openssh) -> Outcome {
+    let host = Host::of(&Server::of(openssh), EXPOSE, "");
+    let folder = place(&host, "channels");
+    for (index, login) in [ONE, "root"].into_iter().enumerate() {
+        let first = format!("/bin/true {login}-first; read line");
+        let master = Master::new(&host, login, &folder, &[&first]);
+        // Until then, it may not be the first.
+        patiently("the first channel", || {
+            host.text().contains(&first).then_some(())
+        });
+        let mut second = master.client(&host, login);
+        let (_terminal, mut client) = Terminal::of(second.args(["-tt", "/bin/true"]), 62, 18);
+        client.child.wait()?;
+        printed(master.client(&host, login).arg("/bin/false || true"));
+        master.end();
+        let lines = host.sessions(index + 1).remove(index);
+        let known = |line: String| known_as(&fingerprint(&host, "key.pub"), login, &line);
+        let told = [
+            format!(r#""type":"exec","command":"{first}""#),
+            r#""type":"exec","tty":"<tty>","size":"62:18","command":"/bin/true""#.into(),
+            r#""type":"exec","command":"/bin/false || true""#.into(),
+        ];
+        let told = (0..).zip(told);
+        let told: Vec<_> = told
+            .map(|(number, told)| known(channel(login, "bash", number, &told)))
+            .collect();
+        assert_eq!(plains(&lines, "session.channel"), told);
+        assert_known(&host, lines, login);
     }
     Ok(())
 }

@@ -3,16 +3,21 @@
 use std::fs::{self, File, OpenOptions};
 use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
+use std::os::fd::AsFd;
 use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::Command;
+use std::sync::Barrier;
 
 use crate::common::terminal::Terminal;
 use crate::common::{
     self, Host, ONE, Outcome, TWO, command, disk, end, patiently, plain, plains, printed, start,
 };
+use aya::maps::{HashMap, IterableMap, Map, MapData};
 use libtest_mimic::Trial;
+use recorderd::probe::remove_over;
+use recorderd::record::layout::SessionEntry;
 
 /// The tests of this file.
 pub fn tests() -> Vec<Trial> {
@@ -25,6 +30,8 @@ pub fn tests() -> Vec<Trial> {
             ("nothing from outside of a session", outside),
             ("what outlives the client", outliving),
             ("a login of root", root),
+            ("who joins while a session is forgotten", joins_late),
+            ("who joins at any time", joins_at_any_time),
         ],
     )
 }
@@ -239,5 +246,83 @@ fn root() -> Outcome {
     );
     let last = lines.last().unwrap();
     assert_eq!(plain(last), end("root", false, asked, &lines));
+    Ok(())
+}
+
+/// A table of sessions as the probes have it, without a probe.
+fn sessions_table() -> HashMap<MapData, u64, SessionEntry> {
+    HashMap::create(16, 0).unwrap()
+}
+
+fn entry(processes: u64) -> SessionEntry {
+    SessionEntry {
+        processes,
+        uid: 7,
+        ..SessionEntry::default()
+    }
+}
+
+/// BPF_EXIST: nothing that is gone comes back by it, as where a probe counts somebody in.
+const THERE: u64 = 2;
+
+/// Behind the daemon's look that nobody is in it, and before it is removed: it stays, with who is in it
+fn joins_late() -> Outcome {
+    let mut sessions = sessions_table();
+    sessions.insert(1, entry(0), 0)?;
+    assert_eq!(sessions.get(&1, 0)?.processes, 0);
+    sessions.insert(1, entry(1), THERE)?;
+    assert!(remove_over(&mut sessions, 1).is_none());
+    assert_eq!(sessions.get(&1, 0)?, entry(1));
+    sessions.insert(1, entry(0), THERE)?;
+    assert_eq!(remove_over(&mut sessions, 1), Some(entry(0)));
+    assert!(sessions.get(&1, 0).is_err());
+    Ok(())
+}
+
+/// By both at once, many times: whoever was counted in finds the entry, and nobody finds one that is gone
+fn joins_at_any_time() -> Outcome {
+    const ROUNDS: u64 = 20_000;
+    let mut sessions = sessions_table();
+    let mut joining = HashMap::try_from(Map::HashMap(MapData::from_fd(
+        sessions.map().fd().as_fd().try_clone_to_owned()?,
+    )?))?;
+    let barrier = Barrier::new(2);
+    let (mut stayed, mut gone) = (0, 0);
+    std::thread::scope(|scope| -> Outcome {
+        let joins = scope.spawn(|| {
+            (0..ROUNDS)
+                .map(|key| {
+                    barrier.wait();
+                    let joined = joining.insert(key, entry(1), THERE).is_ok();
+                    barrier.wait();
+                    joined
+                })
+                .collect::<Vec<_>>()
+        });
+        let mut removed = Vec::new();
+        for key in 0..ROUNDS {
+            sessions.insert(key, entry(0), 0)?;
+            barrier.wait();
+            if sessions.get(&key, 0).is_ok_and(|it| it.processes == 0) {
+                remove_over(&mut sessions, key);
+            }
+            barrier.wait();
+            let left = sessions.get(&key, 0).ok();
+            removed.push(left.is_none());
+            if left.is_some() {
+                assert_eq!(left, Some(entry(1)));
+                sessions.remove(&key)?;
+            }
+        }
+        for (joined, removed) in joins.join().unwrap().into_iter().zip(removed) {
+            assert_ne!(joined, removed);
+            match joined {
+                true => stayed += 1,
+                false => gone += 1,
+            }
+        }
+        Ok(())
+    })?;
+    println!("{stayed} joined, {gone} came too late");
     Ok(())
 }

@@ -37,4 +37,4 @@ pub use ring::{Ring, page_size};
 pub use settings::{RingSizes, Settings};
 pub use share::Shares;
 pub use shared::{Shared, boot_time, processor_time, real_time};
-pub use tables::Tables;
+pub use tables::{Tables, remove_over};

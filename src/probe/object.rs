@@ -367,6 +367,12 @@ impl Probes {
     pub fn detach(&mut self) {
         self.coverage.clear();
         self.dispatchers = None;
+        self.egress.clear();
+    }
+
+    /// Whether the hooks are there, until [`Probes::detach`].
+    pub fn is_attached(&self) -> bool {
+        self.dispatchers.is_some()
     }
 }
 

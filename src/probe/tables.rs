@@ -30,39 +30,45 @@ pub struct Tables {
     pub held: HashMap<MapData, u32, HeldEntry>,
 }
 
+fn is_over(entry: &SessionEntry) -> bool {
+    entry.processes == 0
+}
+
+/// Removes the entry of a session that nobody is in, and gives it. The kernel tells what it removes, so who
+/// has joined since the caller looked is seen here, and the entry is put back, unless a probe was first.
+pub fn remove_over(
+    sessions: &mut HashMap<MapData, u64, SessionEntry>,
+    key: u64,
+) -> Option<SessionEntry> {
+    match bpf::remove::<_, SessionEntry>(sessions.map().fd(), &key) {
+        Ok(entry) if is_over(&entry) => Some(entry),
+        Ok(entry) => {
+            let _ = sessions.insert(key, entry, NEW);
+            None
+        }
+        // Before Linux 5.14, no hash table tells what it removes.
+        Err(_) => {
+            let entry = sessions.get(&key, 0).ok().filter(is_over)?;
+            sessions.remove(&key).ok().map(|()| entry)
+        }
+    }
+}
+
 impl Tables {
     /// The session that has written a file of at or cron last.
     pub fn writer_of(&self, file: &JobFile) -> Option<u64> {
         self.job_files.get(file, 0).ok().map(|job| job.session)
     }
 
-    /// Removes the entry of a session that is over; the probes never do. Who joins the session meanwhile
-    /// keeps it, or puts it back.
+    /// Removes the entry of a session that is over; the probes never do.
     pub fn forget(&mut self, key: u64) {
-        let is_over = |entry: &SessionEntry| entry.processes == 0;
-        let Some(uid) = self
-            .sessions
-            .get(&key, 0)
-            .ok()
-            .filter(is_over)
-            .map(|it| it.uid)
-        else {
+        // Most are over, but not all: who has joined since the record of the end keeps it.
+        if !self.sessions.get(&key, 0).is_ok_and(|it| is_over(&it)) {
             return;
-        };
-        match bpf::remove::<_, SessionEntry>(self.sessions.map().fd(), &key) {
-            Ok(entry) if is_over(&entry) => {}
-            Ok(entry) => {
-                let _ = self.sessions.insert(key, entry, NEW);
-                return;
-            }
-            // Before Linux 5.14, no hash table tells what it removes.
-            Err(_) => {
-                if self.sessions.remove(&key).is_err() {
-                    return;
-                }
-            }
         }
-        self.shares.give(key, uid, table::SESSIONS);
+        if let Some(entry) = remove_over(&mut self.sessions, key) {
+            self.shares.give(key, entry.uid, table::SESSIONS);
+        }
     }
 
     /// Begins a session of ours, with the one process that its entry names, and what is known of it.

@@ -111,6 +111,14 @@ impl Openssh {
         }
     }
 
+    /// The name of the process that serves a connection.
+    pub fn process(self) -> &'static str {
+        match self {
+            Self::Distribution => "sshd",
+            Self::Newest => "sshd-session",
+        }
+    }
+
     /// What a test with it is called; that it can't be had here is said.
     fn title(self, test: &str) -> String {
         let title = match self {
