@@ -350,29 +350,32 @@ fn tampered(host: &Host, map: &str, text: &str) -> Value {
 /// session ends as it has to
 fn out_of_tables(host: &Host) -> Outcome {
     let place = place(host, "tables");
-    for (word, leave) in [
+    let ways = [
         ("stayed", ""),
         ("left", "if os.fork(): os._exit(0)\nos.setsid()\n"),
-    ] {
+    ];
+    // Both wait for the same looks.
+    let logins = ways.map(|(word, leave)| {
         let (pid, go_on) = (place.join(format!("{word}-pid")), place.join(word));
         pipe(&go_on);
         let script = place.join(format!("{word}.py"));
-        fs::write(
-            &script,
-            format!(
-                "{MAPS}
+        let text = format!(
+            "{MAPS}
 key = struct.pack('<I', os.getpid())
 assert 0 in delete(b'processes', key)
 {leave}open('{}', 'w').write(str(os.getpid()) + '.')
 open('{}').readline()
 os.spawnv(os.P_WAIT, '/bin/true', ['true', '{word}'])
 ",
-                pid.display(),
-                go_on.display()
-            ),
-        )?;
+            pid.display(),
+            go_on.display()
+        );
+        fs::write(&script, text).unwrap();
         let command = format!("python3 -I {}; :", script.display());
-        let mut client = host.login("root", &command);
+        let client = host.login("root", &command);
+        (word, pid, go_on, command, client)
+    });
+    for (word, pid, go_on, command, mut client) in logins {
         let pid = common::patiently("its process id", || {
             let text = fs::read_to_string(&pid).ok()?;
             Some(text.strip_suffix('.')?.to_owned())

@@ -16,7 +16,7 @@ use crate::common::log::{
 };
 use crate::common::volume::Volume;
 use crate::common::{
-    self, Folder, Host, ONE, Outcome, binary, of_kind, patiently, printed, schema, start_daemon,
+    self, Folder, Host, ONE, Outcome, binary, of_kind, patiently, printed, start_daemon,
     write_config,
 };
 use libtest_mimic::Trial;
@@ -25,28 +25,26 @@ use serde_json::{Value, json};
 
 /// The tests of this file.
 pub fn tests() -> Vec<Trial> {
-    let tests: &[common::Test] = &[
-        ("a log that is removed", a_log_that_is_removed),
-        ("killed under load", killed_under_load),
-        ("stopped for a while under load", stopped_under_load),
-        ("SIGHUP under load", hangup_under_load),
-        ("a thousand rotations", a_thousand_rotations),
-        ("a clock that is set", a_clock_that_is_set),
-        ("the first status, whole", the_first_status),
-        (
-            "a name service that does not answer",
-            a_name_service_that_does_not_answer,
-        ),
-        (
-            "two recorders with one data_dir",
-            two_recorders_with_one_data_dir,
-        ),
-        ("the log by a path for people", the_log_by_a_path_for_people),
-    ];
-    common::tests_with(module_path!(), tests, |name| {
-        let is_missing = name == "a clock that is set" && static_binary().is_none();
-        is_missing.then_some("the static binary, in $RECORDERD")
-    })
+    common::tests(
+        module_path!(),
+        &[
+            ("a log that is removed", a_log_that_is_removed),
+            ("killed under load", killed_under_load),
+            ("stopped for a while under load", stopped_under_load),
+            ("SIGHUP under load", hangup_under_load),
+            ("a thousand rotations", a_thousand_rotations),
+            ("the first status, whole", the_first_status),
+            (
+                "a name service that does not answer",
+                a_name_service_that_does_not_answer,
+            ),
+            (
+                "two recorders with one data_dir",
+                two_recorders_with_one_data_dir,
+            ),
+            ("the log by a path for people", the_log_by_a_path_for_people),
+        ],
+    )
 }
 
 /// The log goes on in a new one, which says how much is gone.
@@ -214,52 +212,6 @@ fn a_thousand_rotations() -> Outcome {
     patiently("the link to the last file", || {
         (link.canonicalize().ok() == log::files(folder).pop()).then_some(())
     });
-    Ok(())
-}
-
-/// Runs on any kernel that has no files beside it.
-fn static_binary() -> Option<PathBuf> {
-    std::env::var_os("RECORDERD").map(PathBuf::from)
-}
-
-/// An hour back or a day on, nothing is lost or in another order. The clock is that of a kernel of its own.
-fn a_clock_that_is_set() -> Outcome {
-    let folder = Folder::new();
-    let payload = folder.path();
-    fs::copy(static_binary().unwrap(), payload.join("recorderd"))?;
-    fs::copy("tests/kernels/clock", payload.join("run"))?;
-    let architecture = match std::env::consts::ARCH {
-        "aarch64" => "arm64",
-        _ => "amd64",
-    };
-    printed(Command::new("tests/kernels/fetch").args([architecture, "6.1"]));
-    let boot = &mut Command::new("tests/kernels/boot");
-    // A busy machine emulates slowly.
-    boot.env("RECORDERD_BOOT_SECONDS", "2400");
-    let text = printed(boot.args([architecture, "6.1"]).arg(payload));
-    let lines: Vec<_> = text
-        .lines()
-        .filter_map(|line| line.split_once(".log "))
-        .map(|(file, line)| (file, schema::check(line)))
-        .collect();
-    let session: Vec<_> = lines.iter().map(|(_, line)| line.clone()).collect();
-    for (index, line) in session.iter().enumerate() {
-        assert_eq!(line["ei"], index, "{line}");
-    }
-    assert_eq!(numbers(&session), (1..=90).collect::<Vec<_>>());
-    assert_eq!(totals(&session, "command").1, 0);
-    let times = session
-        .iter()
-        .map(|line| milliseconds(line["time"].as_str().unwrap()));
-    let times: Vec<_> = times.collect();
-    let steps = |far: fn(i64) -> bool| {
-        let steps = times.windows(2).map(|pair| pair[1] - pair[0]);
-        steps.filter(|step| far(*step)).count()
-    };
-    assert_eq!(steps(|step| step < -3_500_000), 1, "back an hour");
-    assert_eq!(steps(|step| step > 86_000_000), 1, "on by a day");
-    let files: Vec<_> = lines.iter().map(|(file, _)| *file).collect();
-    assert!(files.first() < files.last(), "{files:?}");
     Ok(())
 }
 

@@ -24,12 +24,11 @@ pub fn files(folder: &Path) -> Vec<PathBuf> {
 
 /// All whole lines, as they stand.
 pub fn text(folder: &Path) -> String {
-    let files = files(folder);
-    // One that has expired since has nothing to tell.
-    let read = files
-        .iter()
-        .flat_map(|file| fs::read(file).unwrap_or_default());
-    let mut text: Vec<u8> = read.collect();
+    let mut text = Vec::new();
+    for file in files(folder) {
+        // One that has expired since has nothing to tell.
+        text.extend_from_slice(&fs::read(file).unwrap_or_default());
+    }
     let whole = text.iter().rposition(|byte| *byte == b'\n');
     text.truncate(whole.map_or(0, |end| end + 1));
     String::from_utf8(text).expect("the log is UTF-8")
