@@ -41,6 +41,28 @@ static __noinline __u64 session_due(struct task_struct *task, struct task_struct
 		   : 0;
 }
 
+/*
+ * Puts in a process that is missing, if there is room: it was taken out, or found none when it was
+ * born. That was counted then.
+ */
+static __noinline __u32 process_restore(struct task_struct *task, __u64 key)
+{
+	struct session *session = bpf_map_lookup_elem(&sessions, &key);
+	/* What is taken down of others, its next act does. */
+	struct process process = {.session = key, .role = ROLE_USER};
+	__u32 pid = BPF_CORE_READ(task, tgid);
+
+	if (!session || !share_take(key, session->uid, TABLE_PROCESSES, PROCESSES_SIZE))
+		return FINDING_PRESENT;
+	process.shares_memory = BPF_CORE_READ(task, mm, mm_users.counter) > 1;
+	if (process_add(pid, &process)) {
+		share_give(key, session->uid, TABLE_PROCESSES);
+		return FINDING_PRESENT;
+	}
+	session_count(key, session);
+	return FINDING_MISSING;
+}
+
 /* Looks at a process that is to be in a session, and puts right what is wrong; returns what that
  * was.
  */
@@ -50,7 +72,7 @@ static __noinline __u32 process_check(struct task_struct *task, __u64 key)
 	struct process *process = bpf_map_lookup_elem(&processes, &pid);
 
 	if (!process)
-		return process_join(key, pid, ROLE_USER) ? FINDING_MISSING : FINDING_PRESENT;
+		return process_restore(task, key);
 	/* Once it was the user's, it is nothing else any more. */
 	if (!process->session && !process->login) {
 		process->session = key;

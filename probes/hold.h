@@ -89,9 +89,11 @@ int hold(__u64 session, __u64 family)
 		      sent(session, FAMILY_PRIVILEGE);
 		sessions = control->active[FAMILY_COMMAND];
 	}
-	/* Of the quarter that is counted by now, and half of what `has_room` keeps for others less.
+	/*
+	 * Of the quarter that is counted by now, and half of what `has_room` keeps for others less;
+	 * where the ring is full up to that, of half of what is kept.
 	 */
-	if (own * (sessions + 1) < size / 4 - size / 16)
+	if (own * (sessions + 1) < (used < size - size / 8 ? size / 4 - size / 16 : size / 16))
 		return 0;
 	uid = account_of(session);
 	if (share_take(session, uid, TABLE_HELD, HELD_SIZE) && process_stop(session, uid))

@@ -548,7 +548,14 @@ struct io_connect {
 };
 
 struct io_accept {
+	int iou_flags; /* since 6.10 */
 	__u32 file_slot;
+};
+
+struct io_socket {
+	int domain;
+	int type;
+	int protocol;
 };
 
 struct io_sr_msg {

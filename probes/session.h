@@ -166,8 +166,11 @@ __noinline int process_join(__u64 key, __u32 pid, __u32 role)
 		share_give(key, session->uid, TABLE_PROCESSES);
 		return 1;
 	}
-	/* Who has once been the user's stays that, whatever it calls itself and does. */
-	if (known->session && known->role == ROLE_USER && role != ROLE_USER) {
+	/*
+	 * Who has once been the user's stays that, whatever it calls itself and does. And nobody is
+	 * counted in more than two, so that each is counted out of all.
+	 */
+	if (known->outer || (known->session && known->role == ROLE_USER && role != ROLE_USER)) {
 		share_give(key, session->uid, TABLE_PROCESSES);
 		return 1;
 	}

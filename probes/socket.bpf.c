@@ -1,30 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 OR (MIT AND GPL-2.0-only) */
 /* Sockets that are made for frames (session.packet_socket), and those of virtual machines that
  * listen. */
+#include "packet_socket.h"
 #include "syscall.h"
 #include "vsock.h"
 
 /* The numbers of listen; all others here are those of socket. */
 #define X86_LISTEN 50
 #define ARM64_LISTEN 201
-
-static __noinline int packet_socket_send(__u64 session, long result, __u32 via)
-{
-	struct packet_socket *packet;
-	struct slot *slot;
-
-	slot = record_begin(session, FAMILY_NETWORK, KIND_PACKET_SOCKET, sizeof(*packet));
-	if (!slot)
-		return 0;
-	packet = (struct packet_socket *)slot->record;
-	packet->record.via |= via;
-	packet->return_code = result < 0 ? result : 0;
-	packet->kind = syscall_argument(1) & SOCK_TYPE_MASK;
-	packet->protocol = bpf_ntohs(syscall_argument(2));
-	__builtin_memset(packet->unused, 0, sizeof(packet->unused));
-	act_send(slot, &network_ring, FAMILY_NETWORK, 0);
-	return 0;
-}
 
 static __always_inline int is_listen(long number)
 {
@@ -47,7 +30,9 @@ SYSCALL_EXIT_IF(network_socket, PROBE_NETWORK_SOCKET, may_be_told)
 		return 0;
 	if (!is_listen(context->number)) {
 		if ((int)exit_argument(context, 0) == AF_PACKET)
-			packet_socket_send(process->session, context->result, context->via);
+			packet_socket_send(process->session, context->result,
+					   exit_argument(context, 1), exit_argument(context, 2),
+					   context->via);
 		return 0;
 	}
 	attempt.session = process->session;

@@ -494,7 +494,7 @@ static __always_inline int request_submit(struct io_kiocb *request)
 	else if (!ends_are_named())
 		ticket_take(request, is_of_socket(opcode));
 	else if (opcode == IORING_OP_ACCEPT)
-		acceptor_add(request);
+		acceptor_add(process->session, request);
 	return 0;
 }
 

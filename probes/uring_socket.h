@@ -8,27 +8,42 @@
 
 #include "datagram.h"
 #include "network.h"
+#include "packet_socket.h"
+#include "share.h"
 #include "uring.h"
 
 #define IORING_OP_SENDMSG 9
 #define IORING_OP_ACCEPT 13
 #define IORING_OP_CONNECT 16
+#define IORING_OP_SOCKET 45
+
+/* The request accepts again and again. */
+#define IORING_ACCEPT_MULTISHOT 1
 
 /*
  * Requests that accept again and again. All but the last of their ends name no request: the slot
- * for fixed files that it has asked for, by ring and number.
+ * for fixed files that it has asked for, by ring and number. Where ends name requests, nothing else
+ * has tickets, so that theirs is the share.
  */
+struct acceptor {
+	__u64 session; /* whose share it is of, and the account */
+	__u32 uid;
+	__u32 slot;
+};
+
+#define ACCEPTORS_SIZE 4096
+
 struct {
-	__uint(type, BPF_MAP_TYPE_LRU_HASH);
-	__uint(max_entries, 4096);
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, ACCEPTORS_SIZE);
 	__type(key, struct ticket);
-	__type(value, __u32);
+	__type(value, struct acceptor);
 } acceptors SEC(".maps");
 
 static __always_inline int is_of_socket(__u8 opcode)
 {
 	return opcode == IORING_OP_CONNECT || opcode == IORING_OP_ACCEPT ||
-	       opcode == IORING_OP_SENDMSG;
+	       opcode == IORING_OP_SENDMSG || opcode == IORING_OP_SOCKET;
 }
 
 static __always_inline struct sock *socket_in(struct file *file)
@@ -45,13 +60,42 @@ static __always_inline struct ticket acceptor_ticket(struct io_kiocb *request)
 	return ticket;
 }
 
-/* Takes down an accept, in case that it is to go on. */
-static __always_inline void acceptor_add(struct io_kiocb *request)
+/* Takes down an accept, in case that it is to go on. Where it can't be, all but its last end is
+ * lost.
+ */
+static __noinline int acceptor_add(__u64 session, struct io_kiocb *request)
 {
-	__u32 slot = BPF_CORE_READ((struct io_accept *)request, file_slot);
+	struct acceptor acceptor = {.session = session, .uid = account_of(session)};
+	struct io_accept *accept = (void *)request;
 	struct ticket ticket = acceptor_ticket(request);
 
-	bpf_map_update_elem(&acceptors, &ticket, &slot, BPF_ANY);
+	acceptor.slot = BPF_CORE_READ(accept, file_slot);
+	if (share_take(session, acceptor.uid, TABLE_TICKETS, ACCEPTORS_SIZE)) {
+		if (bpf_map_update_elem(&acceptors, &ticket, &acceptor, BPF_NOEXIST))
+			share_give(session, acceptor.uid, TABLE_TICKETS);
+	} else if (!bpf_core_field_exists(accept->iou_flags) ||
+		   BPF_CORE_READ(accept, iou_flags) & IORING_ACCEPT_MULTISHOT) {
+		lose(session, FAMILY_NETWORK, LOSS_SHARE_FULL);
+	}
+	return 0;
+}
+
+/* The accept is over, whoever it is that sees its end: a thread of the kernel's, if its process is
+ * gone. */
+static __noinline int acceptor_remove(struct io_kiocb *request)
+{
+	struct ticket ticket = acceptor_ticket(request);
+	struct acceptor *acceptor = bpf_map_lookup_elem(&acceptors, &ticket);
+	__u64 session;
+	__u32 uid;
+
+	if (!acceptor)
+		return 0;
+	session = acceptor->session;
+	uid = acceptor->uid;
+	if (!(int)bpf_map_delete_elem(&acceptors, &ticket))
+		share_give(session, uid, TABLE_TICKETS);
+	return 0;
 }
 
 static __noinline int accepted(__u64 session, struct io_ring_ctx *ring, __u32 slot, int result)
@@ -68,13 +112,13 @@ static __noinline int accepted(__u64 session, struct io_ring_ctx *ring, __u32 sl
 static __noinline int acceptor_end(__u64 ring, __u64 number, int result)
 {
 	struct ticket ticket = {.ring = ring, .number = number};
-	__u32 *slot = bpf_map_lookup_elem(&acceptors, &ticket);
+	struct acceptor *acceptor = bpf_map_lookup_elem(&acceptors, &ticket);
 	struct process *process;
 
-	if (!slot)
+	if (!acceptor)
 		return 0;
 	process = recorded_user(known_process());
-	return process ? accepted(process->session, (void *)ring, *slot, result) : 0;
+	return process ? accepted(process->session, (void *)ring, acceptor->slot, result) : 0;
 }
 
 /* The address that a request connects to, or the message that it sends, in the memory of the
@@ -89,14 +133,19 @@ static __always_inline __u64 address_asked(struct io_kiocb *request)
 /* The last of the ends of an accept. */
 static __noinline int accept_over(__u64 session, struct io_kiocb *request, int result)
 {
-	struct ticket ticket = {};
-
-	if (ends_are_named()) {
-		ticket = acceptor_ticket(request);
-		bpf_map_delete_elem(&acceptors, &ticket);
-	}
 	return accepted(session, BPF_CORE_READ(request, ctx),
 			BPF_CORE_READ((struct io_accept *)request, file_slot), result);
+}
+
+/* A socket is made, or not. */
+static __noinline int socket_made(__u64 session, struct io_kiocb *request, int result)
+{
+	struct io_socket *made = (void *)request;
+
+	if (!bpf_core_type_exists(struct io_socket) || BPF_CORE_READ(made, domain) != AF_PACKET)
+		return 0;
+	return packet_socket_send(session, result, BPF_CORE_READ(made, type),
+				  BPF_CORE_READ(made, protocol), VIA_IO_URING);
 }
 
 static __noinline int socket_end(struct io_kiocb *request, int result, __u64 address)
@@ -105,11 +154,15 @@ static __noinline int socket_end(struct io_kiocb *request, int result, __u64 add
 	struct attempt attempt = {.process = process, .result = result, .via = VIA_IO_URING};
 	__u8 opcode = BPF_CORE_READ(request, opcode);
 
+	if (opcode == IORING_OP_ACCEPT && ends_are_named())
+		acceptor_remove(request);
 	if (!process)
 		return 0;
 	attempt.session = process->session;
 	if (opcode == IORING_OP_ACCEPT)
 		return accept_over(process->session, request, result);
+	if (opcode == IORING_OP_SOCKET)
+		return socket_made(process->session, request, result);
 	attempt.sk = socket_in(BPF_CORE_READ(request, file));
 	if (opcode == IORING_OP_CONNECT) {
 		attempt.address = address;

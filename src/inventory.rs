@@ -5,6 +5,7 @@ use std::mem;
 
 use rustc_hash::FxHashMap;
 
+use crate::probe::plan::Family;
 use crate::probe::{Look, Probes};
 use crate::record::layout::{Finding, SessionEntry, finding};
 use crate::session::{Kernel, Table};
@@ -104,6 +105,10 @@ impl Inventory {
                 by_session.entry(found.session).or_default().push(found.pid);
             }
             for (key, mut pids) in by_session {
+                // They may never have been in; if somebody has taken them out, they are counted twice.
+                if kind == finding::MISSING && has_refused(probes, key) {
+                    continue;
+                }
                 if kind == finding::MISSING {
                     *self.put_back.entry(key).or_default() += pids.len() as i64;
                 }
@@ -164,6 +169,15 @@ impl Inventory {
         self.put_back.retain(|key, _| table.sid(*key).is_some());
         probes.shared.missing(missing);
     }
+}
+
+/// Whether a session has lost processes because there was no room for them: they get in when there is.
+fn has_refused(probes: &Probes, key: u64) -> bool {
+    let refused = |entry: SessionEntry| {
+        let [_, _, table_full, share_full] = entry.lost[Family::Session as usize];
+        table_full + share_full > 0
+    };
+    probes.tables.session(key).is_some_and(refused)
 }
 
 fn changes(probes: &Probes, table: &Table) -> FxHashMap<u64, u64> {

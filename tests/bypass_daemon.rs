@@ -61,12 +61,12 @@ fn delegated(lines: &[Value]) -> Vec<Value> {
 }
 
 /// The lines of the job in which a program was run with this word, once it has ended.
-fn job(host: &Host, word: &str) -> Vec<Value> {
+pub fn job(host: &Host, word: &str) -> Vec<Value> {
     host.session_with(r#""origin":"#, &format!(r#""argv":["{word}"]"#))
 }
 
 /// Holds each line of a job against whose it is.
-fn assert_origin(job: &[Value], by: &str, login: &str, asked: &[Value], is_inferred: bool) {
+pub fn assert_origin(job: &[Value], by: &str, login: &str, asked: &[Value], is_inferred: bool) {
     for line in job {
         assert_eq!(line["origin"], by, "{line}");
         assert_eq!(line["origin_sid"], asked[0]["sid"], "{line}");
@@ -229,26 +229,26 @@ fn jobs_of_nobody(host: &Host) -> Outcome {
 /// processes and the wire format. tests/machine/delegated has the real ones.
 const SYSTEMD: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/bypass_daemon/systemd");
 
-/// Both managers, and the program with which they are asked.
-fn managers(host: &Host, name: &str) -> (PathBuf, Process) {
+/// Both managers, the host's and that of an account, and the program with which they are asked.
+pub fn managers(host: &Host, name: &str, login: &str) -> (PathBuf, Process) {
     let place = place(host, name);
     fs::copy(SYSTEMD, place.join("ask")).unwrap();
     let mut manager = Command::new(PYTHON);
-    manager.arg(SYSTEMD).arg("manage").arg(&place).arg(ONE);
+    manager.arg(SYSTEMD).arg("manage").arg(&place).arg(login);
     let mut managers = Process::spawn(&mut manager);
     managers.wait_for("ready");
     (place, managers)
 }
 
 /// What asks one of them to run a unit that has `word` written; `call` is the method and the unit.
-fn asking(place: &Path, manager: &str, call: &str, word: &str) -> String {
+pub fn asking(place: &Path, manager: &str, call: &str, word: &str) -> String {
     let place = place.display();
     format!("{PYTHON} -I {place}/ask call {place}/{manager} {call} {word}")
 }
 
 /// A unit says who has asked for it, also by its timer, and in a piece
 fn systemd(host: &Host) -> Outcome {
-    let (place, _managers) = managers(host, "systemd");
+    let (place, _managers) = managers(host, "systemd", ONE);
     let long = format!("{}.service", "l".repeat(240));
     for (login, manager, call, word, by) in [
         (
@@ -308,7 +308,7 @@ fn systemd(host: &Host) -> Outcome {
 
 /// Of the host's manager only new units that root asks for are told, and of any only what a session asks
 fn systemd_of_nobody(host: &Host) -> Outcome {
-    let (place, _managers) = managers(host, "systemd-of-nobody");
+    let (place, _managers) = managers(host, "systemd-of-nobody", ONE);
     for manager in ["system", "user"] {
         let script = asking(
             &place,
@@ -472,13 +472,19 @@ fn kernel_helpers(host: &Host) -> Outcome {
     let root = place.display();
     let script = format!(
         "mkdir -p {root}/binfmt_misc; : > {root}/binfmt_misc/register; : > {root}/release_agent; \
-         cat /proc/sys/kernel/core_pattern > /dev/null; : > /proc/sys/kernel/core_pattern; :"
+         cat /proc/sys/kernel/core_pattern > /dev/null; : > /proc/sys/kernel/core_pattern; \
+         mkdir {root}/cgroup; mount -t cgroup2 none {root}/cgroup; mkdir {root}/cgroup/of-test; \
+         echo 1 > {root}/cgroup/of-test/cgroup.freeze; echo 1 > {root}/cgroup/of-test/cgroup.kill; \
+         rmdir {root}/cgroup/of-test; umount {root}/cgroup; : > /sys/power/state; :"
     );
     let lines = host.did("root", &script);
     let expected = [
         format!("{root}/binfmt_misc/register"),
         format!("{root}/release_agent"),
         "/proc/sys/kernel/core_pattern".to_owned(),
+        format!("{root}/cgroup/of-test/cgroup.freeze"),
+        format!("{root}/cgroup/of-test/cgroup.kill"),
+        "/sys/power/state".to_owned(),
     ];
     assert_eq!(
         delegated(&lines),

@@ -11,8 +11,10 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use crate::common::ways::{connections, pipe, place, ran, tell};
-use crate::common::{self, Folder, Host, ONE, Outcome, Process, TWO, patiently, printed};
+use crate::common::ways::{KERNEL, connections, pipe, place, ran, tell};
+use crate::common::{
+    self, Folder, Host, ONE, Outcome, PYTHON, Process, TWO, of_kind, patiently, printed,
+};
 use libtest_mimic::Trial;
 use serde_json::{Value, json};
 
@@ -27,6 +29,10 @@ pub fn tests() -> Vec<Trial> {
             (
                 "a login to a server that a session has started",
                 server_of_a_session,
+            ),
+            (
+                "three logins by one process of a login server",
+                three_by_one,
             ),
             ("a login without PAM", without_pam),
             ("a login of root without PAM", root_without_pam),
@@ -132,6 +138,30 @@ fn server_of_a_session(host: &Host) -> Outcome {
     assert_eq!(inner[0]["parent_sid"], outer[0]["sid"]);
     assert_eq!(ran(&inner)[1..], [json!(["/bin/true", "inner"])]);
     assert!(!ran(&outer).contains(&json!(["/bin/true", "inner"])));
+    Ok(())
+}
+
+/// A process of a login server that has one audit id after the other: each of its sessions ends
+fn three_by_one(host: &Host) -> Outcome {
+    let script = format!(
+        "{KERNEL}
+libc.prctl(15, b\"sshd\")
+if os.fork() == 0:
+    for word in [\"first\", \"second\", \"third\"]:
+        open(\"/proc/self/loginuid\", \"w\").write(\"0\")
+        if os.fork() == 0:
+            os.setsid()
+            os.execv(\"/bin/true\", [\"true\", word + \"-of-one\"])
+        os.wait()
+    os._exit(0)
+os.wait()"
+    );
+    printed(Command::new(PYTHON).args(["-Ic", &script]));
+    for word in ["first", "second", "third"] {
+        let lines = host.session_with("", &format!(r#""argv":["{word}-of-one"]"#));
+        assert_eq!(of_kind(&lines, "session.command").len(), 1);
+    }
+    assert!(!host.text().contains(r#""reason":"tampered""#));
     Ok(())
 }
 

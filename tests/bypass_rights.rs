@@ -8,7 +8,9 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::process::Command;
 
-use crate::common::ways::{KERNEL, PYTHON_ALONE, command_of, pipe, place, ran, tell, wait_for};
+use crate::common::ways::{
+    KERNEL, MAPS, PYTHON_ALONE, command_of, pipe, place, ran, tampered, tell, wait_for,
+};
 use crate::common::{self, Folder, Host, ONE, Outcome, Process, TWO, account, of_kind};
 use libtest_mimic::Trial;
 use serde_json::{Value, json};
@@ -299,51 +301,6 @@ fn chroot(host: &Host) -> Outcome {
     let rooted = command_of(&lines, "rooted");
     assert_eq!(rooted["exe"], place.join("busybox").to_str().unwrap());
     Ok(())
-}
-
-/// What a Python script needs that changes the recorder's maps.
-const MAPS: &str = r#"
-import ctypes, os, struct, sys
-libc = ctypes.CDLL(None, use_errno=True)
-number = 321 if os.uname().machine == "x86_64" else 280
-UPDATE, DELETE, NEXT_ID, BY_ID, INFO = 2, 3, 12, 14, 15
-def bpf(command, *words):
-    kept = ctypes.create_string_buffer(struct.pack("<" + "I" * len(words), *words).ljust(128, b"\0"), 128)
-    result = libc.syscall(number, command, kept, 128)
-    return result, kept.raw
-def halves(buffer):
-    address = ctypes.addressof(buffer)
-    return address & 0xffffffff, address >> 32
-def maps(name):
-    last = 0
-    while True:
-        result, raw = bpf(NEXT_ID, last)
-        if result: return
-        last = struct.unpack_from("<I", raw, 4)[0]
-        map, _ = bpf(BY_ID, last)
-        info = ctypes.create_string_buffer(80)
-        bpf(INFO, map, 80, *halves(info))
-        if info.raw[24:40].rstrip(b"\0") == name: yield map, struct.unpack_from("<I", info.raw, 12)[0]
-def delete(name, key):
-    key = ctypes.create_string_buffer(key)
-    return [bpf(DELETE, map, 0, *halves(key))[0] for map, _ in maps(name)]
-def clear(name, key):
-    key = ctypes.create_string_buffer(key)
-    for map, size in maps(name):
-        value = ctypes.create_string_buffer(b"\xff" * size)
-        assert bpf(UPDATE, map, 0, *halves(key), *halves(value))[0] == 0
-"#;
-
-/// Waits for what the daemon says of a table; returns the line.
-fn tampered(host: &Host, map: &str, text: &str) -> Value {
-    common::patiently(map, || {
-        let log = host.text();
-        let said = format!(r#""reason":"tampered","map":"{map}","#);
-        let line = log
-            .lines()
-            .find(|line| line.contains(&said) && line.contains(text))?;
-        Some(common::schema::check(line))
-    })
 }
 
 /// Root takes its process out of the table: it is put back, also one that has left its parent, and the

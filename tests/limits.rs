@@ -3,6 +3,7 @@
 //! 10000 of them the tables are filled up, too.
 
 mod flood;
+mod shares;
 
 use std::collections::HashSet;
 use std::ffi::CString;
@@ -43,6 +44,11 @@ pub fn act(words: &[String]) -> bool {
     match words {
         [word, folder] if word == "flood" => flood::flood(folder).unwrap(),
         [word, folder] if word == "quiet" => flood::quiet(folder).unwrap(),
+        [word, count] if word == "accepts" => shares::accepts(count.parse().unwrap()).unwrap(),
+        [word] if word == "accept" => shares::accept_two().unwrap(),
+        [word, count, path] if word == "opens" => {
+            shares::opens(count.parse().unwrap(), path).unwrap();
+        }
         [word, left, ..] if word == "command" => flood::command(left.parse().unwrap()).unwrap(),
         [word, ..] if flood::PARTS.contains(&word.as_str()) => flood::run_part(words).unwrap(),
         _ => return false,
@@ -57,6 +63,11 @@ pub fn tests() -> Vec<Trial> {
         &[
             ("a session that fills all there is", floods),
             ("many sessions and processes at once", many),
+            ("a share of processes", shares::processes_refused),
+            ("a share of jobs", shares::jobs),
+            ("a share of units", shares::units),
+            ("a share of accepts", shares::acceptors),
+            ("a share of those that are held", shares::held),
             ("more sessions than there is room for", too_many_sessions),
             ("more processes than there is room for", too_many_processes),
         ],

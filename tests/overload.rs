@@ -41,7 +41,7 @@ pub fn tests() -> Vec<Trial> {
 }
 
 /// So small that whoever fills them is stopped before the daemon can freeze its session.
-const SMALL: &str = "overload: throttle\n\
+pub const SMALL: &str = "overload: throttle\n\
                      command_buffer_size: 8\ndisk_buffer_size: 8\nnetwork_buffer_size: 8";
 
 /// So large that the daemon has frozen its session before.
@@ -205,7 +205,7 @@ impl Noise {
 }
 
 /// The processes whose arguments are those that are meant.
-fn processes(is_meant: impl Fn(&[u8]) -> bool) -> Vec<i32> {
+pub fn processes(is_meant: impl Fn(&[u8]) -> bool) -> Vec<i32> {
     let processes = fs::read_dir("/proc").unwrap().flatten();
     let meant = processes.filter_map(|process| {
         let arguments = fs::read(process.path().join("cmdline")).ok()?;
@@ -216,7 +216,7 @@ fn processes(is_meant: impl Fn(&[u8]) -> bool) -> Vec<i32> {
 }
 
 /// Whether a signal has stopped a process.
-fn is_stopped(pid: i32) -> bool {
+pub fn is_stopped(pid: i32) -> bool {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
     stat.rsplit_once(") ")
         .is_some_and(|(_, rest)| rest.starts_with('T'))

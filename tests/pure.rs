@@ -6,3 +6,4 @@ mod fields;
 mod fuzz;
 mod golden;
 mod layout;
+mod shown;

@@ -10,7 +10,7 @@ use std::process::Command;
 use crate::common::{self, Host, ONE, Outcome, of_kind, plain, printed};
 use acts::{TOLD, UNTOLD, WAYS};
 use libtest_mimic::Trial;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// Does what this program's own arguments ask for, if they are of this file.
 pub fn act(words: &[String]) -> bool {
@@ -25,6 +25,7 @@ pub fn tests() -> Vec<Trial> {
             ("each act by each way", ways),
             ("ends that are not told", untold),
             ("a request that accepts again and again", multishot),
+            ("sockets for frames", frames),
             ("outside of sessions", outside),
         ],
     )
@@ -143,6 +144,32 @@ fn multishot() -> Outcome {
     let accepts = accepts.filter(|line| line["operation"] == 3 && line["via"] == "io_uring");
     let peers: Vec<String> = accepts.map(|line| line["dst_port"].to_string()).collect();
     assert_eq!(peers, ports.lines().collect::<Vec<_>>());
+    Ok(())
+}
+
+/// Made, and refused
+fn frames() -> Outcome {
+    let host = Host::start();
+    let program = program(&host);
+    for (login, result) in [("root", 0), (ONE, -libc::EPERM)] {
+        let command = format!("{} acts frames none", program.display());
+        host.ssh(login, &command);
+        let all = host.sessions(1 + usize::from(login == ONE));
+        let lines = all.iter().find(|lines| lines[0]["login"] == login).unwrap();
+        let told: Vec<_> = of_kind(lines, "session.packet_socket")
+            .into_iter()
+            .map(|line| {
+                json!([
+                    line["type"],
+                    line["protocol"],
+                    line["return_code"],
+                    line["via"]
+                ])
+            })
+            .collect();
+        let socket = |kind, protocol| json!([kind, protocol, result, "io_uring"]);
+        assert_eq!(told, [socket("raw", 3), socket("dgram", 0x806)]);
+    }
     Ok(())
 }
 

@@ -209,7 +209,8 @@ const FILES: Places = &[
     ("/etc/libvirt/hooks/", "libvirt"),
 ];
 
-/// Files of the kernel's own that name a program which it runs itself.
+/// Files of the kernel's own that name a program which it runs itself, or by which it ends or stops processes
+/// of others, or the host.
 const KERNEL: Places = &[
     ("/proc/sys/kernel/core_pattern", "kernel"),
     ("/proc/sys/kernel/modprobe", "kernel"),
@@ -220,6 +221,13 @@ const KERNEL: Places = &[
     ("/sys/fs/cgroup/release_agent", "kernel"),
     ("~/release_agent", "kernel"),
     ("~/binfmt_misc/register", "kernel"),
+    ("/sys/devices/system/machinecheck/*/trigger", "kernel"),
+    ("/sys/module/*/parameters/usermode_helper", "kernel"),
+    ("/proc/sys/fs/ocfs2/nm/hb_ctl_path", "kernel"),
+    ("/proc/sysrq-trigger", "kernel"),
+    ("/sys/power/state", "kernel"),
+    ("~/cgroup.kill", "kernel"),
+    ("~/cgroup.freeze", "kernel"),
 ];
 
 /// Who was talked to, if that is one of those.
@@ -357,10 +365,14 @@ mod tests {
         assert_eq!(of("/lib/systemd/system/x.service"), Some("systemd"));
         assert_eq!(of("/var/run/systemd/system/x.service"), Some("systemd"));
         assert_eq!(of("/usr/bin/x"), None);
-        assert_eq!(
-            find(KERNEL, is_at, b"/sys/fs/cgroup/rdma/release_agent"),
-            Some("kernel")
-        );
+        for path in [
+            "/sys/fs/cgroup/rdma/release_agent",
+            "/sys/fs/cgroup/system.slice/recorderd.service/cgroup.kill",
+            "/sys/module/drbd/parameters/usermode_helper",
+            "/proc/sysrq-trigger",
+        ] {
+            assert_eq!(find(KERNEL, is_at, path.as_bytes()), Some("kernel"));
+        }
     }
 
     #[test]

@@ -8,7 +8,7 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 
-use super::{Host, of_kind, patiently};
+use super::{Host, of_kind, patiently, schema};
 
 /// The interpreter for what a shell can't do, with nothing of the account's own.
 pub const PYTHON_ALONE: &str = "/usr/bin/python3 -Ic";
@@ -94,4 +94,49 @@ pub fn place(host: &Host, name: &str) -> std::path::PathBuf {
     let permissions = std::os::unix::fs::PermissionsExt::from_mode(0o777);
     fs::set_permissions(&folder, permissions).unwrap();
     folder.canonicalize().unwrap()
+}
+
+/// What a Python script needs that changes the recorder's maps.
+pub const MAPS: &str = r#"
+import ctypes, os, struct, sys
+libc = ctypes.CDLL(None, use_errno=True)
+number = 321 if os.uname().machine == "x86_64" else 280
+UPDATE, DELETE, NEXT_ID, BY_ID, INFO = 2, 3, 12, 14, 15
+def bpf(command, *words):
+    kept = ctypes.create_string_buffer(struct.pack("<" + "I" * len(words), *words).ljust(128, b"\0"), 128)
+    result = libc.syscall(number, command, kept, 128)
+    return result, kept.raw
+def halves(buffer):
+    address = ctypes.addressof(buffer)
+    return address & 0xffffffff, address >> 32
+def maps(name):
+    last = 0
+    while True:
+        result, raw = bpf(NEXT_ID, last)
+        if result: return
+        last = struct.unpack_from("<I", raw, 4)[0]
+        map, _ = bpf(BY_ID, last)
+        info = ctypes.create_string_buffer(80)
+        bpf(INFO, map, 80, *halves(info))
+        if info.raw[24:40].rstrip(b"\0") == name: yield map, struct.unpack_from("<I", info.raw, 12)[0]
+def delete(name, key):
+    key = ctypes.create_string_buffer(key)
+    return [bpf(DELETE, map, 0, *halves(key))[0] for map, _ in maps(name)]
+def clear(name, key):
+    key = ctypes.create_string_buffer(key)
+    for map, size in maps(name):
+        value = ctypes.create_string_buffer(b"\xff" * size)
+        assert bpf(UPDATE, map, 0, *halves(key), *halves(value))[0] == 0
+"#;
+
+/// Waits for what the daemon says of a table; returns the line.
+pub fn tampered(host: &Host, map: &str, text: &str) -> Value {
+    patiently(map, || {
+        let log = host.text();
+        let said = format!(r#""reason":"tampered","map":"{map}","#);
+        let line = log
+            .lines()
+            .find(|line| line.contains(&said) && line.contains(text))?;
+        Some(schema::check(line))
+    })
 }

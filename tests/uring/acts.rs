@@ -223,6 +223,7 @@ pub fn run(arguments: &[String]) -> bool {
     match way.as_str() {
         "overflow" => overflow(folder),
         "multishot" => sockets::accept_twice(),
+        "frames" => sockets::frames(),
         way => acts(&mut Way::named(way).unwrap(), folder),
     }
     true

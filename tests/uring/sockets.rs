@@ -134,3 +134,21 @@ pub fn accept_twice() {
         println!("{}", client.local_addr().unwrap().port());
     }
 }
+
+/// Makes two sockets for frames, the second in a slot of the ring's own, and prints what came of it.
+pub fn frames() {
+    let mut ring = IoUring::new(8).unwrap();
+    ring.submitter().register_files(&[-1; 4]).unwrap();
+    let slot = types::DestinationSlot::auto_target();
+    let make =
+        |kind, protocol: u16| opcode::Socket::new(libc::AF_PACKET, kind, protocol.to_be().into());
+    for make in [
+        make(libc::SOCK_RAW, 3),
+        make(SOCK_DGRAM, 0x806).file_index(Some(slot)),
+    ] {
+        // SAFETY: it points to nothing.
+        unsafe { ring.submission().push(&make.build()).unwrap() };
+        ring.submit_and_wait(1).unwrap();
+        println!("{}", ring.completion().next().unwrap().result().min(0));
+    }
+}
