@@ -28,6 +28,7 @@ pub fn tests() -> Vec<Trial> {
             ("signals to the recorder", signals),
             ("how the recorder runs", limits),
             ("clocks, and the host", host_wide),
+            ("a restart that succeeds", restart),
             ("descriptors from outside", descriptors),
             ("the login's own mark", loginuid),
             ("nothing outside a session", outside),
@@ -546,6 +547,35 @@ for pid in [os.getpid(), {pid}]:
             of_root("sched_setscheduler", 0, &target),
         ]
     );
+    Ok(())
+}
+
+/// Of a process id namespace, whose first process the kernel ends for it: the call has no end that could be seen.
+fn restart() -> Outcome {
+    let (lines, printed) = session(
+        "root",
+        r#"
+import sys
+assert not libc.unshare(0x20000000)
+child = os.fork()
+if not child:
+    os.execv(sys.executable, [sys.executable, "-Ic", "import ctypes; ctypes.CDLL(None).reboot(0x1234567)"])
+print(os.waitpid(child, 0)[1])
+sys.stdout.flush()
+os.execv("/bin/true", ["true", "after"])
+"#,
+    );
+    assert_eq!(printed, format!("{}\n", libc::SIGHUP));
+    let told = of_kind(&lines, "session.privilege").into_iter();
+    let told: Vec<_> = told.map(|line| &line["operation"]).collect();
+    assert_eq!(told, ["unshare"]);
+    let commands = of_kind(&lines, "session.command").into_iter();
+    let commands: Vec<_> = commands.map(|line| line["argv"].to_string()).collect();
+    assert!(
+        commands.iter().any(|argv| argv.contains("reboot")),
+        "{commands:?}"
+    );
+    assert_eq!(commands.last().unwrap(), r#"["after"]"#);
     Ok(())
 }
 

@@ -39,7 +39,9 @@ fn named(text: &str, is_of_tests: bool) -> Vec<(String, Option<String>)> {
         let is_file = |name: &str| Path::new(TOP).join(format!("tests/{name}.rs")).exists();
         let follows = is_of_tests || [",", ", ", " and "].contains(&before);
         if quoted.starts_with("tests/") || quoted.starts_with("src/") {
-            named.push((quoted.to_owned(), None));
+            // Of a command the program.
+            let (path, _) = quoted.split_once(' ').unwrap_or((quoted, ""));
+            named.push((path.to_owned(), None));
         } else if let Some((of, name)) = quoted.split_once(": ")
             && of
                 .replace("::", "")
