@@ -43,6 +43,7 @@
 #define ETH_P_IPV6 0x86dd
 #define IPPROTO_UDP 17
 #define IPPROTO_SCTP 132
+#define IPPROTO_SMC 256
 #define IPPROTO_UDPLITE 136
 #define IPPROTO_TCP 6
 #define IPPROTO_MPTCP 262
@@ -487,6 +488,9 @@ struct sock {
 	__u16 sk_protocol;
 	struct pid *sk_peer_pid;
 	struct socket *sk_socket;
+	struct {
+		int owned;
+	} sk_lock;
 };
 
 struct inet_connection_sock {

@@ -3,10 +3,6 @@
  */
 #include "network.h"
 
-/* The numbers of connect. */
-#define X86_CONNECT 42
-#define ARM64_CONNECT 203
-
 /*
  * The login server's process of a root login makes the connections of forwarding itself. They are
  * told from the work of PAM and of the C library by their sockets, which do not block.

@@ -131,7 +131,9 @@ static __always_inline int is_marked(struct attempt *attempt)
 	struct process *process = attempt->process;
 	struct sock *sk = attempt->sk;
 
-	if (process->connecting != mark_of(sk)) {
+	/* One of SMC connects by a socket of TCP that the kernel has made for it. */
+	if (process->connecting != mark_of(sk) &&
+	    !(process->connecting && BPF_CORE_READ(sk, sk_protocol) == IPPROTO_SMC)) {
 		/* Without threads, none is under way any more: its end was missed. */
 		if (process->connecting && !has_company(process))
 			process->connecting = 0;
@@ -175,7 +177,8 @@ static __always_inline int has_peer(struct attempt *attempt)
 static __always_inline int inet_end(struct attempt *attempt)
 {
 	struct sock *sk = attempt->sk;
-	int told = is_tcp(BPF_CORE_READ(sk, sk_protocol));
+	__u16 protocol = BPF_CORE_READ(sk, sk_protocol);
+	int told = is_tcp(protocol) || protocol == IPPROTO_SMC;
 
 	if (told && is_begun(attempt))
 		return 0;

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 OR (MIT AND GPL-2.0-only) */
 /*
  * Datagrams that leave a socket: session.network of UDP, ICMP and raw sockets without a connection,
- * and session.dns. This is the packet that the kernel has made, so that nobody can change it any
- * more, whichever call it came by. A program at this hook may not ask for the current process; it
- * reads what it needs.
+ * and session.dns; and associations of SCTP that are asked for. This is the packet that the kernel
+ * has made, so that nobody can change it any more, whichever call it came by. A program at this
+ * hook may not ask for the current process; it reads what it needs.
  */
 #include "filter.h"
 #include "send.h"
@@ -13,6 +13,10 @@
 #define DNS_PORT 53
 #define DNS_HEADER 12
 #define UDP_HEADER 8
+
+/* Behind the header of SCTP, its first chunk, which begins with its type. */
+#define SCTP_HEADER 12
+#define SCTP_INIT 1
 
 /* What a packet says of itself. */
 struct packet {
@@ -149,6 +153,51 @@ static __noinline int send_dns(struct __sk_buff *skb, struct packet *packet, __u
 	return 0;
 }
 
+/*
+ * Whether this packet of SCTP asks for an association, in the call of a program: what is sent again
+ * is sent by a timer, which never has the socket for itself.
+ */
+static __always_inline int associates(struct __sk_buff *skb, struct packet *packet, struct sock *sk)
+{
+	__u8 type = 0;
+
+	if (bpf_skb_load_bytes(skb, packet->payload - UDP_HEADER + SCTP_HEADER, &type, 1))
+		return 0;
+	return type == SCTP_INIT && BPF_CORE_READ(sk, sk_lock.owned);
+}
+
+/*
+ * Sends that an association is asked for, by sctp_connectx or by a send. Of connect the end of the
+ * call tells, and so it is of requests to io_uring.
+ */
+static __noinline int send_association(struct packet *packet, __u64 session)
+{
+	long number = syscall_number();
+	struct network *network;
+	struct slot *slot;
+
+	if (number == X86_CONNECT || number == ARM64_CONNECT || number == IO_URING_ENTER ||
+	    family_left_out(session, FAMILY_NETWORK))
+		return 0;
+	slot = slot_begin(session, FAMILY_NETWORK, KIND_NETWORK, sizeof(*network), 0);
+	if (!slot)
+		return 0;
+	network = (struct network *)slot->record;
+	if (network->record.via & VIA_IO_URING) {
+		slot_release(slot);
+		return 0;
+	}
+	network->source = packet->source;
+	network->destination = packet->destination;
+	network->connection = 0;
+	network->operation = OPERATION_CONNECT;
+	network->protocol = IPPROTO_SCTP;
+	network->return_code = 0;
+	network->unused = 0;
+	record_send(slot, &network_ring, FAMILY_NETWORK, 0);
+	return 0;
+}
+
 static __noinline int look(struct __sk_buff *skb)
 {
 	struct task_struct *task = (void *)bpf_get_current_task();
@@ -167,6 +216,9 @@ static __noinline int look(struct __sk_buff *skb)
 		return 0;
 	if (BPF_CORE_READ(sk, sk_type) == SOCK_RAW)
 		raw = SEND_RAW;
+	else if (BPF_CORE_READ(sk, sk_protocol) == IPPROTO_SCTP)
+		return associates(skb, &packet, sk) ? send_association(&packet, process->session)
+						    : 0;
 	if (!is_connected(sk, &packet))
 		send_packet(&packet, process->session, raw, skb->gso_segs);
 	if (packet.protocol == IPPROTO_UDP && packet.destination.port == DNS_PORT)
@@ -181,7 +233,7 @@ int network_packet(struct __sk_buff *skb)
 
 	if (sk)
 		sk = bpf_sk_fullsock(sk);
-	if (sk && (sk->type == SOCK_DGRAM || sk->type == SOCK_RAW))
+	if (sk && (sk->type == SOCK_DGRAM || sk->type == SOCK_RAW || sk->protocol == IPPROTO_SCTP))
 		look(skb);
 	return 1; /* let it pass */
 }

@@ -7,9 +7,10 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+use crate::common::random::Random;
 use crate::common::{
-    self, Folder, Host, ONE, Outcome, Process, binary, of_kind, opened_in, patiently, plain,
-    plains, printed, start_daemon,
+    self, Folder, Host, ONE, Outcome, PYTHON, Process, binary, of_kind, opened_in, patiently,
+    plain, plains, printed, start_daemon,
 };
 use aya::maps::{Map, MapData, MapInfo, ProgramArray, loaded_maps};
 use libtest_mimic::Trial;
@@ -29,6 +30,7 @@ pub fn tests() -> Vec<Trial> {
         ("late for the beginning of a login", late_for_the_beginning),
         ("late for internal-sftp", late_for_sftp),
         (HELD_UP, held_up),
+        ("held up at any stage", at_any_stage),
         ("a hook that is not run", not_run),
     ];
     common::tests_with(module_path!(), tests, |name| {
@@ -352,6 +354,144 @@ fn sftp_while(hold: fn(&Process) -> Option<Process>) -> Outcome {
         assert!(time(&lines[0]) < since.as_str(), "{lines:#?}");
     }
     Ok(())
+}
+
+/// When a daemon is held up, of itself or of a session.
+#[derive(Clone, Copy, Debug)]
+enum Stage {
+    Start,
+    Birth,
+    Middle,
+    End,
+    Stop,
+}
+
+/// Opens files for a while, and says before each when that is. Nanoseconds.
+const OPENS: &str = "
+import sys, time
+for number in range(300):
+    print(number, time.time_ns(), flush=True)
+    open(f'{sys.argv[1]}/{number}', 'w').close()
+    time.sleep(0.003)
+";
+
+/// Whatever the daemon is held up in: what it says to have recorded is there
+fn at_any_stage() -> Outcome {
+    const SEED: u64 = 19;
+    let mut random = Random(SEED);
+    let server = Host::with("SetEnv HOME=/nonexistent", PORTABLE);
+    let shared = server.folder.shared();
+    fs::write(shared.join("opens.py"), OPENS)?;
+    let stages = [
+        Stage::Start,
+        Stage::Birth,
+        Stage::Middle,
+        Stage::End,
+        Stage::Stop,
+    ];
+    for (round, stage) in stages.into_iter().cycle().take(15).enumerate() {
+        let login = [ONE, "root"][round % 2];
+        let held_after = Duration::from_millis(random.below(250) as u64);
+        let about = format!("seed {SEED}, round {round}, {stage:?} after {held_after:?}, {login}");
+        println!("{about}");
+        held_at(stage, held_after, &server, &shared, login, &about)?;
+    }
+    Ok(())
+}
+
+fn held_at(
+    stage: Stage,
+    held_after: Duration,
+    server: &Host,
+    shared: &Path,
+    login: &str,
+    about: &str,
+) -> Outcome {
+    let folder = Folder::new();
+    let opened = shared.join(format!("{stage:?}-{login}"));
+    let _ = fs::remove_dir_all(&opened);
+    printed(
+        Command::new("install")
+            .args(["-d", "-m", "1777"])
+            .arg(&opened),
+    );
+    let config = common::write_config(folder.path(), PORTABLE);
+    let mut command = Command::new(binary());
+    command.arg("--config").arg(config).stdin(Stdio::null());
+    let mut daemon = Process::spawn(&mut command);
+    if matches!(stage, Stage::Start) {
+        std::thread::sleep(held_after);
+        daemon.signal(libc::SIGSTOP);
+    } else {
+        daemon.wait_for("ready");
+    }
+    let mut host = server.recorded_by(folder, daemon);
+    let script = shared.join("opens.py");
+    let command = format!("{PYTHON} -I {} {}", script.display(), opened.display());
+    let mut client = server.login(login, &command);
+    if matches!(stage, Stage::Birth) {
+        std::thread::sleep(held_after);
+        host.daemon.signal(libc::SIGSTOP);
+    }
+    let mut said = BufReader::new(client.child.stdout.take().unwrap())
+        .lines()
+        .map(|line| {
+            let line = line.unwrap();
+            let (_, time) = line.split_once(' ').unwrap();
+            time.parse::<u64>().unwrap()
+        });
+    let mut times: Vec<u64> = said.by_ref().take(30).collect();
+    // How many are opened for certain before it ends.
+    let mut certain = usize::MAX;
+    match stage {
+        Stage::Start | Stage::Birth => {}
+        Stage::Middle | Stage::Stop => {
+            host.daemon.signal(libc::SIGSTOP);
+            times.extend(said.by_ref().take(60));
+            certain = times.len() - 1;
+        }
+        Stage::End => {
+            host.daemon.signal(libc::SIGSTOP);
+            times.extend(said.by_ref());
+            client.child.wait()?;
+        }
+    }
+    if matches!(stage, Stage::Stop) {
+        assert_eq!(host.daemon.stop(), Some(0), "{about}");
+    } else {
+        certain = usize::MAX;
+        host.daemon.signal(libc::SIGCONT);
+    }
+    times.extend(said);
+    client.child.wait()?;
+    assert_eq!(times.len(), 300, "{about}");
+    let is_it = |lines: &Vec<Value>| lines[0]["login"] == login;
+    let lines = patiently(about, || {
+        let lines = host.all_sessions().into_iter().find(is_it)?;
+        let is_over = lines.last()?["event"] == "session.end" || matches!(stage, Stage::Stop);
+        is_over.then_some(lines)
+    });
+    let since = lines[0]["recorded_since"].as_str().map_or(0, nanoseconds);
+    let known = opened_in(&opened, &lines);
+    let missing: Vec<_> = (0..300)
+        .take(certain)
+        // One of the same millisecond can be from before.
+        .filter(|number| times[*number] >= since + 1_000_000)
+        .filter(|number| {
+            let path = format!("\"path\":\"{}/{number}\"", opened.display());
+            !known.iter().any(|line| line.contains(&path))
+        })
+        .collect();
+    assert_eq!(missing, [0; 0], "{about}, recorded since {since}");
+    let losses = &lines.last().unwrap()["losses"];
+    assert!(losses.is_null() || losses["disk"] == 0, "{about}: {losses}");
+    Ok(())
+}
+
+/// A time of the log in nanoseconds.
+fn nanoseconds(time: &str) -> u64 {
+    let text = printed(Command::new("date").args(["-d", time, "+%s%N"]));
+    text.trim_end().parse().unwrap()
 }
 
 /// The kernel that attaches the hook and does not run it: the daemon says so, and ends

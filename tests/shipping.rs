@@ -194,16 +194,19 @@ fn readers_that_take_the_lock() -> Outcome {
     let mut login = host.login(ONE, &command);
     let mut sizes = BTreeSet::new();
     patiently("the end of the session", || {
-        flock(&lock, libc::LOCK_SH);
-        let length = fs::metadata(&file).unwrap().len();
-        let mut last = [0];
-        let read = File::open(&file)
-            .unwrap()
-            .read_exact_at(&mut last, length - 1);
-        flock(&lock, libc::LOCK_UN);
-        read.unwrap();
-        assert_eq!(last, *b"\n", "at {length}");
-        sizes.insert(length);
+        // A write takes less than a millisecond.
+        for _ in 0..1000 {
+            flock(&lock, libc::LOCK_SH);
+            let length = fs::metadata(&file).unwrap().len();
+            let mut last = [0];
+            let read = File::open(&file)
+                .unwrap()
+                .read_exact_at(&mut last, length - 1);
+            flock(&lock, libc::LOCK_UN);
+            read.unwrap();
+            assert_eq!(last, *b"\n", "at {length}");
+            sizes.insert(length);
+        }
         host.text()
             .contains(r#""event":"session.end""#)
             .then_some(())
