@@ -32,6 +32,7 @@ pub fn tests() -> Vec<Trial> {
             ("X11", x11),
             ("a forced command", forced),
             ("a long forced command", forced_with_much),
+            ("a request that the client has made up", made_up),
             ("a subsystem", subsystem),
             ("a subsystem of sshd's own", own_subsystem),
             ("nothing but a login", nothing),
@@ -348,6 +349,34 @@ fn forced_with_much(host: &Host, openssh: Openssh) -> Outcome {
         assert_eq!(told.len() < asked.len(), is_cut);
         let mark = channel.get("requested_command_incomplete");
         assert_eq!(mark, is_cut.then_some(&json!(true)));
+    }
+    Ok(())
+}
+
+/// Where sshd takes the variable from a client: what it sets itself stands in its place, and where a shell is run
+/// it is not sshd's word
+fn made_up(host: &Host, openssh: Openssh) -> Outcome {
+    let accepts = "AcceptEnv SSH_ORIGINAL_COMMAND\nUsePAM yes";
+    let forces = format!("ForceCommand /bin/true forced\n{accepts}");
+    let [asked, forced] = [("asked", accepts), ("forced-all-the-same", &forces)]
+        .map(|(name, config)| Second::new(host, openssh, name, config));
+    let made_up = ["-o", "SetEnv=SSH_ORIGINAL_COMMAND=made-up"];
+    for login in LOGINS {
+        let mut shell = asked.client(host, login, &[]);
+        shell.args(made_up).output()?;
+        let lines = asked.session(host, login, r#""session.channel""#);
+        assert_eq!(
+            plains(&lines, "session.channel"),
+            [channel(login, "bash", 0, r#""type":"shell""#)]
+        );
+        forced.ssh(host, login, &[&made_up[..], &["/bin/true real"]].concat());
+        let lines = forced.session(host, login, r#""session.channel""#);
+        let told =
+            r#""type":"exec","command":"/bin/true forced","requested_command":"/bin/true real""#;
+        assert_eq!(
+            plains(&lines, "session.channel"),
+            [channel(login, "bash", 0, told)]
+        );
     }
     Ok(())
 }

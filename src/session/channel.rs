@@ -80,8 +80,10 @@ pub fn of<'a>(command: &Command<'a>, argv: &'a [u8]) -> Channel<'a> {
         terminal: command.fixed.terminal,
         size: command.terminal_size(),
         command: asked,
-        requested: command.requested,
-        is_cut: command.fixed.marks & command_mark::REQUESTED_CUT != 0,
+        // In place of what the client asked for, sshd never runs a shell alone: then it was the client, or
+        // somebody else, that has set the variable.
+        requested: asked.map_or(&[], |_| command.requested),
+        is_cut: asked.is_some() && command.fixed.marks & command_mark::REQUESTED_CUT != 0,
     }
 }
 
