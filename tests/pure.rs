@@ -7,3 +7,4 @@ mod fuzz;
 mod golden;
 mod layout;
 mod shown;
+mod stack;

@@ -253,7 +253,7 @@ pub fn accept_two() -> io::Result<()> {
 
 /// More requests that accept again and again than are known at once take no other one's place
 pub fn acceptors() -> Outcome {
-    const REQUESTS: u64 = 5000;
+    const REQUESTS: u64 = 20_000;
     const ACCEPTORS: u64 = 4096;
     let host = Host::start();
     let folder = host.folder.shared();
