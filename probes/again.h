@@ -91,11 +91,11 @@ static __always_inline int follows_in(__u32 probe, __u32 seat)
 	static int program##_body(__u64 *context);                                                 \
 	SEC("tp_btf/" place) int program(__u64 *context)                                           \
 	{                                                                                          \
-		return leads(probe) ? program##_body(context) : 0;                                 \
+		return RUN(if (leads(probe)) program##_body(context));                             \
 	}                                                                                          \
 	SEC("tp_btf/" place) int program##_again(__u64 *context)                                   \
 	{                                                                                          \
-		return follows(probe) ? program##_body(context) : 0;                               \
+		return RUN(if (follows(probe)) program##_body(context));                           \
 	}                                                                                          \
 	static __always_inline int program##_body(__u64 *context)
 

@@ -249,8 +249,7 @@ SYSCALL_EXIT(disk_change, PROBE_DISK_CHANGE)
  * At the functions that ask the security modules: in them, the kernel has looked up the names. Of
  * a call of 32 bits the end may not be seen, which would leave what is noted behind.
  */
-SEC("fexit/security_path")
-int disk_name(__u64 *context)
+static __always_inline int name_look(__u64 *context)
 {
 	struct process *process = known_process();
 	__u64 arguments[4];
@@ -267,4 +266,10 @@ int disk_name(__u64 *context)
 	names_note(operation_of(&calls[number]), arguments[0], arguments[1], arguments[2],
 		   arguments[3]);
 	return 0;
+}
+
+SEC("fexit/security_path")
+int disk_name(__u64 *context)
+{
+	return RUN(name_look(context));
 }

@@ -95,7 +95,7 @@ SEC("tp_btf/sys_exit")
 int identity_write(__u64 *context)
 {
 	(void)context;
-	return identity_look();
+	return RUN(identity_look());
 }
 
 /* Where single functions can be hooked, at one that only writes to files pass: those are few. */
@@ -103,5 +103,5 @@ SEC("fexit/generic_write_checks")
 int identity_file(__u64 *context)
 {
 	(void)context;
-	return identity_look();
+	return RUN(identity_look());
 }

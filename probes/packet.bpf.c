@@ -234,6 +234,6 @@ int network_packet(struct __sk_buff *skb)
 	if (sk)
 		sk = bpf_sk_fullsock(sk);
 	if (sk && (sk->type == SOCK_DGRAM || sk->type == SOCK_RAW || sk->protocol == IPPROTO_SCTP))
-		look(skb);
+		RUN(look(skb));
 	return 1; /* let it pass */
 }

@@ -12,13 +12,58 @@
 
 /*
  * Functions of the kernel for which the loader has no way; the daemon puts in the right
- * instructions (src/probe/kfunc.rs). The first two are none where they can't be called around
+ * instructions (src/probe/kfunc.rs). The first four are none where they can't be called around
  * global functions.
  */
-static void (*const claim_unpreempted)(void) = (void *)0x7ff1;
-static void (*const release_unpreempted)(void) = (void *)0x7ff2;
-static void (*const preempt_disable)(void) = (void *)0x7ff3;
-static void (*const preempt_enable)(void) = (void *)0x7ff4;
+static void (*const program_preempt_disable)(void) = (void *)0x7ff1;
+static void (*const program_preempt_enable)(void) = (void *)0x7ff2;
+static void (*const irq_save)(unsigned long *flags) = (void *)0x7ff3;
+static void (*const irq_restore)(unsigned long *flags) = (void *)0x7ff4;
+static void (*const preempt_disable)(void) = (void *)0x7ff5;
+static void (*const preempt_enable)(void) = (void *)0x7ff6;
+
+/*
+ * Around all that a program does: it is not preempted in between, where the kernel would skip it
+ * for everybody else on the CPU, and its claim be waited for.
+ */
+static __always_inline void run_begin(void)
+{
+	program_preempt_disable();
+}
+
+/* Among the first flags of a thread, on every architecture, is that another has to go before. */
+static __always_inline int is_awaited(void)
+{
+	struct task_struct___arm64 *task = (void *)current_task();
+
+	return IS_PLAIN && task->thread_info.flags & 0xff;
+}
+
+/*
+ * The run counts for a little longer, and whoever has to go before must not do so here. With
+ * interrupts off, the kernel does not look for them; it does so right behind the run.
+ */
+static __always_inline void run_end(void)
+{
+	unsigned long flags;
+
+	if (!is_awaited()) {
+		program_preempt_enable();
+		return;
+	}
+	irq_save(&flags);
+	program_preempt_enable();
+	irq_restore(&flags);
+}
+
+/* A program that is nothing but this. */
+#define RUN(statement)                                                                             \
+	({                                                                                         \
+		run_begin();                                                                       \
+		statement;                                                                         \
+		run_end();                                                                         \
+		0;                                                                                 \
+	})
 
 /* The slots of each CPU, and those that all CPUs have beside them. */
 #define SLOTS_PER_CPU 4
@@ -195,16 +240,10 @@ static __always_inline int slot_take(struct slot *slot, __u64 session)
 	return 0;
 }
 
-static __always_inline void slot_drop(struct slot *slot)
+static __always_inline void slot_release(struct slot *slot)
 {
 	*(volatile __u64 *)&slot->claim.time = 0;
 	__sync_fetch_and_add(&slot->claim.claims, -1);
-}
-
-static __always_inline void slot_release(struct slot *slot)
-{
-	slot_drop(slot);
-	release_unpreempted();
 }
 
 /* What a session and its account have, as sums in one number. */
@@ -303,7 +342,7 @@ __noinline __u32 slot_other(__u64 session)
 		return place;
 	slot = slot_at(place - 1);
 	if (slot)
-		slot_drop(slot);
+		slot_release(slot);
 	return 0;
 }
 
@@ -313,7 +352,6 @@ static __always_inline struct slot *slot_claim(__u64 session)
 	struct slot *slot;
 	__u32 index;
 
-	claim_unpreempted();
 	index = bpf_get_smp_processor_id() * SLOTS_PER_CPU;
 	slot = slot_at(index);
 	if (!slot || !slot_take(slot, session)) {
@@ -322,8 +360,6 @@ static __always_inline struct slot *slot_claim(__u64 session)
 	}
 	if (slot)
 		slot->index = index;
-	else
-		release_unpreempted();
 	return slot;
 }
 

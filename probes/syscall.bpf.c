@@ -14,6 +14,9 @@ struct {
 	__type(value, __u32);
 } dispatch SEC(".maps"), dispatch_compat SEC(".maps");
 
+/* Nothing looks at its end. */
+#define NO_CALL (-1)
+
 /* The number of the call that is over; what looks at it is run in the program's place. */
 static __always_inline long number_over(__u64 *context)
 {
@@ -26,16 +29,20 @@ static __always_inline long number_over(__u64 *context)
 SEC("tp_btf/sys_exit")
 int syscall_exit(__u64 *context)
 {
-	if (leads(PROBE_SYSCALL_EXIT))
-		bpf_tail_call(context, &dispatch, number_over(context));
+	long number = NO_CALL;
+
+	RUN(if (leads(PROBE_SYSCALL_EXIT)) number = number_over(context));
+	bpf_tail_call(context, &dispatch, number);
 	return 0;
 }
 
 SEC("tp_btf/sys_exit")
 int syscall_exit_again(__u64 *context)
 {
-	if (follows(PROBE_SYSCALL_EXIT))
-		bpf_tail_call(context, &dispatch, number_over(context));
+	long number = NO_CALL;
+
+	RUN(if (follows(PROBE_SYSCALL_EXIT)) number = number_over(context));
+	bpf_tail_call(context, &dispatch, number);
 	return 0;
 }
 
@@ -58,17 +65,19 @@ int syscall_heard(__u64 *context)
 SEC("fexit/ia32_sys_call")
 int compat_exit(__u64 *context)
 {
-	if (leads(PROBE_COMPAT_EXIT))
-		bpf_tail_call(context, &dispatch_compat,
-			      native_number(number_given(user_registers())));
+	long number = NO_CALL;
+
+	RUN(if (leads(PROBE_COMPAT_EXIT)) number = native_number(number_given(user_registers())));
+	bpf_tail_call(context, &dispatch_compat, number);
 	return 0;
 }
 
 SEC("fexit/ia32_sys_call")
 int compat_exit_again(__u64 *context)
 {
-	if (follows(PROBE_COMPAT_EXIT))
-		bpf_tail_call(context, &dispatch_compat,
-			      native_number(number_given(user_registers())));
+	long number = NO_CALL;
+
+	RUN(if (follows(PROBE_COMPAT_EXIT)) number = native_number(number_given(user_registers())));
+	bpf_tail_call(context, &dispatch_compat, number);
 	return 0;
 }

@@ -211,49 +211,60 @@ static __always_inline int is_obscure(void)
  */
 #define SYSCALL_EXIT_IF(program, probe, may_matter)                                                \
 	static int program##_body(struct syscall_exit *context);                                   \
-	SEC("tp_btf/sys_exit") int program(__u64 *context)                                         \
+	static __always_inline void program##_told(__u64 *context)                                 \
 	{                                                                                          \
 		struct syscall_exit exit = {.process = known_process()};                           \
 		if (!exit.process)                                                                 \
-			return 0;                                                                  \
+			return;                                                                    \
 		exit.registers = (void *)context[0];                                               \
 		if (!exit.process->login && !may_matter(exit.registers))                           \
-			return 0;                                                                  \
+			return;                                                                    \
 		exit.is_compat = is_32_bit();                                                      \
 		exit.number = exit.is_compat ? syscall_number() : number_given(exit.registers);    \
 		exit.result = exit.is_compat ? result_told(context[1]) : context[1];               \
 		exit.via = via_answer(exit.process->emulated, exit.result);                        \
 		if (exit.is_compat)                                                                \
 			exit.via |= via_compat();                                                  \
-		return exit.number ? program##_body(&exit) : 0;                                    \
+		if (exit.number)                                                                   \
+			program##_body(&exit);                                                     \
 	}                                                                                          \
-	static __always_inline int program##_over(long result)                                     \
+	SEC("tp_btf/sys_exit") int program(__u64 *context)                                         \
+	{                                                                                          \
+		return RUN(program##_told(context));                                               \
+	}                                                                                          \
+	static __always_inline void program##_over(long result)                                    \
 	{                                                                                          \
 		struct syscall_exit exit = {.process = known_process(), .result = result};         \
 		if (!exit.process || is_32_bit())                                                  \
-			return 0;                                                                  \
+			return;                                                                    \
 		exit.registers = user_registers();                                                 \
 		exit.number = number_given(exit.registers);                                        \
-		return exit.number ? program##_body(&exit) : 0;                                    \
+		if (exit.number)                                                                   \
+			program##_body(&exit);                                                     \
 	}                                                                                          \
 	SEC("fexit/syscall") int program##_fexit(__u64 *context)                                   \
 	{                                                                                          \
-		return leads(probe) ? program##_over(context[1]) : 0;                              \
+		return RUN(if (leads(probe)) program##_over(context[1]));                          \
 	}                                                                                          \
 	SEC("fexit/syscall") int program##_fexit_again(__u64 *context)                             \
 	{                                                                                          \
-		return follows(probe) ? program##_over(context[1]) : 0;                            \
+		return RUN(if (follows(probe)) program##_over(context[1]));                        \
 	}                                                                                          \
-	SEC("fexit/ia32_sys_call") int program##_compat(__u64 *context)                            \
+	static __always_inline void program##_over_compat(__u64 *context)                          \
 	{                                                                                          \
 		struct syscall_exit exit = {.process = known_process(), .is_compat = 1};           \
 		if (!exit.process)                                                                 \
-			return 0;                                                                  \
+			return;                                                                    \
 		exit.registers = user_registers();                                                 \
 		exit.number = syscall_number();                                                    \
 		exit.result = result_returned(context);                                            \
 		exit.via = via_compat_answer(exit.process->emulated, exit.result);                 \
-		return exit.number ? program##_body(&exit) : 0;                                    \
+		if (exit.number)                                                                   \
+			program##_body(&exit);                                                     \
+	}                                                                                          \
+	SEC("fexit/ia32_sys_call") int program##_compat(__u64 *context)                            \
+	{                                                                                          \
+		return RUN(program##_over_compat(context));                                        \
 	}                                                                                          \
 	static __noinline int program##_body(struct syscall_exit *context)
 

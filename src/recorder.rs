@@ -331,9 +331,16 @@ impl Recorder {
             (true, true) => Next::Later,
             // Where CPUs order memory weakly, a probe at work may not know yet that it has to wake us.
             (true, false) if !rested => Next::Soon,
-            (true, false) if self.probes.may_skip && !self.table.is_empty() => Next::Watching,
+            (true, false) if self.has_to_watch() => Next::Watching,
             (true, false) => Next::Woken,
         }
+    }
+
+    /// Whether a probe may be skipped that matters, or has been and that is not told.
+    fn has_to_watch(&self) -> bool {
+        let is_behind = |state: &State| state.is_behind(&self.probes);
+        self.probes.may_skip
+            && (!self.table.is_empty() || self.state.as_ref().is_some_and(is_behind))
     }
 
     /// Compares what is known with the kernel's tables, and tells of what somebody else has changed

@@ -79,6 +79,11 @@ impl State {
         &self.fallbacks
     }
 
+    /// Whether probes were skipped since that was told.
+    pub fn is_behind(&self, probes: &Probes) -> bool {
+        probes.missed().counts != self.missed
+    }
+
     /// Tells what is due. Everything up to `settled`, in nanoseconds since boot, has been taken
     /// from the rings.
     pub fn tick(&mut self, settled: u64, parts: &mut Parts<'_>) {
@@ -86,7 +91,7 @@ impl State {
         if now.boot >= self.beat_at + SECOND {
             self.beat_at = now.boot;
             beat(settled, parts);
-            if parts.probes.missed().counts != self.missed {
+            if self.is_behind(parts.probes) {
                 self.tell(&Notice::of("hook_missed"), None, parts);
             }
         }

@@ -15,14 +15,16 @@ const NOTHING: [u8; INSTRUCTION] = [0xb7, 0, 0, 0, 0, 0, 0, 0];
 const INSTRUCTION: usize = 8;
 
 /// Since when the verifier lets a program call global functions while it can't be preempted.
-const WHILE_CLAIMED: (u32, u32) = (6, 18);
+const WHOLE_RUN: (u32, u32) = (6, 18);
 
 /// The number in the probes, the function, and the first kernel to call it there.
-const CALLS: [(u32, &str, (u32, u32)); 4] = [
-    (0x7ff1, "bpf_preempt_disable", WHILE_CLAIMED),
-    (0x7ff2, "bpf_preempt_enable", WHILE_CLAIMED),
-    (0x7ff3, "bpf_preempt_disable", (0, 0)),
-    (0x7ff4, "bpf_preempt_enable", (0, 0)),
+const CALLS: [(u32, &str, (u32, u32)); 6] = [
+    (0x7ff1, "bpf_preempt_disable", WHOLE_RUN),
+    (0x7ff2, "bpf_preempt_enable", WHOLE_RUN),
+    (0x7ff3, "bpf_local_irq_save", WHOLE_RUN),
+    (0x7ff4, "bpf_local_irq_restore", WHOLE_RUN),
+    (0x7ff5, "bpf_preempt_disable", (0, 0)),
+    (0x7ff6, "bpf_preempt_enable", (0, 0)),
 ];
 
 /// Makes the calls in `object` what they are on a kernel of this version, which `btf` describes.
