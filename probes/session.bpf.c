@@ -224,10 +224,8 @@ static __noinline __u64 session_of(struct task_struct *task, struct task_struct 
  * Each process that is there when the daemon starts, again and again until no more are found; and
  * when the ends of calls are hooked again, those that may have acted as the user's side by then.
  */
-SEC("iter/task")
-int session_found(__u64 *context)
+static __always_inline int task_look(struct task_struct *task)
 {
-	struct task_struct *task = (void *)context[1];
 	struct control *control = shared();
 	struct task_struct *parent;
 	struct process *process;
@@ -279,4 +277,10 @@ int session_found(__u64 *context)
 		}
 	}
 	return 0;
+}
+
+SEC("iter/task")
+int session_found(__u64 *context)
+{
+	return RUN(task_look((void *)context[1]));
 }
