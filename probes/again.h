@@ -83,19 +83,39 @@ static __always_inline int follows_in(__u32 probe, __u32 seat)
 	return 1;
 }
 
-#define leads(probe) leads_in(probe, probe)
-#define follows(probe) follows_in(probe, probe)
+/*
+ * The first copy. On PREEMPT_RT there is no new memory for the storage of a task where it can't be
+ * preempted: then there is some behind that, for the next time.
+ */
+#define LEAD_IN(probe, seat, statement)                                                            \
+	({                                                                                         \
+		int leads;                                                                         \
+		run_begin();                                                                       \
+		leads = leads_in(probe, seat);                                                     \
+		if (leads)                                                                         \
+			statement;                                                                 \
+		run_end();                                                                         \
+		if (IS_PLAIN && !leads)                                                            \
+			bpf_task_storage_get(&led, bpf_get_current_task_btf(), NULL,               \
+					     BPF_LOCAL_STORAGE_GET_F_CREATE);                      \
+		0;                                                                                 \
+	})
+#define LEAD(probe, statement) LEAD_IN(probe, probe, statement)
+
+/* The second. */
+#define FOLLOW_IN(probe, seat, statement) RUN(if (follows_in(probe, seat)) statement)
+#define FOLLOW(probe, statement) FOLLOW_IN(probe, probe, statement)
 
 /* A program at a tracepoint, and its copy. What follows is the body. */
 #define TRACEPOINT(place, program, probe)                                                          \
 	static int program##_body(__u64 *context);                                                 \
 	SEC("tp_btf/" place) int program(__u64 *context)                                           \
 	{                                                                                          \
-		return RUN(if (leads(probe)) program##_body(context));                             \
+		return LEAD(probe, program##_body(context));                                       \
 	}                                                                                          \
 	SEC("tp_btf/" place) int program##_again(__u64 *context)                                   \
 	{                                                                                          \
-		return RUN(if (follows(probe)) program##_body(context));                           \
+		return FOLLOW(probe, program##_body(context));                                     \
 	}                                                                                          \
 	static __always_inline int program##_body(__u64 *context)
 

@@ -93,13 +93,13 @@ static int state_body(__u64 *context);
 SEC("tp_btf/inet_sock_set_state")
 int network_state(__u64 *context)
 {
-	return RUN(if (leads_in(PROBE_NETWORK_STATE, led_at(context))) state_body(context));
+	return LEAD_IN(PROBE_NETWORK_STATE, led_at(context), state_body(context));
 }
 
 SEC("tp_btf/inet_sock_set_state")
 int network_state_again(__u64 *context)
 {
-	return RUN(if (follows_in(PROBE_NETWORK_STATE, led_at(context))) state_body(context));
+	return FOLLOW_IN(PROBE_NETWORK_STATE, led_at(context), state_body(context));
 }
 
 static __always_inline int state_body(__u64 *context)

@@ -31,7 +31,7 @@ int syscall_exit(__u64 *context)
 {
 	long number = NO_CALL;
 
-	RUN(if (leads(PROBE_SYSCALL_EXIT)) number = number_over(context));
+	LEAD(PROBE_SYSCALL_EXIT, number = number_over(context));
 	bpf_tail_call(context, &dispatch, number);
 	return 0;
 }
@@ -41,7 +41,7 @@ int syscall_exit_again(__u64 *context)
 {
 	long number = NO_CALL;
 
-	RUN(if (follows(PROBE_SYSCALL_EXIT)) number = number_over(context));
+	FOLLOW(PROBE_SYSCALL_EXIT, number = number_over(context));
 	bpf_tail_call(context, &dispatch, number);
 	return 0;
 }
@@ -67,7 +67,7 @@ int compat_exit(__u64 *context)
 {
 	long number = NO_CALL;
 
-	RUN(if (leads(PROBE_COMPAT_EXIT)) number = native_number(number_given(user_registers())));
+	LEAD(PROBE_COMPAT_EXIT, number = native_number(number_given(user_registers())));
 	bpf_tail_call(context, &dispatch_compat, number);
 	return 0;
 }
@@ -77,7 +77,7 @@ int compat_exit_again(__u64 *context)
 {
 	long number = NO_CALL;
 
-	RUN(if (follows(PROBE_COMPAT_EXIT)) number = native_number(number_given(user_registers())));
+	FOLLOW(PROBE_COMPAT_EXIT, number = native_number(number_given(user_registers())));
 	bpf_tail_call(context, &dispatch_compat, number);
 	return 0;
 }

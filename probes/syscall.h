@@ -244,11 +244,11 @@ static __always_inline int is_obscure(void)
 	}                                                                                          \
 	SEC("fexit/syscall") int program##_fexit(__u64 *context)                                   \
 	{                                                                                          \
-		return RUN(if (leads(probe)) program##_over(context[1]));                          \
+		return LEAD(probe, program##_over(context[1]));                                    \
 	}                                                                                          \
 	SEC("fexit/syscall") int program##_fexit_again(__u64 *context)                             \
 	{                                                                                          \
-		return RUN(if (follows(probe)) program##_over(context[1]));                        \
+		return FOLLOW(probe, program##_over(context[1]));                                  \
 	}                                                                                          \
 	static __always_inline void program##_over_compat(__u64 *context)                          \
 	{                                                                                          \
