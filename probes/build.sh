@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Compiles the probes into the object that is committed beside them. With --check, compiles them
-# elsewhere and fails if the committed bytes differ, or if the sources are not formatted.
+# elsewhere and fails if the committed bytes differ, or if the sources are not formatted. With --draft, looks
+# neither at warnings nor at the format.
 set -euo pipefail
 cd "$(dirname "$0")"
 
@@ -17,9 +18,13 @@ if [ ${#missing[@]} -gt 0 ]; then
 	DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
 fi
 
-compile() {
-	local flags=(-target bpf)
+readonly flags=(-target bpf)
+
+warn() {
 	$clang "${flags[@]}" -I"/usr/include/$(uname -m)-linux-gnu" -Wall -Wextra -Werror -fsyntax-only recorderd.bpf.c
+}
+
+compile() {
 	# From a pipe, since the BTF would else hold the text of each line, for a fifth of the size.
 	# 5.10 knows the instructions of v2, and not all of later ones.
 	$clang "${flags[@]}" -I"/usr/include/$(uname -m)-linux-gnu" -E -P recorderd.bpf.c |
@@ -45,13 +50,17 @@ compile() {
 }
 
 if [ "${1:-}" = --check ]; then
+	warn
 	fresh=$(mktemp)
 	trap 'rm -f "$fresh"' EXIT
 	compile "$fresh"
 	cmp "$fresh" recorderd.bpf.o || { echo "recorderd.bpf.o is not what its sources give: run probes/build.sh"; exit 1; }
 	$format --dry-run --Werror ./*.c ./*.h
 	echo "probes: the committed object is what its sources give"
+elif [ "${1:-}" = --draft ]; then
+	compile recorderd.bpf.o
 else
+	warn
 	$format -i ./*.c ./*.h
 	compile recorderd.bpf.o
 	echo "probes: recorderd.bpf.o, $(stat -c %s recorderd.bpf.o) bytes"

@@ -22,6 +22,7 @@ pub fn tests() -> Vec<Trial> {
         &[
             ("disown", disown),
             ("vfork", vfork),
+            ("a child of a thread", child_of_thread),
             ("a child of one's parent", clone_parent),
             ("orphans and a subreaper", subreaper),
             ("another cgroup", other_cgroup),
@@ -86,6 +87,29 @@ fn vfork(host: &Host) -> Outcome {
     let mut expected = shell_and_python(&asked, script);
     expected.push(json!(["/bin/true", "spawned"]));
     assert_eq!(ran(&lines), expected);
+    Ok(())
+}
+
+/// A process that is forked, and one that borrows memory, by a thread that is not the first
+fn child_of_thread(host: &Host) -> Outcome {
+    let script = "import threading
+def spawn():
+  if not os.fork(): os.execv(\"/bin/true\", [\"true\", \"forked\"])
+  os.wait()
+  os.waitpid(os.posix_spawn(\"/bin/true\", [\"true\", \"spawned\"], {}), 0)
+thread = threading.Thread(target=spawn)
+thread.start()
+thread.join()";
+    let asked = python(script);
+    let lines = host.did(ONE, &asked);
+    let mut expected = shell_and_python(&asked, script);
+    expected.push(json!(["/bin/true", "forked"]));
+    expected.push(json!(["/bin/true", "spawned"]));
+    assert_eq!(ran(&lines), expected);
+    let python = &of_kind(&lines, "session.command")[1]["pid"];
+    for word in ["forked", "spawned"] {
+        assert_eq!(command_of(&lines, word)["ppid"], *python);
+    }
     Ok(())
 }
 

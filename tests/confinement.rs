@@ -78,6 +78,14 @@ const FORBIDDEN: &[Call] = &[
     ("memory to run", || {
         memory(libc::PROT_READ | libc::PROT_EXEC)
     }),
+    ("memory that becomes code", || {
+        // SAFETY: memory of its own, that nobody uses.
+        let address = memory(libc::PROT_READ | libc::PROT_WRITE) as *mut libc::c_void;
+        unsafe { libc::mprotect(address, 4096, libc::PROT_READ | libc::PROT_EXEC) }.into()
+    }),
+    ("input for a terminal", || {
+        unsafe { libc::ioctl(-1, libc::TIOCSTI, c"".as_ptr()) }.into()
+    }),
     ("bpf: BPF_PROG_LOAD", || bpf(5)),
     ("bpf: BPF_PROG_GET_FD_BY_ID", || bpf(13)),
     ("bpf: BPF_MAP_GET_FD_BY_ID", || bpf(14)),

@@ -159,6 +159,7 @@ for depth in range(200):
     if depth in (140, 199):
         os.close(os.open("file", os.O_CREAT | os.O_WRONLY))
         print(os.getcwd())
+        os.spawnv(os.P_WAIT, "/bin/true", ["true", "deep"])
     os.mkdir("dddd" * 10)
     os.chdir("dddd" * 10)
 '"#,
@@ -178,6 +179,16 @@ for depth in range(200):
     assert!(path.starts_with("/ddd"), "{path}");
     assert!(format!("{deeper}/file").ends_with(path));
     assert_eq!(opened[1]["path_incomplete"], true);
+    // The working directory of a command is walked in the same way.
+    let ran = of_kind(&lines, "session.command");
+    let [first, second] = ran[ran.len() - 2..] else {
+        panic!("no commands")
+    };
+    assert_eq!(first["cwd"], whole);
+    assert!(first.get("path_incomplete").is_none());
+    let path = second["cwd"].as_str().unwrap();
+    assert!(path.starts_with("/ddd") && deeper.ends_with(path), "{path}");
+    assert_eq!(second["path_incomplete"], true);
     Ok(())
 }
 

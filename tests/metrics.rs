@@ -20,6 +20,24 @@ families = text_string_to_metric_families(open(sys.argv[1]).read())
 print(json.dumps([[s.name, s.labels, s.value] for f in families for s in f.samples]))
 ";
 
+/// As docs/events.md has them.
+const FAMILIES: [&str; 7] = [
+    "session",
+    "command",
+    "process_exit",
+    "disk",
+    "network",
+    "network_result",
+    "privilege",
+];
+const CAUSES: [&str; 5] = [
+    "ring_full",
+    "slots_busy",
+    "table_full",
+    "share_full",
+    "write_failed",
+];
+
 /// The tests of this file.
 pub fn tests() -> Vec<Trial> {
     common::tests_with(
@@ -96,6 +114,16 @@ fn asked_for() -> Outcome {
         let agree = agree && written(&samples, "file") == written(&samples, "syslog");
         (agree && value(&samples, "recorderd_sessions", "", "") > 0).then_some(samples)
     });
+    // Each cause of each family has a number of its own.
+    let lost = samples.iter().filter(|sample| {
+        sample[0] == "recorderd_lost_events_total" && sample[1]["login_type"] == "ssh"
+    });
+    let lost: Vec<_> = lost
+        .map(|sample| ["family", "cause"].map(|label| sample[1][label].as_str().unwrap()))
+        .map(|[family, cause]| (family, cause))
+        .collect();
+    let of = |cause| FAMILIES.map(|family| (family, cause));
+    assert_eq!(lost, CAUSES.map(of).as_flattened());
     let size: u64 = host.text().len() as u64;
     let of_file = written(&samples, "file");
     assert!(of_file > 0 && of_file <= size);

@@ -736,17 +736,19 @@ fn loginuid() -> Outcome {
     let (lines, printed) = session(
         "root",
         r#"
-print(open("/proc/self/sessionid").read())
+print(open("/proc/self/sessionid").read(), flush=True)
 open("/proc/self/loginuid", "w").write("4294967295")
 open("/proc/self/loginuid", "w").write("77")
-print(open("/proc/self/sessionid").read())
+print(open("/proc/self/sessionid").read(), flush=True)
 os.spawnv(os.P_WAIT, "/bin/true", ["true"])
 open("/proc/self/loginuid", "w").write("78")
+os.execv("/bin/sh", ["sh", "-c", "cat /proc/self/sessionid; echo 79 > /proc/self/loginuid"])
 "#,
     );
     let told = of_kind(&lines, "session.privilege");
     let old: u64 = printed.split_whitespace().next().unwrap().parse()?;
     let new: u64 = printed.split_whitespace().nth(1).unwrap().parse()?;
+    let last: u64 = printed.split_whitespace().nth(2).unwrap().parse()?;
     let mark = |to: u32, from: u32, old: u64| {
         of_root(
             "loginuid",
@@ -757,15 +759,16 @@ open("/proc/self/loginuid", "w").write("78")
     assert_ne!(new, old);
     assert_eq!(
         plains(&lines, "session.privilege"),
-        [mark(77, 0, old), mark(78, 77, new)]
+        [
+            mark(77, 0, old),
+            mark(78, 77, new).replace(r#""program":"python3""#, r#""program":"sh""#),
+            mark(79, 78, last).replace(r#""program":"python3""#, r#""program":"sh""#),
+        ]
     );
     assert_eq!(told[0]["audit_session_id"], new);
     let ran = of_kind(&lines, "session.command");
-    let last = ran.last().unwrap();
-    assert_eq!(
-        (&last["path"], &last["audit_session_id"]),
-        (&"/bin/true".into(), &new.into())
-    );
+    let ran = ran.iter().find(|it| it["path"] == "/bin/true").unwrap();
+    assert_eq!(ran["audit_session_id"], new);
     Ok(())
 }
 

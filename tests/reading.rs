@@ -311,6 +311,19 @@ fn search() -> Outcome {
         std::slice::from_ref(disk)
     );
     assert_eq!(shows(&["search", "no such text anywhere"]), "");
+    // The last line may have no end yet.
+    let folder = Folder::new();
+    let log = folder.path().join("events.log");
+    fs::write(&log, format!("{disk}\n{disk}"))?;
+    let output = reads(&["search"])
+        .arg("--log")
+        .arg(&log)
+        .arg("/shared/out")
+        .output()?;
+    assert_eq!(
+        String::from_utf8(output.stdout)?,
+        format!("{disk}\n{disk}\n")
+    );
     Ok(())
 }
 

@@ -416,3 +416,33 @@ impl Outlet {
 pub fn count(lines: &[u8]) -> u64 {
     memchr::memchr_iter(b'\n', lines).count() as u64
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Whether lines wait to be brought to the disk: when they are written, a second later, and when a session
+    /// has ended.
+    fn waits(sync: Sync) -> [bool; 3] {
+        let folder = std::env::temp_dir().join(format!("recorderd-sync-{}", std::process::id()));
+        let log = Log::open(&folder, "host", Limits::default(), 0).unwrap();
+        let mut outlet = Outlet::new(Place::File(log), sync);
+        let mut now = Moment { boot: 1, real: 1 };
+        outlet.write(b"{}\n", now);
+        let written = outlet.dirty.is_some();
+        now.boot += INTERVAL;
+        let later = [false, true].map(|ended| {
+            outlet.tick(now, ended);
+            outlet.dirty.is_some()
+        });
+        std::fs::remove_dir_all(&folder).unwrap();
+        [written, later[0], later[1]]
+    }
+
+    #[test]
+    fn lines_come_to_the_disk_when_the_policy_says_so() {
+        assert_eq!(waits(Sync::PerEvent), [false; 3]);
+        assert_eq!(waits(Sync::Interval), [true, false, false]);
+        assert_eq!(waits(Sync::SessionEnd), [true, true, false]);
+    }
+}

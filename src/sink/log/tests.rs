@@ -279,6 +279,16 @@ fn old_files_go_and_others_stay() {
     assert_eq!(data.lines(), "line\n");
     assert_eq!(reasons(&mut log), [("log_expired", Some(5))]);
     assert!(beside.exists());
+
+    // The file in use stays, however large it is.
+    let limits = Limits {
+        total_size: 1,
+        ..Limits::default()
+    };
+    let mut log = data.open(limits, FIRST_DAY + 4 * DAY);
+    while log.tidy() {}
+    assert_eq!(data.lines(), "line\n");
+    assert_eq!(reasons(&mut log), []);
 }
 
 fn event(name: &str, login: &str, sid: u32, second: u64, more: &str) -> String {
