@@ -242,8 +242,26 @@ fn own_namespaces(host: &Host) -> Outcome {
     Ok(())
 }
 
+/// The namespaces of each call of this kind, as JSON.
+fn asked_for(lines: &[Value], operation: &str) -> Vec<String> {
+    of_kind(lines, "session.privilege")
+        .into_iter()
+        .filter(|line| line["operation"] == operation)
+        .map(|line| line["namespaces"].to_string())
+        .collect()
+}
+
 fn namespaces(host: &Host) -> Outcome {
-    for kind in ["user", "pid --fork", "mount", "net", "cgroup"] {
+    for (kind, name) in [
+        ("user", "user"),
+        ("pid --fork", "pid"),
+        ("mount", "mnt"),
+        ("net", "net"),
+        ("cgroup", "cgroup"),
+        ("ipc", "ipc"),
+        ("uts", "uts"),
+        ("time", "time"),
+    ] {
         let script = format!("unshare --{kind} /bin/true in-{kind}; :");
         let lines = host.did("root", &script);
         let mut unshare = vec!["/usr/bin/unshare"];
@@ -260,23 +278,30 @@ fn namespaces(host: &Host) -> Outcome {
                 json!([&["/bin/true"], words.as_slice()].concat())
             ]
         );
+        assert_eq!(asked_for(&lines, "unshare"), [format!("[\"{name}\"]")]);
     }
     Ok(())
 }
 
+/// Namespaces that a process can be in without a child.
+const OTHERS: [&str; 6] = ["--mount", "--net", "--cgroup", "--ipc", "--uts", "--time"];
+
 /// Those of a process that is in no session
 fn nsenter(host: &Host) -> Outcome {
-    let outside = Process::spawn(
-        Command::new("unshare").args(["--mount", "--net", "--cgroup", "sleep", "1000"]),
-    );
+    let outside = Process::spawn(Command::new("unshare").args(OTHERS).args(["sleep", "1000"]));
     let pid = outside.child.id().to_string();
     common::patiently("the namespaces", || {
         let name = fs::read_to_string(format!("/proc/{pid}/comm")).ok()?;
         (name == "sleep\n").then_some(())
     });
-    let script = format!("nsenter -t {pid} --mount --net --cgroup /bin/true entered; :");
+    let others = OTHERS.join(" ");
+    let script = format!("nsenter -t {pid} {others} /bin/true entered; :");
     let lines = host.did("root", &script);
     assert_eq!(ran(&lines).last(), Some(&json!(["/bin/true", "entered"])));
+    let mut entered = asked_for(&lines, "setns");
+    entered.sort();
+    let kinds = ["cgroup", "ipc", "mnt", "net", "time", "uts"];
+    assert_eq!(entered, kinds.map(|kind| format!("[\"{kind}\"]")));
     assert!(
         host.log()
             .iter()

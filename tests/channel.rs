@@ -12,8 +12,8 @@ use std::process::{Command, Stdio};
 use crate::common::terminal::Terminal;
 use crate::common::ways::place;
 use crate::common::{
-    self, Host, ONE, Openssh, Outcome, Process, Server, channel, command, end, expected, of_kind,
-    patiently, plain, plains, printed, start,
+    self, Host, ONE, Openssh, Outcome, Process, Server, channel, command, end, expected, network,
+    of_kind, patiently, plain, plains, printed, start,
 };
 use libtest_mimic::Trial;
 use serde_json::{Value, json};
@@ -42,6 +42,7 @@ pub fn tests() -> Vec<Trial> {
             ("without PAM and without a channel", without_pam),
             ("an sshd for one connection", for_one_connection),
             ("commands left out", left_out),
+            ("what sshd connects to by itself", own_connects),
         ],
     )
 }
@@ -390,8 +391,11 @@ struct Second {
 
 impl Second {
     fn new(host: &Host, openssh: Openssh, name: &str, config: &str) -> Self {
+        Self::run(&mut Command::new(openssh.sshd()), host, name, config)
+    }
+
+    fn run(sshd: &mut Command, host: &Host, name: &str, config: &str) -> Self {
         let mut server = Self::configured(host, name, config);
-        let mut sshd = Command::new(openssh.sshd());
         sshd.args(["-D", "-e", "-f"]).arg(&server.config);
         let mut process = Process::spawn(sshd.stdin(Stdio::null()));
         process.wait_for("Server listening");
@@ -453,6 +457,90 @@ impl Second {
             })
         })
     }
+}
+
+/// A library that connects to all there is before sshd does, as modules of PAM and of the C library can.
+const CONNECTS: &str = r#"
+#define _GNU_SOURCE
+#include <arpa/inet.h>
+#include <dlfcn.h>
+#include <netdb.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+
+static void tcp(int port, int flags)
+{
+	struct sockaddr_in to = {AF_INET, htons(port), {htonl(INADDR_LOOPBACK)}};
+	connect(socket(AF_INET, SOCK_STREAM | flags, 0), (void *)&to, sizeof(to));
+}
+
+static void local(const char *path, int flags)
+{
+	struct sockaddr_un to = {AF_UNIX};
+	strcpy(to.sun_path, path);
+	connect(socket(AF_UNIX, SOCK_STREAM | flags, 0), (void *)&to, sizeof(to));
+}
+
+int getaddrinfo(const char *node, const char *service, const struct addrinfo *hints, struct addrinfo **found)
+{
+	int (*next)(const char *, const char *, const struct addrinfo *, struct addrinfo **) =
+		dlsym(RTLD_NEXT, "getaddrinfo");
+	if (node && !strcmp(node, "127.1")) {
+		tcp(WAITS, 0);
+		tcp(GOES_ON, SOCK_NONBLOCK);
+		local(FOLDER "/waits", 0);
+		local(FOLDER "/closed", SOCK_NONBLOCK | SOCK_CLOEXEC);
+		local(FOLDER "/kept", SOCK_NONBLOCK);
+	}
+	return next(node, service, hints, found);
+}
+"#;
+
+/// In a login of root's, it is taken for a forwarding only where it looks like one
+fn own_connects(host: &Host, openssh: Openssh) -> Outcome {
+    let folder = place(host, "own-connects");
+    let ports = [(); 3].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
+    let [waits, goes_on, asked] = ports.each_ref().map(|it| it.local_addr().unwrap().port());
+    let sockets = ["waits", "closed", "kept"].map(|name| folder.join(name));
+    let locals = sockets.each_ref().map(|it| UnixListener::bind(it).unwrap());
+    let (source, library) = (folder.join("connects.c"), folder.join("connects.so"));
+    fs::write(&source, CONNECTS)?;
+    let mut compiler = Command::new("cc");
+    compiler.args([
+        format!("-DWAITS={waits}"),
+        format!("-DGOES_ON={goes_on}"),
+        format!("-DFOLDER=\"{}\"", folder.display()),
+    ]);
+    compiler.args(["-shared", "-fPIC", "-o"]).arg(&library);
+    printed(compiler.arg(&source));
+    let mut sshd = Command::new(openssh.sshd());
+    sshd.env("LD_PRELOAD", &library);
+    let own = Second::run(&mut sshd, host, "own-connects", "UsePAM yes");
+    let forward = format!("-W127.1:{asked}");
+    let mut client = own.client(host, "root", &[&forward]);
+    let mut client = Process::spawn(client.stdin(Stdio::piped()));
+    // All of it was done.
+    for listener in &ports {
+        listener.accept()?;
+    }
+    for listener in &locals {
+        listener.accept()?;
+    }
+    drop(client.child.stdin.take());
+    client.child.wait()?;
+    let lines = own.session(host, "root", &format!(r#""dst_port":{asked},"#));
+    let told = |port| network("root", openssh.process(), "127.0.0.1", port, 4);
+    assert_eq!(
+        plains(&lines, "session.network"),
+        [told(goes_on), told(asked)]
+    );
+    let paths: Vec<_> = of_kind(&lines, "session.local_connect")
+        .into_iter()
+        .map(|line| &line["path"])
+        .collect();
+    assert_eq!(paths, [&json!(sockets[2])]);
+    Ok(())
 }
 
 /// sftp, as a client asks for it, and as it would run

@@ -344,6 +344,7 @@ fn unseen() -> Outcome {
         .output()?;
     let lines = String::from_utf8(recorded.stdout)?;
     let lines: Vec<Value> = lines.lines().map(common::schema::check).collect();
+    assert_eq!(common::of_kind(&lines, "session.command").len(), 1);
     assert!(lines.iter().all(|line| line["sid"] == lines[0]["sid"]));
     assert_eq!(lines.iter().find(acts), None);
     Ok(())

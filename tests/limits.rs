@@ -3,6 +3,7 @@
 //! 10000 of them the tables are filled up, too.
 
 mod flood;
+mod full;
 mod shares;
 
 use std::collections::HashSet;
@@ -63,6 +64,8 @@ pub fn tests() -> Vec<Trial> {
         &[
             ("a session that fills all there is", floods),
             ("many sessions and processes at once", many),
+            ("a table of sessions that is full", full::sessions),
+            ("a table of processes that is full", full::processes),
             ("a share of processes", shares::processes_refused),
             ("a share of jobs", shares::jobs),
             ("a share of units", shares::units),

@@ -322,7 +322,7 @@ fn many_processes() -> Outcome {
     let script = format!("read; for ((i = 0; i < {COUNT}; i++)); do {program} & done; wait");
     let mut login = noise.host.login(ONE, &script);
     patiently("a session", || {
-        (!noise.host.text().is_empty()).then_some(())
+        (!noise.host.all_sessions().is_empty()).then_some(())
     });
     noise.pause();
     login.child.stdin.take().unwrap().write_all(b"\n")?;

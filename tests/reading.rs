@@ -478,7 +478,11 @@ fn following() -> Outcome {
     // The daemon cuts off what it had not written to the end before it was killed.
     let length = fs::metadata(path(3))?.len();
     append(path(3), "{\"event\"");
-    std::thread::sleep(std::time::Duration::from_millis(500));
+    let end = format!("pos:\t{}\n", fs::metadata(path(3))?.len());
+    patiently("the part to be read", || {
+        let mut files = process.open_files();
+        files.any(|file| file.starts_with(&end)).then_some(())
+    });
     OpenOptions::new()
         .write(true)
         .open(path(3))?

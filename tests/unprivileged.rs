@@ -4,6 +4,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
+use crate::common::ways::ran;
 use crate::common::{self, Host, ONE, Outcome, PYTHON};
 use libtest_mimic::Trial;
 use serde_json::{Value, json};
@@ -76,8 +77,11 @@ fn the_log_cant_be_read() -> Outcome {
         all("EACCES", acts.len())
     );
     // Root can: the acts themselves are right.
-    let text = errors(&acts[..2]);
-    assert_eq!(python(&host, "root", "root.py", &text), json!([null, null]));
+    let text = errors(&[&acts[..3], &acts[5..]].concat());
+    assert_eq!(
+        python(&host, "root", "root.py", &text),
+        json!([null, null, null, null])
+    );
     Ok(())
 }
 
@@ -104,8 +108,11 @@ fn the_daemon_cant_be_touched() -> Outcome {
         python(&host, ONE, "files.py", &errors(&files)),
         all("EACCES", 3)
     );
-    let written = host.did(ONE, "cat /etc/hostname >/dev/null");
-    assert!(written.len() > 3);
+    let written = host.did(ONE, "cat /etc/hostname >/dev/null; :");
+    assert_eq!(
+        ran(&written).last(),
+        Some(&json!(["/usr/bin/cat", "/etc/hostname"]))
+    );
     assert_eq!(host.daemon.stop(), Some(0));
     Ok(())
 }
@@ -126,32 +133,34 @@ fn sockets(pid: u32) -> Vec<String> {
 fn its_sockets_cant_be_used() -> Outcome {
     let host = Host::start();
     let own = sockets(host.daemon.child.id());
+    let is_own = |inode: &str| own.iter().any(|own| own == inode);
     let lines = |table: &str| fs::read_to_string(format!("/proc/net/{table}")).unwrap();
     for table in ["tcp", "tcp6", "udp", "udp6", "raw", "raw6"] {
         let text = lines(table);
         let inodes = text
             .lines()
             .filter_map(|line| line.split_whitespace().nth(9));
-        assert_eq!(
-            inodes.filter(|it| own.iter().any(|own| own == it)).count(),
-            0,
-            "{table}"
-        );
+        assert_eq!(inodes.filter(|it| is_own(it)).count(), 0, "{table}");
     }
+    let mut named = Vec::new();
     for line in lines("unix").lines() {
         let fields: Vec<_> = line.split_whitespace().collect();
         let (Some(inode), Some(name)) = (fields.get(6), fields.get(7)) else {
             continue;
         };
-        if own.iter().any(|own| own == inode) {
+        if is_own(inode) {
             assert!(name.starts_with('/'), "{name}: anybody could use it");
             let mode = fs::metadata(Path::new(name))?.permissions().mode();
             assert_eq!(mode & 0o7, 0, "{name}");
             let act = format!("socket.socket(socket.AF_UNIX).connect('{name}')");
             let error = python(&host, ONE, "connect.py", &errors(&[act]));
             assert_eq!(error, all("EACCES", 1), "{name}");
+            named.push((*name).to_owned());
         }
     }
+    // It listens at one, of those that have a name.
+    let control = host.folder.path().join("control");
+    assert_eq!(named, [control.to_str().unwrap()]);
     Ok(())
 }
 
@@ -193,6 +202,16 @@ for pid in children:
 print(json.dumps('done'))
 ";
     assert_eq!(python(&host, ONE, "fill.py", program), "done");
+    let lines = host.session_with("", "fill.py");
+    let end = lines.last().unwrap();
+    let told = |family: &str| {
+        let count = |key: &str| end[key][family].as_u64().unwrap();
+        count("events") + count("losses")
+    };
+    // The shell, the program, and those that it runs.
+    assert_eq!(told("command"), 2 + 50 + 300);
+    // Those of the program itself, and of what is run.
+    assert!(told("disk") > 20_000 && told("network") == 20_000, "{end}");
     let after = memory(&host);
     println!("{before} KiB before, {after} KiB after");
     assert!(

@@ -5,7 +5,7 @@ use std::fs;
 
 use crate::common::{self, Host, Outcome, PYTHON, of_kind};
 use libtest_mimic::Trial;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// The tests of this file.
 pub fn tests() -> Vec<Trial> {
@@ -131,13 +131,11 @@ print(client.getpeername()[1])
         ports.map(|line| &line["dst_port"]).collect::<Vec<_>>(),
         [port, port]
     );
-    let results = of_kind(&lines, "session.network_result");
-    for line in results {
-        assert_eq!(
-            (&line["dst_port"], &line["result"]),
-            (&port.into(), &0.into())
-        );
-    }
+    let results: Vec<_> = of_kind(&lines, "session.network_result")
+        .into_iter()
+        .map(|line| json!([line["dst_port"], line["result"]]))
+        .collect();
+    assert_eq!(results, [json!([port, 0]), json!([port, 0])]);
     Ok(())
 }
 
@@ -214,6 +212,8 @@ print(os.listdir())
             .strip_prefix(&format!("{here}/"))
             .unwrap()
     });
-    assert!(told.contains(&"innocent"), "{told:?}");
+    // Which of both the kernel reads first is its own affair; the other one stays as it was read.
+    let either = [["innocent", "other"], ["taken", "innocent"]];
+    assert!(either.contains(&told), "{told:?}");
     Ok(())
 }

@@ -131,6 +131,16 @@ mod tests {
     }
 
     #[test]
+    fn a_clock_is_that_of_the_host() {
+        for make in [Clock::new, Clock::default] {
+            let (boot, real) = (boot_time(), real_time());
+            let now = make().now();
+            assert!((boot..=boot_time()).contains(&now.boot), "{now:?}");
+            assert!((real..=real_time()).contains(&now.real), "{now:?}");
+        }
+    }
+
+    #[test]
     fn dates_agree_with_the_c_library() {
         for days in (0..60_000).step_by(13).chain([59, 60, 11_016, 11_017]) {
             let seconds = (days * 86_400) as libc::time_t;

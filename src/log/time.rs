@@ -111,6 +111,11 @@ mod tests {
         assert_eq!(instant("2001-09-08T20:16:40-05:30"), Some(second));
         assert_eq!(instant("2001-09-09 01:46"), Some(second - 40_000));
         assert_eq!(instant("1970-01-02"), Some(DAY));
+        assert_eq!(instant("2001-09-09T01:46:40z"), Some(second));
+        assert_eq!(instant("2001-09-09T13:31:40+11:45"), Some(second));
+        // A leap second is the first one of the next minute.
+        let leap = instant("2001-12-31T23:59:60Z");
+        assert!(leap.is_some() && leap == instant("2002-01-01"));
         for wrong in [
             "",
             "2001",
@@ -120,7 +125,13 @@ mod tests {
             "2001-01-01T",
             "2001-01-01T1",
             "2001-01-01T10",
-            "2001-01-01T25:00",
+            "2001-01-01T24:00",
+            "2001-01-01T10:60",
+            "2001-01-01T10:00:61",
+            "2001-01-01T10:00:00+a0:00",
+            "2001-01-01T10:00:00+0a:00",
+            "2001-01-01T10:00:00+00:a0",
+            "2001-01-01T10:00:00+00:0a",
             "2001-01-01T10:00:00.1X",
             "2001-01-01x",
             "é001-01-01",
@@ -142,6 +153,9 @@ mod tests {
     fn moments_may_be_ages() {
         assert_eq!(moment("90s", 100_000), Some(10_000));
         assert_eq!(moment("2h", 0), Some(-7_200_000));
+        assert_eq!(moment("15m", 0), Some(-900_000));
+        assert_eq!(moment("7d", 0), Some(-604_800_000));
+        assert_eq!(moment("0s", 5), Some(5));
         assert_eq!(moment("9223372036854775807d", 0), Some(-i64::MAX));
         assert_eq!(moment("-2h", 0), None);
         assert_eq!(moment("yesterday", 0), None);
