@@ -176,11 +176,7 @@ impl Config {
         let read = File::open(path)
             .and_then(|file| file.take(FILE_LIMIT as u64 + 1).read_to_end(&mut bytes));
         if let Err(error) = read {
-            let remedy = match error.kind() {
-                ErrorKind::NotFound => "create it, or name another file with --config",
-                ErrorKind::PermissionDenied => "make it readable to the user recorderd runs as",
-                _ => "name a regular file with --config",
-            };
+            let remedy = remedy(error.kind());
             return Err(vec![format!("{name}: cannot be read: {error}; {remedy}")]);
         }
         Config::parse(&name, &bytes)
@@ -203,6 +199,15 @@ impl Config {
             )]
         })?;
         Reader::read(name, text)
+    }
+}
+
+/// What to do about a file that can't be read.
+fn remedy(kind: ErrorKind) -> &'static str {
+    match kind {
+        ErrorKind::NotFound => "create it, or name another file with --config",
+        ErrorKind::PermissionDenied => "make it readable to the user recorderd runs as",
+        _ => "name a regular file with --config",
     }
 }
 

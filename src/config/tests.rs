@@ -66,7 +66,12 @@ fn the_defaults_are_as_they_are_shown() {
         .contains(&key.name);
         assert_eq!(key.default.is_empty(), is_optional, "{}", key.name);
     }
-    assert_eq!(config(&defaults::template()), Config::default());
+    let commented = keys::KEYS.iter().fold(shown, |text, key| {
+        let [key, comment] = ["", "#"].map(|before| format!("\n{before}{}:", key.name));
+        text.replace(&key, &comment)
+    });
+    assert_eq!(defaults::template(), commented);
+    assert_eq!(config(&commented), Config::default());
 }
 
 #[test]
@@ -165,6 +170,9 @@ leave_out:
             &long[..60]
         ),
     );
+    let most = [&long[..64]; 16];
+    let text = format!("leave_out: {{disk: {{paths: [{}]}}}}", most.join(", "));
+    assert_eq!(config(&text).filter.paths, most.map(|it| pattern(it, true)));
     let many = ["/x"; 17].join(", ");
     refused(
         &format!("leave_out: {{disk: {{paths: [{many}]}}}}"),
@@ -203,6 +211,24 @@ fn environment_is_a_list_of_names() {
     assert_eq!(names(""), ["LD_PRELOAD", "LD_LIBRARY_PATH", "LD_AUDIT"]);
     assert_eq!(names("environment: []"), [""; 0]);
     assert_eq!(names("environment: [PATH, A_1]"), ["PATH", "A_1"]);
+    let longest = "X".repeat(VARIABLE_LENGTH);
+    let most = vec![longest.clone(); VARIABLES];
+    let list = |names: &[String]| format!("environment: [{}]", names.join(", "));
+    assert_eq!(names(&list(&most)), most);
+    assert_eq!(
+        parsed(&list(&[most, vec!["A".into()]].concat())).unwrap_err(),
+        [format!(
+            "config.yaml:1: environment: {} names are too many; {VARIABLES} is the most",
+            VARIABLES + 1
+        )]
+    );
+    for wrong in [longest + "X", "''".to_owned(), "É".to_owned()] {
+        let error = parsed(&list(&[wrong])).unwrap_err().remove(0);
+        assert!(
+            error.contains("is not a name of 1 to 31 letters"),
+            "{error}"
+        );
+    }
     assert_eq!(
         parsed("environment: LD_PRELOAD").unwrap_err(),
         ["config.yaml:1: environment: LD_PRELOAD is not a list; \
@@ -286,7 +312,7 @@ fn the_guides_form_records_only_when_service_and_recording_are_enabled() {
 fn the_guides_form_takes_labels_and_the_own_top_level_keys() {
     let text = "\
 ssh_service:
-  labels: {role: leader, level: 7, empty: }
+  labels: {role: leader, level: 7, empty: , tilde: ~, null: Null, quoted: '~'}
 cluster_name: purple
 output: stdout
 ";
@@ -296,6 +322,9 @@ output: stdout
             pair("role", "leader"),
             pair("level", "7"),
             pair("empty", ""),
+            pair("tilde", ""),
+            pair("null", ""),
+            pair("quoted", "~"),
         ],
         cluster_name: Some("purple".to_owned()),
         output: vec![Output::Stdout],
@@ -384,7 +413,26 @@ fn the_log_has_limits_that_make_sense() {
         config("log_file_size: 0\nlog_days: 0").log,
         Limits::default()
     );
-    assert_eq!(config("log_file_size: 4K").log.file_size, 4096);
+    for (word, sync) in [
+        ("per-event", Sync::PerEvent),
+        ("interval", Sync::Interval),
+        ("session-end", Sync::SessionEnd),
+    ] {
+        assert_eq!(config(&format!("fsync: {word}")).fsync, sync);
+    }
+    for (word, overload) in [("drop", Overload::Drop), ("throttle", Overload::Throttle)] {
+        assert_eq!(config(&format!("overload: {word}")).overload, overload);
+    }
+    for (written, size) in [
+        ("4096", 4096),
+        ("4K", 4096),
+        ("1M", 1 << 20),
+        ("3G", 3 << 30),
+    ] {
+        let text = format!("log_file_size: {written}\nlog_total_size: {written}");
+        let log = config(&text).log;
+        assert_eq!((log.file_size, log.total_size), (size, size));
+    }
     refused(
         "log_file_size: 100",
         "config.yaml:1: log_file_size: 100 is less than 4096 bytes; write more, or 0 for no limit",
@@ -393,6 +441,10 @@ fn the_log_has_limits_that_make_sense() {
         let error = errors(&format!("log_total_size: {wrong}")).remove(0);
         assert!(error.contains("is not a size"), "{error}");
     }
+    refused(
+        "log_days: '7'",
+        "config.yaml:1: log_days: \"7\" is not a number of days; write one, or 0 for no limit",
+    );
     refused(
         "log_days: a week",
         "config.yaml:1: log_days: a week is not a number of days; write one, or 0 for no limit",
@@ -427,6 +479,7 @@ fn sizes_that_cannot_be_are_refused() {
     for (value, reason) in [
         ("7", "7 is not a power of two; 8 is the nearest"),
         ("5", "5 is not a power of two; 4 is the nearest"),
+        ("6", "6 is not a power of two; 8 is the nearest"),
         ("0x41", "0x41 is not a power of two; 64 is the nearest"),
         ("-8", "-8 is negative; write 0 for the default of 1024"),
         (
@@ -610,6 +663,16 @@ fn a_file_that_cannot_be_read_is_named() {
         ["/: cannot be read: Is a directory (os error 21); \
                  name a regular file with --config"]
     );
+    // Not to root, who may run this.
+    assert_eq!(
+        remedy(ErrorKind::PermissionDenied),
+        "make it readable to the user recorderd runs as"
+    );
+    // One that never ends.
+    assert_eq!(
+        error("/dev/zero"),
+        ["/dev/zero: larger than 1048576 bytes; check that it is a config file"]
+    );
 }
 
 #[test]
@@ -673,4 +736,58 @@ fn damaged_files_give_errors_and_never_a_panic() {
         }
     }
     assert!((500..19_500).contains(&accepted), "{accepted}");
+}
+
+/// Of a config in which each key has another value
+#[test]
+fn a_running_recorder_follows_what_it_can() {
+    let own = Config::default();
+    let other = config(
+        "enabled: off\ncommand_buffer_size: 16\ndisk_buffer_size: 64\nnetwork_buffer_size: 32\n\
+         network_silence_seconds: 16\ncgroup_path: /sys/fs/cgroup\nroot_path: /a\n\
+         data_dir: /srv/log\nnodename: web-1\ncluster_name: purple\nlabels: {role: leader}\n\
+         output: [journald]\nsyslog_socket: /run/log\njournald_socket: /run/journal\n\
+         required: [command]\nlogin_types: [ssh, su]\nbtf_path: /btf\nplan: portable\n\
+         metrics_file: /srv/metrics\nfsync: session-end\noverload: throttle\nlog_days: 90\n\
+         environment: [HOME]\nrecord: {families: [disk]}\nleave_out: {disk: {paths: [/proc/*]}}",
+    );
+    let (followed, keys) = own.follow(&other);
+    let expected = Config {
+        network_silence: Duration::from_secs(16),
+        fsync: Sync::SessionEnd,
+        log: other.log,
+        environment: vec!["HOME".to_owned()],
+        filter: other.filter.clone(),
+        ..Config::default()
+    };
+    assert_ne!(other.log, own.log);
+    assert_ne!(other.filter, own.filter);
+    assert_eq!(followed, expected);
+    assert_eq!(
+        keys,
+        [
+            "enabled",
+            "command_buffer_size",
+            "disk_buffer_size",
+            "network_buffer_size",
+            "cgroup_path",
+            "root_path",
+            "data_dir",
+            "nodename",
+            "cluster_name",
+            "labels",
+            "output",
+            "syslog_socket",
+            "journald_socket",
+            "required",
+            "btf_path",
+            "plan",
+            "metrics_file",
+            "login_types",
+            "overload",
+        ]
+    );
+    // What is given again differs in those that it does not follow, and nothing else.
+    assert_eq!(followed.follow(&other), (expected, keys));
+    assert_eq!(other.follow(&other), (other.clone(), Vec::new()));
 }

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 /// Fills a table of the recorder's until the kernel refuses more, with keys of `form` from `first` on; tells
 /// with how many.
 fn fill(host: &Host, table: &str, form: &str, first: &str) -> usize {
-    let script = host.folder.path().join(format!("fill-{table}.py"));
+    let script = host.folder.path().join(format!("{table}.py"));
     // Other recorders may have tables of that name.
     let daemon = host.daemon.child.id();
     let text = format!(
@@ -36,6 +36,23 @@ print(count)
     count.trim().parse().unwrap()
 }
 
+/// The logins that found no room, each by its audit session id. No other recorder's table is full.
+fn refused() -> Vec<u64> {
+    let script = format!(
+        "{MAPS}
+for map, _ in maps(b'refused'):
+    last = None
+    while True:
+        following = ctypes.create_string_buffer(8)
+        if bpf(4, map, 0, *(halves(last) if last else (0, 0)), *halves(following))[0]: break
+        last = following
+        print(struct.unpack('<Q', last)[0])
+"
+    );
+    let printed = printed(Command::new(PYTHON).args(["-Ic", &script]));
+    printed.lines().map(|key| key.parse().unwrap()).collect()
+}
+
 /// What the recorder says of itself at its end.
 fn stopped(mut host: Host) -> Value {
     assert_eq!(host.daemon.stop(), Some(0));
@@ -57,9 +74,10 @@ pub fn sessions() -> Outcome {
     });
     let free = fill(&host, "sessions", "<Q", "1 << 62");
     assert_eq!(free, super::SESSIONS - 1);
-    for _ in 0..LOGINS {
-        host.ssh(ONE, "exit");
-    }
+    let logins = [(); LOGINS].map(|()| {
+        let id = host.ssh(ONE, "cat /proc/self/sessionid");
+        id.trim().parse::<u64>().unwrap()
+    });
     tell(&go_on, "on");
     before.child.wait()?;
     let lines = host.session(&script);
@@ -69,8 +87,11 @@ pub fn sessions() -> Outcome {
         .collect();
     assert_eq!(commands, [&json!(["-c", script]), &json!(["after"])]);
     assert_eq!(host.all_sessions().len(), 1);
+    // Others may log in to this host, too.
+    let refused = refused();
+    assert!(logins.iter().all(|login| refused.contains(login)));
     let status = stopped(host);
-    assert_eq!(status["logins_not_recorded"], LOGINS);
+    assert_eq!(status["logins_not_recorded"], refused.len());
     assert_eq!(status["processes_not_recorded"], 0);
     Ok(())
 }
