@@ -518,6 +518,11 @@ fn sizes_that_cannot_be_are_refused() {
 
 #[test]
 fn values_of_the_wrong_sort_are_refused() {
+    refused(
+        "output:\n- file\n-\n",
+        "config.yaml:1: output: an empty value is not an output; these are: file, stdout, syslog, \
+         journald",
+    );
     for (text, error) in [
         (
             "enabled: maybe",
