@@ -21,7 +21,7 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitCode, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, LazyLock, Mutex, OnceLock};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -47,8 +47,11 @@ pub const PYTHON: &str = "/usr/bin/python3";
 /// The same, on a host that several tests share.
 pub type TestOn = (&'static str, fn(&Host) -> Outcome);
 
-/// How long anything that happens at once may take on a loaded machine.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// How long anything that happens at once may take on a loaded machine: a minute, or $RECORDERD_PATIENCE seconds.
+static PATIENCE: LazyLock<Duration> = LazyLock::new(|| {
+    let seconds = std::env::var("RECORDERD_PATIENCE").map_or(60, |text| text.parse().unwrap());
+    Duration::from_secs(seconds)
+});
 
 /// The tests of a file, of which `module` is the path.
 pub fn tests(module: &str, tests: &[Test]) -> Vec<Trial> {
@@ -260,7 +263,7 @@ pub fn patiently<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
     let start = Instant::now();
     loop {
         // An answer can take long.
-        let is_last = start.elapsed() >= PATIENCE;
+        let is_last = start.elapsed() >= *PATIENCE;
         if let Some(answer) = ask() {
             return answer;
         }
