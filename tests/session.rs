@@ -6,11 +6,11 @@ use std::net::{TcpListener, TcpStream};
 use std::os::fd::AsFd;
 use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::process::CommandExt;
-use std::path::Path;
 use std::process::Command;
 use std::sync::Barrier;
 
 use crate::common::terminal::Terminal;
+use crate::common::ways::pipe;
 use crate::common::{
     self, Host, ONE, Outcome, TWO, command, disk, end, patiently, plain, plains, printed, start,
 };
@@ -165,15 +165,6 @@ fn outside() -> Outcome {
         assert_ne!(line["pid"], std::process::id(), "{line}");
     }
     Ok(())
-}
-
-/// A pipe with a name.
-fn pipe(path: &Path) {
-    let made = Command::new("mkfifo")
-        .args(["-m", "644"])
-        .arg(path)
-        .status();
-    assert!(made.unwrap().success());
 }
 
 /// Processes that leave the login by each of the usual ways, and go on after it

@@ -3,7 +3,7 @@
 use std::fs;
 use std::process::Command;
 
-use crate::common::ways::{MAPS, pipe, place, tell};
+use crate::common::ways::{MAPS, pipe, place, ran, tell};
 use crate::common::{Host, ONE, Outcome, PYTHON, of_kind, patiently, printed};
 use serde_json::{Value, json};
 
@@ -81,11 +81,13 @@ pub fn sessions() -> Outcome {
     tell(&go_on, "on");
     before.child.wait()?;
     let lines = host.session(&script);
-    let commands: Vec<_> = of_kind(&lines, "session.command")
-        .into_iter()
-        .map(|line| &line["argv"])
-        .collect();
-    assert_eq!(commands, [&json!(["-c", script]), &json!(["after"])]);
+    assert_eq!(
+        ran(&lines),
+        [
+            json!(["/bin/bash", "-c", script]),
+            json!(["/bin/true", "after"])
+        ]
+    );
     assert_eq!(host.all_sessions().len(), 1);
     // Others may log in to this host, too.
     let refused = refused();
@@ -116,11 +118,13 @@ pub fn processes() -> Outcome {
     tell(&go_on, "on");
     client.child.wait()?;
     let lines = host.session(&script);
-    let commands: Vec<_> = of_kind(&lines, "session.command")
-        .into_iter()
-        .map(|line| &line["argv"])
-        .collect();
-    assert_eq!(commands, [&json!(["-c", script]), &json!(["last"])]);
+    assert_eq!(
+        ran(&lines),
+        [
+            json!(["/bin/bash", "-c", script]),
+            json!(["/bin/true", "last"])
+        ]
+    );
     let lost: Vec<_> = of_kind(&lines, "session.lost")
         .into_iter()
         .map(|line| (&line["family"], &line["cause"]))
