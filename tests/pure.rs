@@ -2,6 +2,7 @@
 
 mod cases;
 mod common;
+mod faults;
 mod fields;
 mod fuzz;
 mod golden;

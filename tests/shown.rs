@@ -78,7 +78,7 @@ fn texts(module: &str) -> Vec<String> {
 }
 
 /// Whether a test of this name is there; `…` stands for what names nearby have in common.
-fn is_there(file: &str, name: Option<&str>) -> bool {
+pub(crate) fn is_there(file: &str, name: Option<&str>) -> bool {
     let Some(name) = name else {
         // `a/{b,c}.rs` are two.
         let (before, rest) = file.split_once('{').unwrap_or((file, "}"));
