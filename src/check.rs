@@ -3,11 +3,11 @@
 use std::fmt::Write;
 use std::path::Path;
 
+use crate::base::Family;
+use crate::base::quote;
 use crate::config::Config;
 use crate::event::Object;
-use crate::probe::plan::Family;
 use crate::probe::{self, Coverage, Probes, Settings, preflight};
-use crate::quote;
 
 /// How far this host can be recorded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

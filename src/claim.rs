@@ -1,13 +1,12 @@
 //! One recorder for a data_dir: two would write each login twice, and each would take the other for one that
 //! has crashed.
 
+use crate::base::named;
 use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
-
-use crate::fault::named;
 
 /// Held as long as the process lives; the kernel gives it back, however the process ends, and no child has it.
 pub struct Claim(#[expect(dead_code, reason = "open as long as it is held")] File);

@@ -4,7 +4,7 @@ use std::io;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::time::Duration;
 
-use crate::descriptor::owned;
+use crate::base::owned;
 use crate::manager::Manager;
 use crate::probe::ProbeError;
 use crate::recorder::{Next, Recorder};

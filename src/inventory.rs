@@ -5,11 +5,10 @@ use std::mem;
 
 use rustc_hash::FxHashMap;
 
-use crate::probe::plan::Family;
+use crate::base::{Family, Notice, Tampered};
 use crate::probe::{Look, Probes};
 use crate::record::layout::{Finding, SessionEntry, finding};
 use crate::session::{Kernel, Table};
-use crate::sink::{Notice, Tampered};
 
 /// How long after one look the next one begins. Nanoseconds.
 const APART: u64 = 5_000_000_000;

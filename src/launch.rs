@@ -7,8 +7,8 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use crate::base::boot_time;
 use crate::daemon::{Signal, Waiter, signals};
-use crate::probe::boot_time;
 use crate::record::layout::{Endpoint, ProcessEntry, SessionEntry, login};
 use crate::recorder::Recorder;
 use crate::session::Birth;

@@ -8,18 +8,17 @@
 #[macro_export]
 macro_rules! report {
     ($($text:tt)*) => {
-        $crate::stderr::say(&format!($($text)*))
+        $crate::base::stderr::say(&format!($($text)*))
     };
 }
 
+pub mod base;
 pub mod check;
 pub mod claim;
 pub mod config;
 pub mod confine;
 pub mod daemon;
-pub mod descriptor;
 pub mod event;
-pub mod fault;
 pub mod host;
 pub mod install;
 pub mod inventory;
@@ -27,10 +26,8 @@ pub mod launch;
 pub mod log;
 pub mod manager;
 pub mod metrics;
-pub mod nearest;
 pub mod packed;
 pub mod probe;
-pub mod quote;
 pub mod read;
 pub mod record;
 pub mod recorder;
@@ -39,7 +36,6 @@ pub mod service;
 pub mod session;
 pub mod sink;
 pub mod state;
-pub mod stderr;
 pub mod usage;
 
 /// The numbers that the tests of all folders draw.

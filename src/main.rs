@@ -5,12 +5,13 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use recorderd::base::{Clock, Output, stderr};
 use recorderd::check::{self, State};
 use recorderd::claim::Claim;
 use recorderd::config::{Config, Overload, defaults};
 use recorderd::confine::confine;
 use recorderd::daemon::{self, Waiter};
-use recorderd::event::{Clock, Host, HostNames, Ids, Writer};
+use recorderd::event::{Host, HostNames, Ids, Writer};
 use recorderd::host::Hostname;
 use recorderd::manager::Manager;
 use recorderd::metrics::{self, Control, MetricsFile};
@@ -20,8 +21,8 @@ use recorderd::read::Fault;
 use recorderd::recorder::Recorder;
 use recorderd::reload::Reload;
 use recorderd::session::{Cgroups, Table};
-use recorderd::sink::{Heartbeat, Journald, Log, Output, Place, Sink, Stdout, Syslog};
-use recorderd::{host, install, launch, read, service, stderr, usage};
+use recorderd::sink::{Heartbeat, Journald, Log, Place, Sink, Stdout, Syslog, WriterThread};
+use recorderd::{host, install, launch, read, service, usage};
 
 const CANNOT: u8 = 1;
 const USAGE: u8 = 2;
@@ -305,7 +306,8 @@ fn run_daemon(path: &Path) -> Result<u8, Failure> {
     };
     // The guard is a copy of one thread, and none can be started once the rights are gone.
     let parted = recorder.sink.part(give_up_rights);
-    let parted = parted.and_then(|()| stderr::hurry(give_up_rights));
+    let chores = || WriterThread::start(None, None, give_up_rights);
+    let parted = parted.and_then(|()| stderr::hurry(|| Ok(Box::new(chores()?))));
     parted.map_err(|e| cannot(format!("no thread can be started for the log: {e}")))?;
     give_up_rights();
     recorderd::report!("ready: recording SSH sessions to {place}");

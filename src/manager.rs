@@ -1,5 +1,6 @@
 //! The service manager, if one started us: what it is told, as sd_notify(3) has it.
 
+use crate::base::boot_time;
 use std::env;
 use std::ffi::OsStr;
 use std::io;
@@ -7,8 +8,6 @@ use std::os::linux::net::SocketAddrExt;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
 use std::time::Duration;
-
-use crate::probe::boot_time;
 
 /// Where the service manager listens, and how often it wants to hear of us.
 pub struct Manager {

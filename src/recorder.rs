@@ -4,15 +4,16 @@ use std::io;
 use std::os::fd::RawFd;
 use std::time::Duration;
 
+use crate::base::{Before, Notice, boot_time, processor_time};
 use crate::config::Config;
 use crate::event::Writer;
 use crate::host::Hostname;
 use crate::inventory::Inventory;
 use crate::metrics::{Control, Facts, Latency, MetricsFile};
-use crate::probe::{Order, ProbeError, Probes, Tables, boot_time, processor_time};
+use crate::probe::{Order, ProbeError, Probes, Tables};
 use crate::record::layout::{Head, LOGINS, SendsKey, SessionEntry, kind, read, table};
 use crate::session::{Holds, Kernel, Table, table_at, table_of};
-use crate::sink::{Before, Heartbeat, Notice, Sink};
+use crate::sink::{Heartbeat, Sink};
 use crate::state::{Parts, State};
 
 /// Everything between the kernel and the log.

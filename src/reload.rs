@@ -2,9 +2,9 @@
 
 use std::path::PathBuf;
 
+use crate::base::Notice;
 use crate::config::Config;
 use crate::recorder::Recorder;
-use crate::sink::Notice;
 
 /// The file of the config, and what of it is in force.
 pub struct Reload {

@@ -1,10 +1,11 @@
 //! The state of the recorder itself: when it is told, and until when it was at work.
 
+use crate::base::{Before, Ledger, Notice};
 use crate::event::{Status, Writer};
 use crate::probe::{self, Coverage, Probes, Skipped};
 use crate::record::layout::MissedCounts;
-use crate::session::{Ledger, Table};
-use crate::sink::{Before, Notice, Sink};
+use crate::session::Table;
+use crate::sink::Sink;
 
 /// How often the state is told at least. Nanoseconds.
 const HOUR: u64 = 3_600_000_000_000;

@@ -7,10 +7,11 @@ use std::cell::Cell;
 use std::os::unix::net::UnixDatagram;
 
 use common::golden::{NoKernel, records, writer};
+use recorderd::base::Sync;
 use recorderd::event::Writer;
 use recorderd::record::layout::Head;
 use recorderd::session::Table;
-use recorderd::sink::{Journald, Place, Sink, Sync, Syslog};
+use recorderd::sink::{Journald, Place, Sink, Syslog};
 
 /// The system's allocator; it counts by thread, so that the tests don't count one another's.
 struct Counting;

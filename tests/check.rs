@@ -11,7 +11,8 @@ use crate::common::{self, Folder, Host, ONE, Outcome, Process, binary, write_con
 use libtest_mimic::Trial;
 use miniz_oxide::deflate::compress_to_vec;
 use object::{Object, ObjectSection, ObjectSymbol};
-use recorderd::probe::plan::{Family, Hook, Kind, PLANS};
+use recorderd::base::{Family, Kind};
+use recorderd::probe::plan::{Hook, PLANS};
 use serde_json::Value;
 
 const OBJECT: &[u8] = include_bytes!("../probes/recorderd.bpf.o");

@@ -2,7 +2,7 @@
 
 use super::value::text;
 use super::yaml::{Kind, Node};
-use crate::probe::plan::Family;
+use crate::base::Family;
 use crate::record::layout::{PATTERN_LENGTH, PATTERNS};
 
 /// What is recorded, and what of it is left out.

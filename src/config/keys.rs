@@ -1,6 +1,6 @@
 //! The keys: where each one stands, what it means, and its default.
 
-use crate::nearest::nearest;
+use crate::base::nearest;
 
 /// One key of the own form.
 pub struct Key {

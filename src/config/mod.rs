@@ -17,8 +17,7 @@ use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::probe::plan::{self, Family};
-use crate::sink::{Limits, Output, Sync};
+use crate::base::{self, Family, Limits, Output, Sync};
 pub use filter::{Filter, Pattern};
 pub use keys::{KEYS, Key};
 use reader::Reader;
@@ -113,7 +112,7 @@ pub struct Config {
     /// path.
     pub btf_path: Option<PathBuf>,
     /// The one way to hook system calls; the best that works when `None`.
-    pub plan: Option<plan::Kind>,
+    pub plan: Option<base::Kind>,
 }
 
 /// What becomes of a session that makes more events than can be taken.

@@ -186,8 +186,8 @@ leave_out:
 #[test]
 fn plan_is_one_of_two() {
     assert_eq!(config("").plan, None);
-    assert_eq!(config("plan: fentry").plan, Some(plan::Kind::Fentry));
-    assert_eq!(config("plan: portable").plan, Some(plan::Kind::Portable));
+    assert_eq!(config("plan: fentry").plan, Some(base::Kind::Fentry));
+    assert_eq!(config("plan: portable").plan, Some(base::Kind::Portable));
     refused(
         "plan: kprobe",
         "config.yaml:1: plan: kprobe is not a plan; write fentry or portable",

@@ -8,8 +8,7 @@ use super::{
     BUFFER_PAGES_LIMIT, NETWORK_SILENCE_LIMIT, NETWORK_SILENCE_SECONDS, Overload, SMALLEST_SIZE,
     VARIABLE_LENGTH, VARIABLES,
 };
-use crate::probe::plan::{self, Family};
-use crate::sink::{Output, Sync};
+use crate::base::{self, Family, Output, Sync};
 
 pub fn boolean(node: &Node) -> Result<bool, String> {
     // Quotes are allowed: the guide's files have "yes" and "no" in them.
@@ -174,13 +173,13 @@ pub fn families(node: &Node) -> Result<Vec<Family>, String> {
 }
 
 /// A way to hook system calls.
-pub fn plan(node: &Node) -> Result<Option<plan::Kind>, String> {
-    let all = plan::Kind::ALL;
+pub fn plan(node: &Node) -> Result<Option<base::Kind>, String> {
+    let all = base::Kind::ALL;
     let kind = text(node)
         .ok()
         .and_then(|text| all.into_iter().find(|kind| kind.name() == text));
     kind.map(Some).ok_or_else(|| {
-        let known = all.map(plan::Kind::name).join(" or ");
+        let known = all.map(base::Kind::name).join(" or ");
         format!("{} is not a plan; write {known}", node.describe())
     })
 }

@@ -2,7 +2,7 @@
 
 use super::privilege::ids;
 use super::{Object, Subject, Uuid, Writer, address, device};
-use crate::probe::page_size;
+use crate::base::page_size;
 use crate::record::layout::{
     AUDIT_UNSET, Endpoint, Head, Network, NetworkResult, ProcessExit, command_mark, operation,
     path_note, via,

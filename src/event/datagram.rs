@@ -6,7 +6,16 @@ use super::socket::local_name;
 use super::{Object, Subject, Uuid, Writer, address};
 use crate::record::Dns;
 use crate::record::layout::{Head, Send, SendsKey, operation, send_mark};
-use crate::session::Sends;
+
+/// One process and one peer in one period.
+pub struct Sends {
+    /// The kernel's name for it.
+    pub key: SendsKey,
+    /// Of the first datagram.
+    pub head: Head,
+    /// The id of its event; `None` if that was lost.
+    pub begun: Option<Uuid>,
+}
 
 impl Writer {
     /// session.network or session.local_send of the first datagram of a period; returns the id of

@@ -11,17 +11,15 @@ mod path;
 mod privilege;
 mod socket;
 mod status;
-mod time;
 
 pub use address::{Address, address};
 pub use channel::{Channel, ChannelType};
+pub use datagram::Sends;
 pub use line::{Buffer, Ids, Object, Uuid};
 pub use status::Status;
-pub use time::{Clock, Moment, date};
 
+use crate::base::{Clock, Ledger, Output, Outputs};
 use crate::record::layout::{FAMILIES, MissedCounts, RECORD_MAX};
-use crate::session::Ledger;
-use crate::sink::{Output, Outputs};
 
 /// The longest line that a record can become, in bytes: each byte of a full record as `\u00XX`
 /// and once more in base64, and as much again for what is the same in all lines.

@@ -1,7 +1,8 @@
 //! What changes a process's rights, or reaches into others and the kernel, as events.
 
 use super::act::{incomplete, process};
-use super::{Clock, Object, Subject, Writer};
+use super::{Object, Subject, Writer};
+use crate::base::Clock;
 use crate::record::Privilege;
 use crate::record::layout::{
     ID_NONE, PRIVILEGE_OPERATIONS, ProcessIds, TARGETS, privilege_operation as operation,

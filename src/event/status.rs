@@ -1,9 +1,8 @@
 //! What the recorder says of itself.
 
-use super::{Moment, Object, Writer};
+use super::{Object, Writer};
+use crate::base::{ALL_CAUSES, Account, Before, Ledger, Moment, Notice, Removed};
 use crate::record::layout::{FAMILIES, MissedCounts, PROBES};
-use crate::session::{ALL_CAUSES, Ledger};
-use crate::sink::{Account, Before, Notice, Removed};
 
 /// The state of the recorder.
 pub struct Status<'a, Outputs> {

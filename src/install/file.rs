@@ -1,11 +1,10 @@
 //! One file that an installation puts on a host.
 
+use crate::base::named;
 use std::fs::{self, OpenOptions, Permissions};
 use std::io::{self, ErrorKind, Write};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
-
-use crate::fault::named;
 
 /// What is in it.
 pub enum Content {

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::io;
 
 use super::json::{self, Member};
-use super::time::instant;
+use crate::base::instant;
 
 /// The members that every event has, before its own.
 const COMMON: [&str; 18] = [

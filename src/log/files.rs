@@ -1,16 +1,12 @@
 //! The files of a log, in the order in which they were written.
 
+use crate::base::{SUMMARY, instant};
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::time::instant;
-
 /// How deep below a folder logs are looked for: `<data_dir>/log/<host>/`.
 const DEPTH: usize = 2;
-
-/// The folder of a host with what is kept of files that were removed.
-pub const SUMMARY: &str = "summary";
 
 /// Where lines come from.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]

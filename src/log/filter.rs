@@ -380,7 +380,7 @@ mod tests {
                 "{path}"
             );
         }
-        let at = crate::log::instant("2023-07-04T16:42:21Z");
+        let at = crate::base::instant("2023-07-04T16:42:21Z");
         assert!(fits(Filter {
             since: at,
             ..Filter::default()

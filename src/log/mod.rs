@@ -8,14 +8,12 @@ mod filter;
 pub mod json;
 mod lines;
 mod reader;
-mod time;
 
 pub use event::{Event, errno, is_common, is_process};
-pub use files::{SUMMARY, Source, find};
+pub use files::{Source, find};
 pub use filter::{Filter, Network, Text};
 pub use lines::Lines;
 pub use reader::{Reader, Strays, Visit};
-pub use time::{instant, moment};
 
 #[cfg(test)]
 mod tests {

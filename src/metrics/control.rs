@@ -1,11 +1,10 @@
 //! The socket at which the recorder is asked for its metrics. Only root may.
 
+use crate::base::named;
 use std::io::{self, Read, Write};
 use std::os::fd::{AsRawFd, RawFd};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
-
-use crate::fault::named;
 
 /// Who connects is given the metrics, and asks nothing.
 pub struct Control(UnixListener);

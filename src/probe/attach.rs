@@ -17,11 +17,12 @@ use aya::{Btf, BtfError, Ebpf};
 use super::bpf;
 use super::filesystem::Filesystem;
 use super::object::{ProbeError, chain};
-use super::plan::{Hook, Kind, PLANS, Place, Plan};
+use super::plan::{Hook, PLANS, Place, Plan};
 use super::syscall::{
     COMPAT_DISPATCHER, COMPAT_FUNCTION, Call, DISPATCHER, Dispatcher, Dispatchers, TRACEPOINT,
     WITNESS,
 };
+use crate::base::Kind;
 
 /// The program that finds the sessions that are open at the start.
 const FINDER: &str = "session_found";

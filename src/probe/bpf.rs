@@ -1,5 +1,6 @@
 //! bpf(2), for what is attached again and again, when the loader is gone.
 
+use crate::base::owned;
 use std::fs::File;
 use std::io;
 use std::mem::MaybeUninit;
@@ -7,8 +8,6 @@ use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 
 use aya::Pod;
 use aya::programs::ProgramFd;
-
-use crate::descriptor::owned;
 
 /// The commands that a recorder which runs makes here, from linux/bpf.h.
 pub const RAW_TRACEPOINT_OPEN: u32 = 17;

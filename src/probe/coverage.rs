@@ -2,8 +2,9 @@
 
 use super::attach::Attached;
 use super::object::ProbeError;
-use super::plan::{COMPAT, Family, Kind, Plan};
+use super::plan::Plan;
 use super::selftest::Verdict;
+use crate::base::{COMPAT, Family, Kind};
 
 /// Of a program without which a kernel can be.
 const UNHEARD: &str = "attached, but did not see its act";

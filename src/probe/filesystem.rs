@@ -1,10 +1,9 @@
 //! A file system of the kernel's own, not mounted anywhere.
 
+use crate::base::owned;
 use std::ffi::CStr;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
-
-use crate::descriptor::owned;
 
 /// The root of an instance that only this process has.
 pub struct Filesystem(OwnedFd);

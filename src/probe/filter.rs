@@ -2,10 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::plan::Family;
+use crate::base::{Accounts, Family};
 use crate::config::{Filter, Pattern};
 use crate::record::layout::{FAMILIES, PatternEntry, Rules, verdict};
-use crate::session::Accounts;
 
 /// The family of the config that a family of the records belongs to.
 pub(super) fn family_of(name: &str) -> Family {

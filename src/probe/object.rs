@@ -16,7 +16,7 @@ use super::filter;
 use super::inventory::{Set, links_of_cgroups};
 use super::kfunc;
 use super::missed::{Skipped, Skips};
-use super::plan::{Family, Kind, PLANS};
+use super::plan::PLANS;
 use super::preemption;
 use super::preflight;
 use super::presence::Presence;
@@ -30,10 +30,10 @@ use super::shared::{Shared, slots_of};
 use super::syscall::{Dispatcher, Dispatchers};
 use super::tables::Tables;
 use super::types;
+use crate::base::{Accounts, Family, Kind};
 use crate::config::{Config, Filter};
 use crate::packed::OBJECT;
 use crate::record::layout::{FAMILIES, Rules, Variables};
-use crate::session::Accounts;
 
 /// Sessions and processes that can be recorded at once: SESSIONS_SIZE and PROCESSES_SIZE of
 /// probes/record.h.

@@ -1,55 +1,10 @@
 //! Which programs serve which family of events, and at which hooks: all of it, as data.
 
-use std::fmt;
-
 use beside_libc::*;
 use libc::*;
 
 use super::syscall::Call;
-
-/// What is recorded together, or not at all.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Family {
-    /// Who belongs to a session, and its end. Without it nothing else is told.
-    Session,
-    /// session.command, session.channel and session.resize
-    Command,
-    /// session.disk
-    Disk,
-    /// session.network, session.network_result, session.network_sends, session.local_connect,
-    /// session.local_send, session.vsock, session.packet_socket and session.dns
-    Network,
-    /// session.privilege
-    Privilege,
-}
-
-impl Family {
-    /// All of them, in the order in which they are attached.
-    pub const ALL: [Self; 5] = [
-        Self::Session,
-        Self::Command,
-        Self::Disk,
-        Self::Network,
-        Self::Privilege,
-    ];
-
-    /// As the config has it.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Session => "session",
-            Self::Command => "command",
-            Self::Disk => "disk",
-            Self::Network => "network",
-            Self::Privilege => "privilege",
-        }
-    }
-}
-
-impl fmt::Display for Family {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
-    }
-}
+use crate::base::{Family, Kind};
 
 /// Where a program is attached.
 #[derive(Clone, Copy, Debug)]
@@ -145,46 +100,6 @@ mod beside_libc {
     pub const SYS_kexec_file_load: c_long = 294;
     #[cfg(target_arch = "aarch64")]
     pub const SYS_fchmodat2: c_long = 452;
-}
-
-/// What one kind does not see on every host.
-pub const COMPAT: &str = "ends of calls of 32-bit programs";
-
-/// How the ends of system calls are hooked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
-    /// At the function of each call (fexit). It costs no other call anything.
-    Fentry,
-    /// At the tracepoint that all of them pass, and that every kernel has. While it is hooked, every
-    /// call of every process takes the kernel's slow way.
-    Portable,
-}
-
-impl Kind {
-    /// Both, the better one first.
-    pub const ALL: [Self; 2] = [Self::Fentry, Self::Portable];
-
-    /// As the config has it.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Fentry => "fentry",
-            Self::Portable => "portable",
-        }
-    }
-
-    /// What is not seen by it of the ends of calls.
-    pub fn unseen(self) -> &'static [&'static str] {
-        match self {
-            Self::Fentry => &["calls that a seccomp filter refuses", COMPAT],
-            Self::Portable => &[],
-        }
-    }
-}
-
-impl fmt::Display for Kind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
-    }
 }
 
 /// How a family is seen.

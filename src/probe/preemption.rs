@@ -9,7 +9,7 @@ use miniz_oxide::inflate::decompress_to_vec;
 
 use super::filesystem::Filesystem;
 use super::preflight;
-use crate::descriptor::owned;
+use crate::base::owned;
 
 /// Since when programs have copies: before, tracing programs can't keep anything with a task.
 const OLDEST: (u32, u32) = (5, 15);

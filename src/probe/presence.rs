@@ -4,8 +4,8 @@ use std::io;
 
 use super::bpf;
 use super::object::{ProbeError, Probes};
-use super::shared::boot_time;
 use super::syscall::TRACEPOINT;
+use crate::base::boot_time;
 use crate::record::layout::login;
 
 /// How long after the last one they stay so. Nanoseconds.

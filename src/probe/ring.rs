@@ -1,5 +1,6 @@
 //! A BPF ring buffer, read in place.
 
+use crate::base::page_size;
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd};
 use std::ptr::NonNull;
@@ -73,12 +74,6 @@ impl Drop for Mapping {
         // SAFETY: our own mapping, to which nothing refers any more.
         unsafe { libc::munmap(self.start.as_ptr().cast(), self.length) };
     }
-}
-
-/// Size of a page, in bytes.
-pub fn page_size() -> usize {
-    // SAFETY: asks for a constant.
-    unsafe { libc::sysconf(libc::_SC_PAGESIZE) as usize }
 }
 
 /// From the kernel's linux/bpf.h: BPF_RINGBUF_BUSY_BIT, BPF_RINGBUF_DISCARD_BIT and
@@ -199,10 +194,10 @@ impl Ring {
 
 #[cfg(test)]
 pub mod tests {
+    use crate::base::owned;
     use std::os::fd::{AsFd, OwnedFd};
 
     use super::*;
-    use crate::descriptor::owned;
 
     /// So many bytes to be mapped.
     pub fn memory(length: usize) -> OwnedFd {

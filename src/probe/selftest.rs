@@ -14,9 +14,9 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::object::{ProbeError, Probes};
-use super::shared::boot_time;
 use super::tables::Tables;
 use super::uring;
+use crate::base::boot_time;
 use crate::record::layout::{
     ProcessEntry, SessionEntry, disk_operation, operation, path_note, privilege_operation, via,
 };

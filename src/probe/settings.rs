@@ -3,8 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use super::plan::Kind;
-use super::ring::page_size;
+use crate::base::{Kind, page_size};
 use crate::config::{Config, Filter, Overload};
 
 /// Sizes of the rings, in bytes: powers of two, and multiples of a page.

@@ -6,32 +6,8 @@ use std::os::fd::BorrowedFd;
 use std::sync::atomic::{AtomicU64, Ordering, fence};
 
 use super::ring::Mapping;
+use crate::base::boot_time;
 use crate::record::layout::{Claim, Control, FAMILIES, reader};
-
-/// Nanoseconds since boot, suspend included: the clock of every record.
-pub fn boot_time() -> u64 {
-    nanoseconds(libc::CLOCK_BOOTTIME)
-}
-
-/// Nanoseconds since 1970-01-01 UTC, as the host's clock has them.
-pub fn real_time() -> u64 {
-    nanoseconds(libc::CLOCK_REALTIME)
-}
-
-/// Nanoseconds for which this thread had a processor.
-pub fn processor_time() -> u64 {
-    nanoseconds(libc::CLOCK_THREAD_CPUTIME_ID)
-}
-
-fn nanoseconds(clock: libc::clockid_t) -> u64 {
-    let mut now = libc::timespec {
-        tv_sec: 0,
-        tv_nsec: 0,
-    };
-    // SAFETY: the kernel fills the structure.
-    unsafe { libc::clock_gettime(clock, &mut now) };
-    now.tv_sec as u64 * 1_000_000_000 + now.tv_nsec as u64
-}
 
 /// A record may become visible this much later than its time says: clocks of two CPUs, and stores
 /// that are still on their way. Nanoseconds.

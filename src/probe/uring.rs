@@ -6,7 +6,7 @@ use std::os::fd::{AsFd, AsRawFd};
 use std::sync::atomic::Ordering;
 
 use super::ring::Mapping;
-use crate::descriptor::owned;
+use crate::base::owned;
 
 /// From the kernel's linux/io_uring.h: IORING_OP_OPENAT, IORING_ENTER_GETEVENTS, and where the
 /// submission queue and its entries are mapped (IORING_OFF_SQ_RING, IORING_OFF_SQES).

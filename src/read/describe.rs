@@ -5,8 +5,8 @@ use std::borrow::Cow;
 use base64::engine::{Engine, general_purpose::STANDARD};
 
 use super::output::{Text, Weight};
+use crate::base::quote;
 use crate::log::{Event, errno, is_process, json};
-use crate::quote;
 
 /// Members of known events that are for machines, or say again what is shown already.
 const QUIET: [&str; 24] = [

@@ -16,10 +16,10 @@ use std::path::{Path, PathBuf};
 
 pub use options::Request;
 
+use crate::base::Output as Sink;
 use crate::config::Config;
 use crate::install::CONFIG;
 use crate::log::{Filter, Reader, Source, find};
-use crate::sink::Output as Sink;
 use options::Command;
 use output::Output;
 

@@ -7,7 +7,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use lexopt::prelude::*;
 
 use super::output::Form;
-use crate::log::{Filter, Network, Text, moment};
+use crate::base::moment;
+use crate::log::{Filter, Network, Text};
 
 /// Lines that `tail` begins with, where it isn't said how many.
 const LINES: usize = 10;

@@ -2,7 +2,7 @@
 
 use std::io::{self, BufWriter, IsTerminal, StdoutLock, Write};
 
-use crate::quote;
+use crate::base::quote;
 
 /// How events are shown.
 #[derive(Clone, Copy, PartialEq)]

@@ -10,7 +10,7 @@ use super::options::Request;
 use super::output::{Form, Output, Text, Weight};
 use super::summary::Summary;
 use super::{go_on, read};
-use crate::quote;
+use crate::base::quote;
 
 /// Shows the sessions that have an event which the filter takes. Each is forgotten at its end, so
 /// that only open ones take memory.

@@ -12,7 +12,7 @@ use super::output::{Form, Output, Text, Weight};
 use super::read;
 use super::summary::Summary;
 use super::tree::{Entry, Process, Step, Tree, What};
-use crate::quote;
+use crate::base::quote;
 
 /// Length of a `sid`.
 const SID: usize = 36;

@@ -89,7 +89,7 @@ impl Summary {
             "end" => {
                 self.end = text("time");
                 if let Some(begin) = text("session_start")
-                    && let Some(first) = crate::log::instant(&begin)
+                    && let Some(first) = crate::base::instant(&begin)
                 {
                     (self.begin, self.first) = (begin, first);
                 }

@@ -6,7 +6,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::guard::Guard;
-use crate::probe::{Probes, Shared, boot_time};
+use crate::base::boot_time;
+use crate::probe::{Probes, Shared};
 
 /// The sessions that are held, and the guard that lets go of them should the daemon not.
 pub struct Holds {

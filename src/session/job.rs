@@ -7,7 +7,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-use super::account::Names;
+use crate::base::Names;
 use crate::record::Disk;
 use crate::record::layout::{JobFile, disk_operation};
 

@@ -1,7 +1,5 @@
 //! Who it is, which processes, birth and end.
 
-mod account;
-mod accounts;
 mod arguments;
 mod cgroup;
 mod channel;
@@ -10,21 +8,15 @@ mod guard;
 mod hold;
 mod identity;
 mod job;
-mod ledger;
 mod memory;
 mod sends;
 mod table;
 mod unwritten;
 mod work;
 
-pub use account::login_name;
-use account::{Names, name_in_title};
-pub use accounts::Accounts;
 pub use cgroup::Cgroups;
 pub use hold::Holds;
 pub use job::{table_at, table_of};
-pub use ledger::{ALL_CAUSES, Ledger};
-pub use sends::Sends;
 pub use table::{Kernel, Table};
 
 use arguments::Arguments;
@@ -34,6 +26,7 @@ use sends::Counted;
 use unwritten::Unwritten;
 use work::Work;
 
+use crate::base::{Ledger, Names, login_name};
 use crate::event::{End, Held, Lost, Origin, Start, Subject, Uuid, Writer, address};
 use crate::record::layout::{
     CAUSES, Counts, Endpoint, FAMILIES, LOGINS, Losses, MissedCounts, command_mark, login,

@@ -8,7 +8,8 @@ use rustc_hash::FxHashMap;
 use super::job::table_path;
 use super::memory::Memory;
 use super::work::Work;
-use super::{Birth, Cgroups, Ledger, Session, name_in_title};
+use super::{Birth, Cgroups, Session};
+use crate::base::{Ledger, name_in_title};
 use crate::event::{Uuid, Writer};
 use crate::record::layout::{
     AUDIT_UNSET, Head, LOGINS, MissedCounts, SendsKey, SessionEntry, SessionStart, login,
@@ -652,7 +653,8 @@ fn text(sid: &Uuid) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::event::{Clock, Host, HostNames, Ids};
+    use crate::base::Clock;
+    use crate::event::{Host, HostNames, Ids};
 
     struct Known(SessionEntry);
 

@@ -1,8 +1,8 @@
 //! What could not be written of a session, until that is told.
 
+use crate::base::{Output, Outputs};
 use crate::event::{Lost, Subject, Writer};
 use crate::record::layout::FAMILIES;
-use crate::sink::{Output, Outputs};
 
 /// Takes no room while everything is written: there are thousands of sessions.
 #[derive(Default)]

@@ -1,12 +1,11 @@
 //! Until when the recorder was at work, for the next one to know.
 
+use crate::base::{Before, named};
 use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
-
-use crate::fault::named;
 
 const RUNNING: &[u8; 8] = b"running\n";
 const STOPPED: &[u8; 8] = b"stopped\n";
@@ -15,15 +14,6 @@ const STOPPED: &[u8; 8] = b"stopped\n";
 pub struct Heartbeat {
     file: File,
     path: PathBuf,
-}
-
-/// How the recorder before this one ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Before {
-    /// Up to when it wrote everything: nanoseconds since 1970-01-01 UTC.
-    pub until: u64,
-    /// Whether it was stopped as it should be.
-    pub stopped: bool,
 }
 
 impl Heartbeat {

@@ -8,7 +8,7 @@ use std::path::Path;
 
 use super::socket::Socket;
 use super::{Patience, line};
-use crate::descriptor::owned;
+use crate::base::owned;
 
 /// What is the same in all entries: facility `authpriv`.
 const SENDER: &[u8] = b"SYSLOG_IDENTIFIER=recorderd\nSYSLOG_FACILITY=10\n";

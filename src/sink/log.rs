@@ -7,13 +7,10 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::Notice;
 use super::disk::Disk;
 use super::file::{Found, LogFile, piece};
 use super::retention::Retention;
-use crate::event::date;
-use crate::fault::named;
-use crate::log::instant;
+use crate::base::{Limits, Notice, date, instant, named};
 
 /// The link to the file that is being written.
 const LINK: &str = "events.log";
@@ -23,31 +20,6 @@ pub const DAY: u64 = 86_400;
 
 /// How often to ask for the lock of the folder, a millisecond apart: it is held for one write.
 const ATTEMPTS: u32 = 100;
-
-/// When a file is full, and how long files are kept. 0: no limit.
-#[derive(Debug, Clone, Copy, Default, PartialEq)]
-pub struct Limits {
-    /// Largest size of one file, in bytes. A line that is longer has a file of its own.
-    pub file_size: u64,
-    /// How long a file is kept after its last line, in days.
-    pub days: u64,
-    /// How much all files take together, in bytes; the one being written is never removed.
-    pub total_size: u64,
-}
-
-/// No file is full before that. Bytes.
-const SMALLEST: u64 = 4096;
-
-impl Limits {
-    /// Where only the size of all is limited, a file is an eighth of that: nothing can go that is being written.
-    fn of_file(&self) -> u64 {
-        match (self.file_size, self.total_size) {
-            (0, 0) => 0,
-            (0, total) => (total / 8).max(SMALLEST),
-            (size, _) => size,
-        }
-    }
-}
 
 /// The log of one host.
 pub struct Log {

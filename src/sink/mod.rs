@@ -6,9 +6,7 @@ mod heartbeat;
 mod journald;
 mod line;
 mod log;
-mod notice;
 mod outlet;
-mod output;
 mod patience;
 mod retention;
 mod socket;
@@ -16,44 +14,20 @@ mod stdout;
 mod syslog;
 mod thread;
 
+use crate::base::stderr::Chores;
+use crate::base::{Account, Limits, Moment, Notice, Output, Outputs, Sync};
 use std::io;
 use std::time::Duration;
 
-use crate::event::Moment;
-
-pub use heartbeat::{Before, Heartbeat};
+pub use heartbeat::Heartbeat;
 pub use journald::Journald;
-pub use log::{Limits, Log};
-pub use notice::{Notice, Removed, Tampered};
+pub use log::Log;
 use outlet::Outlet;
 pub use outlet::Place;
-pub use output::{Output, Outputs};
 use patience::Patience;
 pub use stdout::Stdout;
 pub use syslog::Syslog;
 pub use thread::WriterThread;
-
-/// When lines are brought from the kernel's memory to the disk.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Sync {
-    /// With every write.
-    PerEvent,
-    /// Within a second.
-    Interval,
-    /// When a session has ended.
-    SessionEnd,
-}
-
-/// What became of the lines for one output.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Account {
-    /// Which.
-    pub output: Output,
-    /// Bytes that it took.
-    pub written: u64,
-    /// Lines that it did not get.
-    pub lost: u64,
-}
 
 /// Where an output is served.
 enum Hand {

@@ -3,9 +3,8 @@
 use std::io;
 use std::time::Duration;
 
-use super::{Account, Journald, Limits, Log, Notice, Output, Patience, Stdout, Sync, Syslog, line};
-use crate::event::Moment;
-use crate::fault::named;
+use super::{Journald, Log, Patience, Stdout, Syslog, line};
+use crate::base::{Account, Limits, Moment, Notice, Output, Sync, named};
 
 /// What is kept in memory while nothing can be written: so much, then only how sessions begin and
 /// end and what they lost, then nothing. Bytes.

@@ -9,11 +9,9 @@ use std::time::{Duration, SystemTime};
 
 use rustc_hash::FxHashMap;
 
-use super::log::{Limits, names, text};
-use super::notice::{Notice, Removed};
+use super::log::{names, text};
 use super::{line, log::DAY};
-use crate::fault::named;
-use crate::log::SUMMARY;
+use crate::base::{Limits, Notice, Removed, SUMMARY, named};
 
 /// What stays takes one part in so many: of a file, and of all that is kept.
 const PART: u64 = 4;

@@ -6,10 +6,10 @@ use std::io;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use super::Heartbeat;
 use super::outlet::{KEPT, KEPT_MOST, Outlet, PATIENCE, SLOW_AT_ALL, count};
-use super::{Account, Heartbeat, Limits, Notice, Output, Sync};
-use crate::event::{Clock, Moment};
-use crate::probe::boot_time;
+use crate::base::stderr::Chores;
+use crate::base::{Account, Clock, Limits, Moment, Notice, Output, Sync, boot_time};
 
 /// Lines that wait are put together up to so many bytes.
 const BATCH: usize = 64 << 10;
@@ -247,13 +247,6 @@ impl WriterThread {
         self.order(Order::End(time));
     }
 
-    /// Has something done that a disk can hold up, unless the disk does not answer.
-    pub fn act(&self, act: Box<dyn FnOnce() + Send>) {
-        if self.stuck.is_none() {
-            self.order(Order::Do(act));
-        }
-    }
-
     /// Has other limits and another policy from now on.
     pub fn follow(&self, limits: Limits, sync: Sync) {
         self.order(Order::Follow(limits, sync));
@@ -332,17 +325,6 @@ impl WriterThread {
         }
     }
 
-    /// Waits until all lines are on the disk, if something happens there.
-    ///
-    /// # Errors
-    /// What the operating system says.
-    pub fn close(&mut self, patience: Duration) -> io::Result<()> {
-        self.order(Order::Close);
-        self.wait(patience);
-        let closed = self.shared.state().closed.take();
-        closed.unwrap_or_else(|| Err(io::Error::other("no answer from the disk")))
-    }
-
     /// Waits until all that was ordered is done. Gives up when nothing has been done for as long as `patience` lasts.
     fn wait(&self, patience: Duration) -> bool {
         let mut state = self.shared.state();
@@ -356,6 +338,21 @@ impl WriterThread {
             }
         }
         true
+    }
+}
+
+impl Chores for WriterThread {
+    fn act(&self, act: Box<dyn FnOnce() + Send>) {
+        if self.stuck.is_none() {
+            self.order(Order::Do(act));
+        }
+    }
+
+    fn close(&mut self, patience: Duration) -> io::Result<()> {
+        self.order(Order::Close);
+        self.wait(patience);
+        let closed = self.shared.state().closed.take();
+        closed.unwrap_or_else(|| Err(io::Error::other("no answer from the disk")))
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fmt::Write;
 
 use super::{COMMANDS, OPTIONS};
-use crate::probe::plan::Family;
+use crate::base::Family;
 
 /// The script that bash reads.
 pub fn bash() -> String {

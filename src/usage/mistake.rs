@@ -6,7 +6,7 @@ use lexopt::Error;
 
 use super::COMMANDS;
 use super::completions::words_of;
-use crate::nearest::nearest;
+use crate::base::nearest;
 
 /// What to tell of a mistake in a command line of these words.
 pub fn mistake(error: &Error, arguments: &[OsString]) -> String {

@@ -2,7 +2,8 @@
 
 use std::path::PathBuf;
 
-use recorderd::event::{Clock, Host, HostNames, Ids, Writer};
+use recorderd::base::Clock;
+use recorderd::event::{Host, HostNames, Ids, Writer};
 use recorderd::record::layout::{SendsKey, SessionEntry};
 use recorderd::session::Kernel;
 

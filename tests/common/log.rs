@@ -117,5 +117,5 @@ pub fn last_seen(folder: &Path) -> i64 {
 
 /// The time of an event. Milliseconds since 1970-01-01 UTC.
 pub fn milliseconds(time: &str) -> i64 {
-    recorderd::log::instant(time).unwrap()
+    recorderd::base::instant(time).unwrap()
 }

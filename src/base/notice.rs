@@ -2,8 +2,9 @@
 
 use std::fmt;
 
+use line::Uuid;
+
 use super::Output;
-use crate::event::Uuid;
 
 /// Something that happened to an output, to be told in the log.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -60,6 +61,15 @@ pub struct Removed {
     pub sessions: u64,
     /// The first of those.
     pub sids: Vec<String>,
+}
+
+/// How the recorder before this one ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Before {
+    /// Up to when it wrote everything: nanoseconds since 1970-01-01 UTC.
+    pub until: u64,
+    /// Whether it was stopped as it should be.
+    pub stopped: bool,
 }
 
 impl Notice {

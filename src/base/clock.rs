@@ -1,11 +1,34 @@
-//! From the kernel's clock to the time in an event.
-
-use crate::probe::{boot_time, real_time};
+//! The kernel's clocks, and from there to the time in an event.
 
 const SECOND: u64 = 1_000_000_000;
 
 /// Length of a time in an event: `2023-07-04T16:42:20.540Z`.
 pub const LENGTH: usize = 24;
+
+/// Nanoseconds since boot, suspend included: the clock of every record.
+pub fn boot_time() -> u64 {
+    nanoseconds(libc::CLOCK_BOOTTIME)
+}
+
+/// Nanoseconds since 1970-01-01 UTC, as the host's clock has them.
+pub fn real_time() -> u64 {
+    nanoseconds(libc::CLOCK_REALTIME)
+}
+
+/// Nanoseconds for which this thread had a processor.
+pub fn processor_time() -> u64 {
+    nanoseconds(libc::CLOCK_THREAD_CPUTIME_ID)
+}
+
+fn nanoseconds(clock: libc::clockid_t) -> u64 {
+    let mut now = libc::timespec {
+        tv_sec: 0,
+        tv_nsec: 0,
+    };
+    // SAFETY: the kernel fills the structure.
+    unsafe { libc::clock_gettime(clock, &mut now) };
+    now.tv_sec as u64 * 1_000_000_000 + now.tv_nsec as u64
+}
 
 /// A moment by both clocks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

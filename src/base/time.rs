@@ -70,7 +70,7 @@ fn zone(text: &[u8]) -> Option<i64> {
     }
 }
 
-/// Days since 1970-01-01, the inverse of [`crate::event::date`].
+/// Days since 1970-01-01, the inverse of [`crate::base::date`].
 fn days(year: i64, month: i64, day: i64) -> i64 {
     let year = if month <= 2 { year - 1 } else { year };
     let (era, of_era) = (year.div_euclid(400), year.rem_euclid(400));
@@ -144,7 +144,7 @@ mod tests {
     #[test]
     fn every_day_is_the_one_that_the_writer_meant() {
         for count in 0..60_000 {
-            let (year, month, day) = crate::event::date(count);
+            let (year, month, day) = crate::base::date(count);
             assert_eq!(days(year as i64, month as i64, day as i64), count as i64);
         }
     }

@@ -6,8 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use crate::quote::plain;
-use crate::sink::WriterThread;
+use super::quote::plain;
 
 /// As much fits a pipe or socket that is said to take something. Bytes.
 const PIECE: usize = 4096;
@@ -15,10 +14,22 @@ const PIECE: usize = 4096;
 /// Whether a line is dropped rather than waited with.
 static HURRIED: AtomicBool = AtomicBool::new(false);
 
-/// What writes the lines instead, where a disk can hold it up.
-static THREAD: Mutex<Option<WriterThread>> = Mutex::new(None);
+/// A thread that does what a disk can hold up.
+pub trait Chores: Send {
+    /// Has something done, unless the disk does not answer.
+    fn act(&self, act: Box<dyn FnOnce() + Send>);
 
-fn thread() -> MutexGuard<'static, Option<WriterThread>> {
+    /// Waits until all of it is done, as long as that gets on within `patience`.
+    ///
+    /// # Errors
+    /// That the disk does not answer.
+    fn close(&mut self, patience: Duration) -> io::Result<()>;
+}
+
+/// What writes the lines instead, where a disk can hold it up.
+static THREAD: Mutex<Option<Box<dyn Chores>>> = Mutex::new(None);
+
+fn thread() -> MutexGuard<'static, Option<Box<dyn Chores>>> {
     THREAD.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -43,16 +54,16 @@ pub fn say(text: &str) {
     }
 }
 
-/// Never waits from now on: a reader that takes nothing misses lines, and a thread waits for a disk. `first` is
-/// run in that before all else.
+/// Never waits from now on: a reader that takes nothing misses lines, and a thread waits for a disk, which `start`
+/// makes.
 ///
 /// # Errors
 /// What clone(2) says.
-pub fn hurry(first: fn()) -> io::Result<()> {
+pub fn hurry(start: impl FnOnce() -> io::Result<Box<dyn Chores>>) -> io::Result<()> {
     HURRIED.store(true, Relaxed);
     let file = std::fs::File::from(io::stderr().as_fd().try_clone_to_owned()?);
     if file.metadata()?.is_file() {
-        *thread() = Some(WriterThread::start(None, None, first)?);
+        *thread() = Some(start()?);
     }
     Ok(())
 }

@@ -1,0 +1,31 @@
+//! What all other folders share, and what knows of none of them.
+
+mod account;
+mod accounts;
+mod clock;
+mod descriptor;
+mod error;
+mod family;
+mod kind;
+mod ledger;
+mod nearest;
+mod notice;
+mod output;
+mod page;
+pub mod quote;
+pub mod stderr;
+mod time;
+
+pub use account::{Names, login_name, name_in_title};
+pub use accounts::Accounts;
+pub use clock::{Clock, Moment, boot_time, date, processor_time, real_time};
+pub use descriptor::owned;
+pub use error::named;
+pub use family::Family;
+pub use kind::{COMPAT, Kind};
+pub use ledger::{ALL_CAUSES, Ledger};
+pub use nearest::nearest;
+pub use notice::{Before, Notice, Removed, Tampered};
+pub use output::{Account, Limits, Output, Outputs, SUMMARY, Sync};
+pub use page::page_size;
+pub use time::{instant, moment};
