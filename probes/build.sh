@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Compiles the probes into the object that is committed beside them. With --check, compiles them
-# elsewhere and fails if the committed bytes differ, or if the sources are not formatted. With --draft, looks
+# Compiles the probes into the object that is committed beside them, and writes the Rust side of abi.h
+# (src/abi.rs). With --check, does both elsewhere and fails if the committed bytes differ, or if the sources are not formatted. With --draft, looks
 # neither at warnings nor at the format.
 set -euo pipefail
 cd "$(dirname "$0")"
@@ -49,19 +49,28 @@ compile() {
 	rm "$1.ext"
 }
 
+# The Rust side of abi.h.
+mirror() {
+	python3 abi.py "$clang ${flags[*]} -I/usr/include/$(uname -m)-linux-gnu" "$objcopy" >"$1"
+}
+
 if [ "${1:-}" = --check ]; then
 	warn
 	fresh=$(mktemp)
 	trap 'rm -f "$fresh"' EXIT
 	compile "$fresh"
 	cmp "$fresh" recorderd.bpf.o || { echo "recorderd.bpf.o is not what its sources give: run probes/build.sh"; exit 1; }
+	mirror "$fresh"
+	cmp "$fresh" ../src/abi.rs || { echo "src/abi.rs is not what probes/abi.h gives: run probes/build.sh"; exit 1; }
 	$format --dry-run --Werror ./*.c ./*.h
 	echo "probes: the committed object is what its sources give"
 elif [ "${1:-}" = --draft ]; then
+	mirror ../src/abi.rs
 	compile recorderd.bpf.o
 else
 	warn
 	$format -i ./*.c ./*.h
+	mirror ../src/abi.rs
 	compile recorderd.bpf.o
 	echo "probes: recorderd.bpf.o, $(stat -c %s recorderd.bpf.o) bytes"
 fi

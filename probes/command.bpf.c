@@ -7,8 +7,7 @@
 #include "syscall.h"
 #include "unit.h"
 
-/* The first part of the arguments is sent with the command, the others before it. */
-#define ARGV_FIRST 8192
+/* The first part of the arguments (ARGV_FIRST) is sent with the command, the others before it. */
 #define ARGV_PART 16384
 /* The kernel takes at most a quarter of the stack's limit, and never more than 6 MiB. */
 #define ARGV_PARTS 400

@@ -15,6 +15,20 @@
  */
 #define CLIENTS 8192
 
+/* The client's end of a connection that a session has made: it tells whence a login comes. */
+struct client {
+	__u64 network; /* the namespace in which these are addresses */
+	struct endpoint local;
+	struct endpoint remote;
+};
+
+/* Which session has made it. Two may write the same note at once: it counts only if it adds up. */
+struct client_note {
+	struct client client;
+	__u64 session;
+	__u64 sum;
+};
+
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, CLIENTS);

@@ -17,8 +17,6 @@ struct {
  * How many of them have process ids that end in these bits. It is asked first, since it tells of
  * almost all processes of a host that they are none, in a fraction of the time.
  */
-#define PROCESS_COUNTS 32768
-
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(map_flags, BPF_F_MMAPABLE);

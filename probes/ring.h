@@ -7,7 +7,7 @@
 #define RING_H
 
 #include "kernel.h"
-#include "record.h"
+#include "abi.h"
 #include "task.h"
 
 /*
@@ -64,10 +64,6 @@ static __always_inline void run_end(void)
 		run_end();                                                                         \
 		0;                                                                                 \
 	})
-
-/* The slots of each CPU, and those that all CPUs have beside them. */
-#define SLOTS_PER_CPU 4
-#define SPARE_SLOTS 16
 
 /*
  * A task that is preempted keeps its slot for as long as the scheduler likes. So one session may

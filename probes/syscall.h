@@ -8,7 +8,7 @@
 
 #include "again.h"
 #include "compat.h"
-#include "record.h"
+#include "abi.h"
 #include "settled.h"
 
 /* Kernels without bpf_task_pt_regs (before 5.15) have stacks of this size on both architectures. */

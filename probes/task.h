@@ -4,7 +4,7 @@
 #define TASK_H
 
 #include "kernel.h"
-#include "record.h"
+#include "abi.h"
 
 /*
  * Whether what the current task leads to can be read as it is, as what is an argument of a

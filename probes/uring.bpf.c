@@ -29,14 +29,6 @@
 /* The file of the request is one of the ring's table (IOSQE_FIXED_FILE). */
 #define REQUEST_FIXED_FILE (1 << 0)
 
-/* The longest record that is kept; what is longer is sent at once, its end unconfirmed. */
-#define REQUEST_LENGTH 4096
-
-struct request {
-	char record[REQUEST_LENGTH];
-	__u64 uid; /* whose share it is of */
-};
-
 #define REQUESTS_SIZE 1024
 #define TICKETS_SIZE 16384
 

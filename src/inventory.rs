@@ -7,7 +7,7 @@ use rustc_hash::FxHashMap;
 
 use crate::base::{Family, Notice, Tampered};
 use crate::probe::{Look, Probes};
-use crate::record::layout::{Finding, SessionEntry, finding};
+use crate::record::layout::{Finding, SessionEntry, finding_kind};
 use crate::session::{Kernel, Table};
 
 /// How long after one look the next one begins. Nanoseconds.
@@ -68,7 +68,7 @@ impl Inventory {
                     ..
                 } = under_way;
                 let is_over = look.take(|finding| match finding.kind {
-                    finding::PRESENT => *present.entry(finding.session).or_default() += 1,
+                    finding_kind::PRESENT => *present.entry(finding.session).or_default() += 1,
                     _ => found.push(*finding),
                 });
                 if is_over.unwrap_or(true)
@@ -94,9 +94,9 @@ impl Inventory {
         notices: &mut Vec<Notice>,
     ) {
         let of_kinds = [
-            (finding::MISSING, "processes"),
-            (finding::CHANGED, "processes"),
-            (finding::COUNTED, "process_counts"),
+            (finding_kind::MISSING, "processes"),
+            (finding_kind::CHANGED, "processes"),
+            (finding_kind::COUNTED, "process_counts"),
         ];
         for (kind, map) in of_kinds {
             let mut by_session: FxHashMap<u64, Vec<u32>> = FxHashMap::default();
@@ -105,10 +105,10 @@ impl Inventory {
             }
             for (key, mut pids) in by_session {
                 // They may never have been in; if somebody has taken them out, they are counted twice.
-                if kind == finding::MISSING && has_refused(probes, key) {
+                if kind == finding_kind::MISSING && has_refused(probes, key) {
                     continue;
                 }
-                if kind == finding::MISSING {
+                if kind == finding_kind::MISSING {
                     *self.put_back.entry(key).or_default() += pids.len() as i64;
                 }
                 let count = pids.len() as u64;

@@ -12,6 +12,8 @@ macro_rules! report {
     };
 }
 
+#[rustfmt::skip]
+pub mod abi;
 pub mod base;
 pub mod check;
 pub mod claim;

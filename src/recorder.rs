@@ -4,6 +4,7 @@ use std::io;
 use std::os::fd::RawFd;
 use std::time::Duration;
 
+use crate::abi;
 use crate::base::{Before, Notice, boot_time, processor_time};
 use crate::config::Config;
 use crate::event::Writer;
@@ -11,7 +12,7 @@ use crate::host::Hostname;
 use crate::inventory::Inventory;
 use crate::metrics::{Control, Facts, Latency, MetricsFile};
 use crate::probe::{Order, ProbeError, Probes, Tables};
-use crate::record::layout::{Head, LOGINS, SendsKey, SessionEntry, kind, read, table};
+use crate::record::layout::{Head, Kind, LOGINS, SendsKey, SessionEntry, read};
 use crate::session::{Holds, Kernel, Table, table_at, table_of};
 use crate::sink::{Heartbeat, Sink};
 use crate::state::{Parts, State};
@@ -80,7 +81,7 @@ impl Kernel for Tables {
     }
 
     fn counts_sends(&self, key: u64) -> bool {
-        self.shares.used(key, table::SENDS) > 0
+        self.shares.used(key, abi::Table::Sends) > 0
     }
 
     fn sends(&self, key: u64) -> Vec<SendsKey> {
@@ -279,10 +280,10 @@ impl Recorder {
                 if let Some(head) = read::<Head>(bytes) {
                     let late = boot_time().saturating_sub(head.time);
                     latency[table.login_type(head.session)].note(late);
-                    if u32::from(head.kind) == kind::SESSION_END {
+                    if head.kind == Kind::SessionEnd as u16 {
                         let requests = &mut probes.requests;
-                        for bytes in requests.take(head.session, head.time, &kernel.shares) {
-                            table.take(&bytes, kernel, writer);
+                        for request in requests.take(head.session, head.time, &kernel.shares) {
+                            table.take(&request.record, kernel, writer);
                         }
                     }
                 }

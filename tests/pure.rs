@@ -6,6 +6,5 @@ mod faults;
 mod fields;
 mod fuzz;
 mod golden;
-mod layout;
 mod shown;
 mod stack;

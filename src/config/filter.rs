@@ -2,8 +2,11 @@
 
 use super::value::text;
 use super::yaml::{Kind, Node};
+use crate::abi::{PATTERN_COUNT, PATTERN_WORDS};
 use crate::base::Family;
-use crate::record::layout::{PATTERN_LENGTH, PATTERNS};
+
+/// Length of a pattern of paths, in bytes.
+const PATTERN_LENGTH: usize = PATTERN_WORDS * size_of::<u64>();
 
 /// What is recorded, and what of it is left out.
 #[derive(Debug, Clone, PartialEq)]
@@ -87,11 +90,11 @@ pub fn patterns(node: &Node) -> Result<Vec<Pattern>, String> {
             "{shown} is not a list; write paths as in [/proc/*, /dev/null]"
         ));
     };
-    if items.len() > PATTERNS / 2 {
+    if items.len() > PATTERN_COUNT / 2 {
         return Err(format!(
             "{} paths are too many; {} is the most",
             items.len(),
-            PATTERNS / 2
+            PATTERN_COUNT / 2
         ));
     }
     items.iter().map(pattern).collect()

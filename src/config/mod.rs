@@ -43,10 +43,10 @@ pub const NETWORK_SILENCE_SECONDS: u32 = 60;
 pub const NETWORK_SILENCE_LIMIT: u32 = 86_400;
 
 /// Most environment variables that can be shown.
-pub const VARIABLES: usize = crate::record::layout::VARIABLES;
+pub const VARIABLES: usize = crate::abi::VARIABLE_COUNT;
 
 /// Longest name of an environment variable that can be shown, in bytes.
-pub const VARIABLE_LENGTH: usize = 31;
+pub const VARIABLE_LENGTH: usize = crate::abi::VARIABLE_WORDS * size_of::<u64>() - 1;
 
 /// Smallest limit of the log, in bytes.
 pub const SMALLEST_SIZE: u64 = 4096;

@@ -63,8 +63,8 @@ fn pattern_entry(pattern: &Pattern, verdict: u32) -> PatternEntry {
         verdict,
         ..PatternEntry::default()
     };
-    entry.begins[..begins.len()].copy_from_slice(begins);
-    entry.mask[..begins.len()].fill(0xff);
+    entry.begins.as_flattened_mut()[..begins.len()].copy_from_slice(begins);
+    entry.mask.as_flattened_mut()[..begins.len()].fill(0xff);
     entry
 }
 
@@ -164,7 +164,10 @@ mod tests {
             (verdict::LEFT_OUT, 0, 6)
         );
         assert_eq!(
-            (&out.begins[..7], &out.mask[..7]),
+            (
+                &out.begins.as_flattened()[..7],
+                &out.mask.as_flattened()[..7]
+            ),
             (&b"/proc/\0"[..], &[255, 255, 255, 255, 255, 255, 0][..])
         );
         assert_eq!(end.verdict, verdict::NONE);

@@ -33,18 +33,10 @@ use super::types;
 use crate::base::{Accounts, Family, Kind};
 use crate::config::{Config, Filter};
 use crate::packed::OBJECT;
-use crate::record::layout::{FAMILIES, Rules, Variables};
-
-/// Sessions and processes that can be recorded at once: SESSIONS_SIZE and PROCESSES_SIZE of
-/// probes/record.h.
-const SESSIONS: u32 = 16_384;
-const PROCESSES: u32 = 131_072;
+use crate::record::layout::{FAMILIES, HELD_SIZE, PROCESSES_SIZE, Rules, SESSIONS_SIZE, Variables};
 
 /// Accounts of which a reload can say what is recorded, if the start did of fewer.
 const USERS: usize = 1_024;
-
-/// Processes that can be stopped at once: HELD_SIZE of probes/record.h.
-const HELD: u32 = 4096;
 
 /// Room for the life of 16,384 sessions at once, without their environments. Bytes.
 const SESSION_RING: usize = 2 << 20;
@@ -138,9 +130,16 @@ impl Probes {
         let mut loader = loader.map_err(|_| error("has panicked"))?;
         loader
             .btf(Some(&btf))
-            .map_max_entries("sessions", SESSIONS)
-            .map_max_entries("processes", PROCESSES)
-            .map_max_entries("held", if settings.throttle { HELD } else { 1 })
+            .map_max_entries("sessions", SESSIONS_SIZE as u32)
+            .map_max_entries("processes", PROCESSES_SIZE as u32)
+            .map_max_entries(
+                "held",
+                if settings.throttle {
+                    HELD_SIZE as u32
+                } else {
+                    1
+                },
+            )
             .map_max_entries("slots", slots as u32)
             // At a reload those before are there until the others are.
             .map_max_entries("users", 2 * users_limit as u32);
@@ -402,7 +401,9 @@ fn wanted(environment: &[String]) -> Variables {
     let mut variables = Variables::default();
     for (variable, name) in variables.wanted.iter_mut().zip(environment) {
         let begins = name.bytes().chain([b'=']);
-        for ((byte, mask), begin) in variable.name.iter_mut().zip(&mut variable.mask).zip(begins) {
+        let bytes = variable.name.as_flattened_mut().iter_mut();
+        let masks = variable.mask.as_flattened_mut().iter_mut();
+        for ((byte, mask), begin) in bytes.zip(masks).zip(begins) {
             *byte = begin;
             *mask = 0xff;
         }

@@ -7,10 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use aya::maps::{HashMap, MapData, MapError};
 
 use super::ring::Mapping;
-use crate::record::layout::ProcessEntry;
-
-/// PROCESS_COUNTS of probes/process.h.
-const COUNTS: usize = 32_768;
+use crate::record::layout::{PROCESS_COUNTS, ProcessEntry};
 
 /// From linux/bpf.h: only where there is no entry.
 const NOEXIST: u64 = 1;
@@ -31,12 +28,12 @@ impl Processes {
         table: HashMap<MapData, u32, ProcessEntry>,
         counts: BorrowedFd<'_>,
     ) -> io::Result<Self> {
-        let counts = Mapping::new(counts, COUNTS * size_of::<u64>(), 0, true)?;
+        let counts = Mapping::new(counts, PROCESS_COUNTS * size_of::<u64>(), 0, true)?;
         Ok(Self { table, counts })
     }
 
     fn count(&self, pid: u32) -> &AtomicU64 {
-        let number = pid as usize % COUNTS;
+        let number = pid as usize % PROCESS_COUNTS;
         self.counts.word(number * size_of::<u64>())
     }
 

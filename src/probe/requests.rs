@@ -3,13 +3,7 @@
 use aya::maps::{HashMap, MapData};
 
 use super::share::Shares;
-use crate::record::layout::{Head, read, table, via};
-
-/// REQUEST_LENGTH of probes/uring.bpf.c.
-pub const REQUEST_LENGTH: usize = 4096;
-
-/// `struct request`: the record, and whose share it is of.
-pub type Request = [u8; REQUEST_LENGTH + size_of::<u64>()];
+use crate::record::layout::{Head, Request, Table, read, via};
 
 /// The table of such requests, by their address.
 pub struct Requests(pub(super) HashMap<MapData, u64, Request>);
@@ -19,29 +13,29 @@ impl Requests {
     /// gets `time`, in nanoseconds since boot, and the mark for that.
     pub fn take(&mut self, key: u64, time: u64, shares: &Shares) -> Vec<Request> {
         let mut taken = Vec::new();
-        if shares.used(key, table::REQUESTS) == 0 {
+        if shares.used(key, Table::Requests) == 0 {
             return taken;
         }
         let addresses: Vec<u64> = self.0.keys().flatten().collect();
         for address in addresses {
-            let Ok(mut record) = self.0.get(&address, 0) else {
+            let Ok(mut request) = self.0.get(&address, 0) else {
                 continue;
             };
-            let Some(head) = read::<Head>(&record).filter(|head| head.session == key) else {
+            let Some(head) = read::<Head>(&request.record).filter(|head| head.session == key)
+            else {
                 continue;
             };
             // It may be gone by now, which is as good.
             if self.0.remove(&address).is_ok() {
-                let (_, uid) = record.split_at(REQUEST_LENGTH);
-                let uid = uid.first_chunk().map_or(0, |uid| u32::from_ne_bytes(*uid));
-                shares.give(key, uid, table::REQUESTS);
+                shares.give(key, request.uid as u32, Table::Requests);
             }
             let marks = head.via | via::UNCONFIRMED as u16;
             let place = std::mem::offset_of!(Head, via);
-            record[place..place + size_of_val(&marks)].copy_from_slice(&marks.to_ne_bytes());
+            request.record[place..place + size_of_val(&marks)]
+                .copy_from_slice(&marks.to_ne_bytes());
             let place = std::mem::offset_of!(Head, time);
-            record[place..place + size_of_val(&time)].copy_from_slice(&time.to_ne_bytes());
-            taken.push(record);
+            request.record[place..place + size_of_val(&time)].copy_from_slice(&time.to_ne_bytes());
+            taken.push(request);
         }
         taken
     }

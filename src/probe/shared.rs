@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering, fence};
 
 use super::ring::Mapping;
 use crate::base::boot_time;
-use crate::record::layout::{Claim, Control, FAMILIES, reader};
+use crate::record::layout::{Claim, Control, FAMILIES, SLOTS_PER_CPU, SPARE_SLOTS, reader};
 
 /// A record may become visible this much later than its time says: clocks of two CPUs, and stores
 /// that are still on their way. Nanoseconds.
@@ -16,10 +16,6 @@ const VISIBILITY: u64 = 1_000_000;
 /// How long a claim is waited for: who is preempted has it for as long as the scheduler likes.
 /// Nanoseconds.
 const PATIENCE: u64 = 50_000_000;
-
-/// The slots of each CPU, and those that all have beside them: of probes/ring.h.
-const SLOTS_PER_CPU: usize = 4;
-const SPARE_SLOTS: usize = 16;
 
 /// How many slots there are for so many CPUs.
 pub(super) fn slots_of(cpus: usize) -> usize {

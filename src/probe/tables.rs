@@ -6,7 +6,7 @@ use super::bpf;
 use super::processes::Processes;
 use super::share::Shares;
 use crate::record::layout::{
-    AUDIT_UNSET, HeldEntry, Job, JobFile, ProcessEntry, Sends, SendsKey, SessionEntry, table,
+    AUDIT_UNSET, HeldEntry, Job, JobFile, ProcessEntry, Sends, SendsKey, SessionEntry, Table,
 };
 
 /// Where there is no such entry yet; BPF_NOEXIST of linux/bpf.h.
@@ -67,7 +67,7 @@ impl Tables {
             return;
         }
         if let Some(entry) = remove_over(&mut self.sessions, key) {
-            self.shares.give(key, entry.uid, table::SESSIONS);
+            self.shares.give(key, entry.uid, Table::Sessions);
         }
     }
 
@@ -92,7 +92,7 @@ impl Tables {
             ..process
         };
         self.sessions.insert(key, session, 0)?;
-        for table in [table::SESSIONS, table::PROCESSES] {
+        for table in [Table::Sessions, Table::Processes] {
             self.shares.take(key, session.uid, table);
         }
         self.processes.insert(session.pid, process)
@@ -106,7 +106,7 @@ impl Tables {
         self.processes.remove(pid)?;
         let session = self.sessions.get(&key, 0)?;
         self.sessions.remove(&key)?;
-        for table in [table::SESSIONS, table::PROCESSES] {
+        for table in [Table::Sessions, Table::Processes] {
             self.shares.give(key, session.uid, table);
         }
         Ok(())
@@ -119,7 +119,7 @@ impl Tables {
             return 0;
         };
         if self.sends.remove(key).is_ok() {
-            self.shares.give(key.session, sends.uid, table::SENDS);
+            self.shares.give(key.session, sends.uid, Table::Sends);
         }
         sends.count
     }
@@ -130,7 +130,7 @@ impl Tables {
         stopped.retain(|(pid, held)| {
             let is_ours = self.held.remove(pid).is_ok();
             if is_ours {
-                self.shares.give(held.session, held.uid as u32, table::HELD);
+                self.shares.give(held.session, held.uid as u32, Table::Held);
             }
             is_ours
         });

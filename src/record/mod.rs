@@ -3,8 +3,8 @@
 pub mod layout;
 
 use layout::{
-    Arguments, Counts, Endpoint, Environment, Head, Identity, Layout, Losses, Network,
-    NetworkResult, SessionEnd, SessionStart, kind, read,
+    Arguments, Counts, Endpoint, Environment, Head, Identity, Kind, Layout, Losses, Network,
+    NetworkResult, SessionEnd, SessionStart, read,
 };
 
 /// One record, borrowed from the ring it came by.
@@ -153,35 +153,37 @@ pub enum Malformed {
 pub fn decode(bytes: &[u8]) -> Result<Record<'_>, Malformed> {
     let head: Head = read(bytes).ok_or(Malformed::Short)?;
     let bytes = bytes.get(..head.length as usize).ok_or(Malformed::Short)?;
-    let body = match u32::from(head.kind) {
-        kind::SESSION_START => {
+    let number = u32::from(head.kind);
+    let kind = Kind::of(number).ok_or(Malformed::Kind(number))?;
+    let body = match kind {
+        Kind::SessionStart => {
             let (start, rest) = split::<SessionStart>(bytes)?;
             Body::SessionStart(start, take(rest, start.title_length)?.0)
         }
-        kind::SESSION_END => {
+        Kind::SessionEnd => {
             let (end, _) = split::<SessionEnd>(bytes)?;
             Body::SessionEnd {
                 lost: end.lost,
                 left_out: end.left_out,
             }
         }
-        kind::ENVIRONMENT => {
+        Kind::Environment => {
             let (environment, rest) = split::<Environment>(bytes)?;
             Body::Environment(take(rest, environment.environment_length)?.0)
         }
-        kind::IDENTITY => {
+        Kind::Identity => {
             let (identity, rest) = split::<Identity>(bytes)?;
             Body::Identity(take(rest, identity.identity_length)?.0)
         }
-        kind::COMMAND => {
+        Kind::Command => {
             let (fixed, mut rest) = split::<layout::Command>(bytes)?;
-            let mut texts = [&[][..]; layout::TEXTS - 1];
+            let mut texts = [&[][..]; layout::text::COUNT - 1];
             for (text, length) in texts.iter_mut().zip(fixed.lengths) {
                 (*text, rest) = take(rest, length)?;
             }
             let [path, exe, cwd, interpreter, environment] = texts;
             let (requested, rest) = take(rest, fixed.requested_length)?;
-            let (argv, _) = take(rest, fixed.lengths[layout::TEXTS - 1])?;
+            let (argv, _) = take(rest, fixed.lengths[layout::text::COUNT - 1])?;
             Body::Command(Command {
                 fixed,
                 path,
@@ -193,7 +195,7 @@ pub fn decode(bytes: &[u8]) -> Result<Record<'_>, Malformed> {
                 argv,
             })
         }
-        kind::ARGUMENTS => {
+        Kind::Arguments => {
             let (arguments, rest) = split::<Arguments>(bytes)?;
             Body::Arguments {
                 exec: arguments.exec,
@@ -201,8 +203,8 @@ pub fn decode(bytes: &[u8]) -> Result<Record<'_>, Malformed> {
                 bytes: take(rest, arguments.arguments_length)?.0,
             }
         }
-        kind::PROCESS_EXIT => Body::ProcessExit(split::<layout::ProcessExit>(bytes)?.0),
-        kind::DISK => {
+        Kind::ProcessExit => Body::ProcessExit(split::<layout::ProcessExit>(bytes)?.0),
+        Kind::Disk => {
             let (fixed, rest) = split::<layout::Disk>(bytes)?;
             let [path, path_typed, target, target_typed, name] = fixed.lengths;
             let (path, rest) = paths(rest, path, path_typed, fixed.path_notes)?;
@@ -214,9 +216,9 @@ pub fn decode(bytes: &[u8]) -> Result<Record<'_>, Malformed> {
                 name: take(rest, name.into())?.0,
             })
         }
-        kind::NETWORK => Body::Network(split::<Network>(bytes)?.0),
-        kind::NETWORK_RESULT => Body::NetworkResult(split::<NetworkResult>(bytes)?.0),
-        kind::LOCAL_CONNECT => {
+        Kind::Network => Body::Network(split::<Network>(bytes)?.0),
+        Kind::NetworkResult => Body::NetworkResult(split::<NetworkResult>(bytes)?.0),
+        Kind::LocalConnect => {
             let (local, rest) = split::<layout::LocalConnect>(bytes)?;
             Body::LocalConnect(LocalConnect {
                 return_code: local.return_code,
@@ -225,7 +227,7 @@ pub fn decode(bytes: &[u8]) -> Result<Record<'_>, Malformed> {
                 path_notes: local.path_notes,
             })
         }
-        kind::PRIVILEGE => {
+        Kind::Privilege => {
             let (fixed, rest) = split::<layout::Privilege>(bytes)?;
             if !(1..layout::PRIVILEGE_OPERATIONS.len()).contains(&(fixed.operation as usize)) {
                 return Err(Malformed::Operation(fixed.operation));
@@ -235,12 +237,12 @@ pub fn decode(bytes: &[u8]) -> Result<Record<'_>, Malformed> {
                 path: take(rest, fixed.path_length)?.0,
             })
         }
-        kind::SEND => Body::Send(split::<layout::Send>(bytes)?.0),
-        kind::VSOCK => Body::Vsock(split::<layout::Vsock>(bytes)?.0),
-        kind::PACKET_SOCKET => Body::PacketSocket(split::<layout::PacketSocket>(bytes)?.0),
-        kind::SUBSYSTEM => Body::Subsystem(split::<layout::Channel>(bytes)?.0),
-        kind::RESIZE => Body::Resize(split::<layout::Channel>(bytes)?.0),
-        kind::DNS => {
+        Kind::Send => Body::Send(split::<layout::Send>(bytes)?.0),
+        Kind::Vsock => Body::Vsock(split::<layout::Vsock>(bytes)?.0),
+        Kind::PacketSocket => Body::PacketSocket(split::<layout::PacketSocket>(bytes)?.0),
+        Kind::Subsystem => Body::Subsystem(split::<layout::Channel>(bytes)?.0),
+        Kind::Resize => Body::Resize(split::<layout::Channel>(bytes)?.0),
+        Kind::Dns => {
             let (dns, rest) = split::<layout::Dns>(bytes)?;
             Body::Dns(Dns {
                 source: dns.source,
@@ -248,7 +250,6 @@ pub fn decode(bytes: &[u8]) -> Result<Record<'_>, Malformed> {
                 message: take(rest, dns.message_length)?.0,
             })
         }
-        other => return Err(Malformed::Kind(other)),
     };
     Ok(Record { head, body })
 }
@@ -312,7 +313,7 @@ mod tests {
     fn a_string_beyond_the_record_is_refused() {
         let mut bytes = [0u8; size_of::<layout::Disk>()];
         bytes[24..28].copy_from_slice(&(size_of::<layout::Disk>() as u32).to_ne_bytes());
-        bytes[28] = kind::DISK as u8;
+        bytes[28] = Kind::Disk as u8;
         assert!(decode(&bytes).is_ok());
         bytes[std::mem::offset_of!(layout::Disk, lengths)] = 1;
         assert_eq!(decode(&bytes), Err(Malformed::Short));

@@ -3,9 +3,10 @@
 use rustc_hash::FxHashMap;
 
 use super::memory::Share;
+use crate::abi;
 
-/// Where the first later part begins: ARGV_FIRST of probes/command.bpf.c.
-const ARGV_FIRST: u32 = 8192;
+/// Where the first later part begins.
+const ARGV_FIRST: u32 = abi::ARGV_FIRST as u32;
 
 /// A command comes so long after its later parts at most, or is lost. Nanoseconds.
 const LATEST: u64 = 1_000_000_000;

@@ -1,6 +1,6 @@
 //! Programs that are run, and what they are given.
 
-use recorderd::record::layout::{Arguments, Environment, Losses, command_mark, kind};
+use recorderd::record::layout::{Arguments, Environment, Kind, Losses, command_mark};
 
 use super::Described;
 use super::record::{Run, end, exited, head, record, refused, run, start};
@@ -134,7 +134,7 @@ pub fn exe_case() -> Vec<Described> {
 pub fn arguments_case() -> Vec<Described> {
     let part = |time, exec, offset, bytes: &[u8]| {
         let arguments = Arguments {
-            record: head(kind::ARGUMENTS, time),
+            record: head(Kind::Arguments, time),
             exec,
             offset,
             arguments_length: bytes.len() as u32,
@@ -212,7 +212,7 @@ pub fn exit_case() -> Vec<Described> {
 pub fn environment_case() -> Vec<Described> {
     let text = b"USER=bob\0LOGNAME=alice\0SSH_USER_AUTH=/nowhere\0EMPTY=\0cut";
     let environment = Environment {
-        record: head(kind::ENVIRONMENT, 1499),
+        record: head(Kind::Environment, 1499),
         environment_length: text.len() as u32,
         unused: 0,
     };

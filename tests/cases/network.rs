@@ -1,7 +1,7 @@
 //! Connections, datagrams and sockets.
 
 use recorderd::record::layout::{
-    Dns, Endpoint, Losses, Network, NetworkResult, PacketSocket, Send, SendsKey, Vsock, kind,
+    Dns, Endpoint, Kind, Losses, Network, NetworkResult, PacketSocket, Send, SendsKey, Vsock,
     operation, path_note, send_mark,
 };
 
@@ -14,7 +14,7 @@ const UDP: u32 = 17;
 fn result(time: u64, begun: u64, ends: [Endpoint; 2], result: i32) -> Vec<u8> {
     let [source, destination] = ends;
     let of = NetworkResult {
-        record: head(kind::NETWORK_RESULT, time),
+        record: head(Kind::NetworkResult, time),
         source,
         destination,
         connection: begun,
@@ -31,7 +31,7 @@ fn sent(
     [source, destination]: [Endpoint; 2],
     change: impl FnOnce(&mut SendsKey),
 ) -> Vec<u8> {
-    let head = head(kind::SEND, time);
+    let head = head(Kind::Send, time);
     let mut send = Send {
         record: head,
         source,
@@ -54,7 +54,7 @@ fn sent(
 fn queried(time: u64, [source, destination]: [Endpoint; 2], question: &[u8]) -> Vec<u8> {
     let message = [b"\xab\xcd\x01\0\0\x01\0\0\0\0\0\0", question].concat();
     let dns = Dns {
-        record: head(kind::DNS, time),
+        record: head(Kind::Dns, time),
         source,
         destination,
         message_length: message.len() as u32,
@@ -151,7 +151,7 @@ pub fn socket_case() -> Vec<Described> {
     let failed = |time, ends: [Endpoint; 2], protocol, error: i32| {
         let [source, destination] = ends;
         let network = Network {
-            record: head(kind::NETWORK, time),
+            record: head(Kind::Network, time),
             source,
             destination,
             connection: 0,
@@ -164,7 +164,7 @@ pub fn socket_case() -> Vec<Described> {
     };
     let vsock = |time, operation, change: fn(&mut Vsock)| {
         let mut vsock = Vsock {
-            record: head(kind::VSOCK, time),
+            record: head(Kind::Vsock, time),
             operation,
             context: 3,
             port: 1234,
@@ -177,7 +177,7 @@ pub fn socket_case() -> Vec<Described> {
     };
     let packet = |time, kind, protocol, return_code| {
         let socket = PacketSocket {
-            record: head(kind::PACKET_SOCKET, time),
+            record: head(Kind::PacketSocket, time),
             kind,
             protocol,
             return_code,

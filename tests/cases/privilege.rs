@@ -1,7 +1,7 @@
 //! Rights.
 
 use recorderd::record::layout::{
-    ID_NONE, Losses, PRIVILEGE_OPERATIONS, Privilege, ProcessIds, kind, path_note,
+    ID_NONE, Kind, Losses, PRIVILEGE_OPERATIONS, Privilege, ProcessIds, path_note,
 };
 
 use super::Described;
@@ -23,7 +23,7 @@ fn privileged(
         egid: 100,
     };
     let mut privilege = Privilege {
-        record: head(kind::PRIVILEGE, time),
+        record: head(Kind::Privilege, time),
         operation: operation.unwrap() as u32,
         ids,
         old_ids: ProcessIds {

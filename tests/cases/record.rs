@@ -1,8 +1,8 @@
 //! The records that a probe sends, built.
 
 use recorderd::record::layout::{
-    Command, Counts, DISK_OPERATIONS, Disk, Endpoint, Head, Layout, LocalConnect, Losses, Network,
-    ProcessExit, ProcessIds, SessionEnd, SessionStart, kind, login, operation, path_note,
+    Command, Counts, DISK_OPERATIONS, Disk, Endpoint, Head, Kind, Layout, LocalConnect, Losses,
+    Network, ProcessExit, ProcessIds, SessionEnd, SessionStart, login, operation, path_note,
 };
 
 use super::Described;
@@ -11,7 +11,7 @@ use super::Described;
 pub const UID: u32 = 4_000_000_000;
 
 /// A head at so many milliseconds since boot; `record` fills in the length.
-pub fn head(kind: u32, time: u64) -> Head {
+pub fn head(kind: Kind, time: u64) -> Head {
     Head {
         time: time * 1_000_000,
         session: 7,
@@ -64,7 +64,7 @@ pub fn v6(address: &str, port: u16) -> Endpoint {
 
 pub fn start() -> Described {
     let start = SessionStart {
-        record: head(kind::SESSION_START, 1000),
+        record: head(Kind::SessionStart, 1000),
         local: v4([192, 0, 2, 1], 22),
         remote: v4([198, 51, 100, 7], 50_000),
         uid: UID,
@@ -83,7 +83,7 @@ pub fn end(lost: Losses) -> Described {
 
 pub fn end_with(lost: Losses, left_out: Counts) -> Described {
     let end = SessionEnd {
-        record: head(kind::SESSION_END, 9000),
+        record: head(Kind::SessionEnd, 9000),
         lost,
         left_out,
     };
@@ -115,7 +115,7 @@ pub fn run(time: u64, path: &[u8], argv: &[u8], change: impl FnOnce(&mut Run)) -
         requested: b"",
         argv,
         fixed: Command {
-            record: head(kind::COMMAND, time),
+            record: head(Kind::Command, time),
             inode: 1234,
             device: 254 << 20 | 1,
             parent_pid: 4985,
@@ -161,7 +161,7 @@ pub fn refused(time: u64, path: &[u8], argv: &[u8], error: i32) -> Vec<u8> {
 
 pub fn exited(time: u64, change: impl FnOnce(&mut ProcessExit)) -> Vec<u8> {
     let mut exit = ProcessExit {
-        record: head(kind::PROCESS_EXIT, time),
+        record: head(Kind::ProcessExit, time),
         duration: 1_234_567_890,
         cpu_time: 2_999,
         max_memory: 0,
@@ -194,7 +194,7 @@ pub fn done(
     change: impl FnOnce(&mut Disk),
 ) -> Vec<u8> {
     let mut disk = Disk {
-        record: head(kind::DISK, time),
+        record: head(Kind::Disk, time),
         operation,
         lengths: texts.map(|text| text.len() as u16),
         ..Disk::default()
@@ -224,7 +224,7 @@ pub fn asked(
 pub fn network(time: u64, operation: u32, ends: [Endpoint; 2], protocol: u32) -> Vec<u8> {
     let [source, destination] = ends;
     let network = Network {
-        record: head(kind::NETWORK, time),
+        record: head(Kind::Network, time),
         source,
         destination,
         connection: time,
@@ -244,7 +244,7 @@ pub fn connected(time: u64, source: Endpoint, destination: Endpoint) -> Vec<u8> 
 
 pub fn local(time: u64, name: &[u8], change: impl FnOnce(&mut LocalConnect)) -> Vec<u8> {
     let mut local = LocalConnect {
-        record: head(kind::LOCAL_CONNECT, time),
+        record: head(Kind::LocalConnect, time),
         path_length: name.len() as u32,
         ..LocalConnect::default()
     };

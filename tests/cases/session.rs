@@ -1,7 +1,7 @@
 //! How sessions begin, lose, hand on and end.
 
 use recorderd::record::layout::{
-    Channel, Disk, Environment, Head, Losses, SessionStart, command_mark, kind, login,
+    Channel, Disk, Environment, Head, Kind, Losses, SessionStart, command_mark, login,
 };
 
 use super::Described;
@@ -95,18 +95,18 @@ pub fn channel_case() -> Vec<Described> {
         ),
         (
             "the same size again",
-            record(channel(kind::RESIZE, 1550, 80), b""),
+            record(channel(Kind::Resize, 1550, 80), b""),
         ),
         (
             "another size",
-            record(channel(kind::RESIZE, 1600, 132), b""),
+            record(channel(Kind::Resize, 1600, 132), b""),
         ),
         (
             "the size of a terminal of no channel",
             record(
                 Channel {
                     leader: 1,
-                    ..channel(kind::RESIZE, 1650, 99)
+                    ..channel(Kind::Resize, 1650, 99)
                 },
                 b"",
             ),
@@ -129,7 +129,7 @@ pub fn channel_case() -> Vec<Described> {
             record(
                 Channel {
                     terminal: 0,
-                    ..channel(kind::SUBSYSTEM, 1800, 0)
+                    ..channel(Kind::Subsystem, 1800, 0)
                 },
                 b"",
             ),
@@ -140,7 +140,7 @@ pub fn channel_case() -> Vec<Described> {
 
 pub fn nothing_done_case() -> Vec<Described> {
     let start = SessionStart {
-        record: head(kind::SESSION_START, 1000),
+        record: head(Kind::SessionStart, 1000),
         local: v6("2001:db8::22", 22),
         remote: v6("::ffff:198.51.100.7", 50_000),
         uid: 0,
@@ -161,14 +161,14 @@ pub fn nothing_done_case() -> Vec<Described> {
 pub fn other_login_case() -> Vec<Described> {
     let cron = 3;
     let start = SessionStart {
-        record: head(kind::SESSION_START, 1000),
+        record: head(Kind::SessionStart, 1000),
         uid: UID,
         login: cron,
         ..SessionStart::default()
     };
     let text = b"LOGNAME=mallory\0";
     let environment = Environment {
-        record: head(kind::ENVIRONMENT, 1490),
+        record: head(Kind::Environment, 1490),
         environment_length: text.len() as u32,
         unused: 0,
     };
@@ -263,7 +263,7 @@ pub fn nested_and_found_case() -> Vec<Described> {
         let start = SessionStart {
             record: Head {
                 session,
-                ..head(kind::SESSION_START, 2000)
+                ..head(Kind::SessionStart, 2000)
             },
             parent,
             began,
@@ -327,7 +327,7 @@ pub fn job_case() -> Vec<Described> {
     };
     let begun = |session: u64, login: u32, parent: u64| {
         let start = SessionStart {
-            record: head(kind::SESSION_START, 2000),
+            record: head(Kind::SessionStart, 2000),
             parent,
             uid: UID,
             login,

@@ -1,23 +1,51 @@
 /* SPDX-License-Identifier: Apache-2.0 OR (MIT AND GPL-2.0-only) */
 /*
- * The layout of what the probes send, and of the maps they share with the daemon.
- * src/record/layout.rs mirrors it; tests/layout.rs holds the mirror to the BTF of the object.
+ * All that the probes and the daemon share: what is sent, the values of maps, and every number that
+ * both must know. src/abi.rs is generated from it (probes/abi.py), comments included: write them
+ * for readers of both.
  */
-#ifndef RECORD_H
-#define RECORD_H
+#ifndef ABI_H
+#define ABI_H
 
-#define PROGRAM_LENGTH 16
-#define ADDRESS_LENGTH 16
+#include <linux/types.h>
 
-/* The longest name of a local socket, in bytes (UNIX_PATH_MAX). */
-#define LOCAL_NAME_LENGTH 108
+/* Lengths in bytes, and counts. */
+enum limit {
+	PROGRAM_LENGTH = 16, /* of a program's name as the kernel keeps it (TASK_COMM_LEN) */
+	ADDRESS_LENGTH = 16,
+	LOCAL_NAME_LENGTH = 108, /* the longest name of a local socket (UNIX_PATH_MAX) */
+	OBJECT_NAME_LENGTH = 56, /* the longest name of a target, a module or a BPF program */
+	DNS_LENGTH = 512,   /* the most of a DNS message that is copied: more than any question */
+	RECORD_MAX = 40960, /* the largest record: its strings are cut, and the cut counted, here */
+	REQUEST_LENGTH = 4096,	 /* the largest record of an io_uring request under way */
+	ARGV_FIRST = 8192,	 /* the most of a command's arguments that is in its own record */
+	SLOTS_PER_CPU = 4,	 /* slots to build records in that each CPU has */
+	SPARE_SLOTS = 16,	 /* slots that all CPUs have beside them */
+	SESSIONS_SIZE = 16384,	 /* sessions that can be recorded at once */
+	PROCESSES_SIZE = 131072, /* processes that can be recorded at once */
+	PROCESS_COUNTS = 32768,	 /* classes of process ids, by their last bits */
+	HELD_SIZE = 4096,	 /* processes that can be stopped at once */
+	SHARE_ACCOUNTS = 256,	 /* numbers that there are for accounts, */
+	SHARE_SESSIONS = 1024,	 /* and for sessions, a power of two */
+	SHARE_COUNT = 1 + SHARE_ACCOUNTS + SHARE_SESSIONS,
+	SHARE_OF_REST = 8,   /* one account may have so many times what is free of a table */
+	VARIABLE_WORDS = 4,  /* of the beginning of an environment variable to record */
+	VARIABLE_COUNT = 16, /* environment variables that can be asked for */
+	PATTERN_WORDS = 8,   /* of the beginning of a path */
+	PATTERN_COUNT = 32,
+};
 
-/* The largest record, in bytes: its strings are cut, and the cut counted, at this size. */
-#define RECORD_MAX 40960
+/* What stands where there is no such number. */
+enum unset {
+	ID_NONE = 0xffffffff,	  /* a uid, gid or loginuid that is not known, or not set */
+	AUDIT_UNSET = 0xffffffff, /* the audit session of what never logged in (AUDIT_SID_UNSET) */
+	VSOCK_ANY = 0xffffffff,	  /* a port or context id of AF_VSOCK (VMADDR_PORT_ANY) */
+};
 
-/* The audit session id of a process that never logged in (the kernel's AUDIT_SID_UNSET). */
-#define AUDIT_UNSET 0xffffffffU
+/* Eight bytes of text, which the probes compare at once. */
+typedef __u64 letters;
 
+/* What is counted, and left out, together. */
 enum family {
 	FAMILY_SESSION,
 	FAMILY_COMMAND,
@@ -38,6 +66,7 @@ enum loss {
 	LOSS_COUNT,
 };
 
+/* What a record tells. */
 enum kind {
 	KIND_SESSION_START = 1,
 	KIND_SESSION_END,
@@ -67,6 +96,7 @@ enum via {
 	VIA_UNSETTLED = 8,   /* arguments can have been changed since the kernel read them */
 };
 
+/* What is to be said of a path. */
 enum path_note {
 	PATH_CUT = 1,	    /* the beginning is missing: deeper than can be walked, or in no tree */
 	PATH_DELETED = 2,   /* no longer linked into its directory */
@@ -123,6 +153,7 @@ struct record {
 	char program[PROGRAM_LENGTH];
 };
 
+/* One end of a connection. */
 struct endpoint {
 	__u8 address[ADDRESS_LENGTH]; /* version 4 uses the first four bytes */
 	__u16 port;		      /* host byte order */
@@ -157,6 +188,7 @@ struct session_start {
 	__u32 title_length;
 };
 
+/* The last process of a session exited. */
 struct session_end {
 	struct record record;
 	__u64 lost[FAMILY_COUNT][LOSS_COUNT];
@@ -188,6 +220,7 @@ enum text {
 	TEXT_COUNT,
 };
 
+/* What is to be said of a command. */
 enum command_mark {
 	COMMAND_EXE_DELETED = 1,
 	COMMAND_PRIVILEGED = 2,		 /* this exec raised the process's privilege */
@@ -207,6 +240,7 @@ struct ids {
 	__u32 egid;
 };
 
+/* A program was run, or could not be. Its strings follow. */
 struct command {
 	struct record record;
 	__u64 inode;
@@ -315,6 +349,7 @@ struct disk {
 	__u16 unused[3];
 };
 
+/* What was done with a connection. */
 enum operation {
 	OPERATION_CONNECT = 0,
 	OPERATION_SEND = 1,
@@ -322,6 +357,7 @@ enum operation {
 	OPERATION_ACCEPT = 3,
 };
 
+/* A connection was begun or accepted, or a socket listens. */
 struct network {
 	struct record record;
 	struct endpoint source;
@@ -333,6 +369,7 @@ struct network {
 	__u32 unused;
 };
 
+/* What is to be said of a datagram. */
 enum send_mark {
 	SEND_RAW = 1, /* through a raw socket: the program wrote the protocol's header itself */
 };
@@ -369,9 +406,6 @@ struct send {
 	__u64 is_counted; /* the table has an entry for the others */
 };
 
-/* The most of a DNS message that is copied, in bytes: longer than the longest question. */
-#define DNS_LENGTH 512
-
 /* A datagram to the DNS port. The message follows. */
 struct dns {
 	struct record record;
@@ -402,9 +436,6 @@ struct local_connect {
 	__u32 path_notes;
 };
 
-/* The port or the context id of a socket for virtual machines that has none (VMADDR_PORT_ANY). */
-#define VSOCK_ANY 0xffffffffU
-
 /* A socket for virtual machines (AF_VSOCK) was connected, was accepted, or listens. */
 struct vsock {
 	struct record record;
@@ -425,6 +456,7 @@ struct packet_socket {
 	__u16 unused[3];
 };
 
+/* How rights were changed, or another process or the kernel was reached into. */
 enum privilege_operation {
 	PRIVILEGE_NONE,
 	PRIVILEGE_SETUID,
@@ -488,9 +520,6 @@ enum privilege_operation {
 	PRIVILEGE_COUNT,
 };
 
-/* Where a uid, a gid or a loginuid is not known, or not set. */
-#define ID_NONE 0xffffffffU
-
 /* Whose the other process is. */
 enum target {
 	TARGET_UNKNOWN,
@@ -498,9 +527,6 @@ enum target {
 	TARGET_OTHER, /* of another one */
 	TARGET_NONE,  /* of none: what it does is not recorded */
 };
-
-/* The longest name of a kernel module, in bytes. */
-#define OBJECT_NAME_LENGTH 56
 
 /* Another process or the kernel was reached into, or rights were changed. The path follows. */
 struct privilege {
@@ -572,18 +598,6 @@ enum table {
 	TABLE_COUNT,
 };
 
-#define SESSIONS_SIZE 16384
-#define PROCESSES_SIZE 131072
-#define HELD_SIZE 4096
-
-/* How many numbers there are for accounts, and for sessions, a power of two. */
-#define SHARE_ACCOUNTS 256
-#define SHARE_SESSIONS 1024
-#define SHARE_COUNT (1 + SHARE_ACCOUNTS + SHARE_SESSIONS)
-
-/* The most that one account may have of a table, as a multiple of what is free. */
-#define SHARE_OF_REST 8
-
 /* A file of at or cron that a session has written. */
 struct job_file {
 	__u64 inode;
@@ -591,25 +605,12 @@ struct job_file {
 	__u32 unused;
 };
 
+/* Who has written it. */
 struct job {
 	__u64 session;
 	__u32
 	    generation; /* of the inode: it tells the file from a later one with the same number */
 	__u32 unused;
-};
-
-/* The client's end of a connection that a session has made: it tells whence a login comes. */
-struct client {
-	__u64 network; /* the namespace in which these are addresses */
-	struct endpoint local;
-	struct endpoint remote;
-};
-
-/* Which session has made it. Two may write the same note at once: it counts only if it adds up. */
-struct client_note {
-	struct client client;
-	__u64 session;
-	__u64 sum;
 };
 
 /*
@@ -624,6 +625,7 @@ struct claim {
 	__u64 unused[4];
 };
 
+/* Whose doing it is what a process does. */
 enum role {
 	ROLE_USER,   /* all it does is the user's doing */
 	ROLE_BROKER, /* the login server's process of a login that has no other: only what it
@@ -635,21 +637,17 @@ enum role {
  * The environment variables to record: the first bytes of each, its name and `=`, and a mask of
  * those bytes. A mask of zero ends the list.
  */
-#define VARIABLE_WORDS 4
-#define VARIABLE_COUNT 16
-
 struct variable {
-	__u64 name[VARIABLE_WORDS];
-	__u64 mask[VARIABLE_WORDS];
+	letters name[VARIABLE_WORDS];
+	letters mask[VARIABLE_WORDS];
 };
 
+/* All of them. */
 struct variables {
 	struct variable wanted[VARIABLE_COUNT];
 };
 
-#define PATTERN_WORDS 8
-#define PATTERN_COUNT 32
-
+/* What a pattern of paths says. */
 enum verdict {
 	PATTERN_NONE, /* there is no pattern, and none behind it */
 	PATTERN_LEFT_OUT,
@@ -659,8 +657,8 @@ enum verdict {
 
 /* The beginnings of paths: the first bytes, and a mask of those. */
 struct pattern {
-	__u64 begins[PATTERN_WORDS];
-	__u64 mask[PATTERN_WORDS];
+	letters begins[PATTERN_WORDS];
+	letters mask[PATTERN_WORDS];
 	__u32 length;
 	__u32 whole;   /* the path has no more bytes */
 	__u32 verdict; /* PATTERN_LEFT_OUT or PATTERN_KEPT; PATTERN_NONE ends the list */
@@ -693,6 +691,12 @@ struct process {
 	__u32 unused;
 };
 
+/* A request to io_uring that is not complete. */
+struct request {
+	char record[REQUEST_LENGTH]; /* what is longer is sent at once, its end unconfirmed */
+	__u64 uid;		     /* whose share it is of */
+};
+
 /* A process that is stopped until what it did is taken. */
 struct held {
 	__u64 session;
@@ -707,6 +711,7 @@ struct missed {
 	__u64 count;
 };
 
+/* What the daemon does about the rings. */
 enum reader {
 	READER_ASLEEP, /* wake it for the next record */
 	READER_TIMED,  /* it looks by itself; wake it when a ring is a quarter full */
@@ -721,6 +726,7 @@ enum finding_kind {
 	FINDING_COUNTED, /* it was not counted among those whose ids end in the same bits, and is */
 };
 
+/* What it finds of which. */
 struct finding {
 	__u64 session;
 	__u32 pid;
