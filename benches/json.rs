@@ -13,9 +13,9 @@ use std::hint::black_box;
 use std::str::from_utf8;
 
 use criterion::Criterion;
+use recorderd::abi::Head;
 use recorderd::base::Clock;
 use recorderd::event::{Ids, Subject, Uuid, Writer};
-use recorderd::record::layout::Head;
 use recorderd::record::{Body, Command, Record, decode, strings};
 use serde::Serialize;
 

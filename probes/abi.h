@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 OR (MIT AND GPL-2.0-only) */
 /*
  * All that the probes and the daemon share: what is sent, the values of maps, and every number that
- * both must know. src/abi.rs is generated from it (probes/abi.py), comments included: write them
- * for readers of both.
+ * both must know. src/abi/generated.rs is generated from it (probes/abi.py), comments included:
+ * write them for readers of both.
  */
 #ifndef ABI_H
 #define ABI_H

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Writes src/abi.rs to standard output: the Rust side of probes/abi.h.
+"""Writes src/abi/generated.rs to standard output: the Rust side of probes/abi.h.
 
 Usage: abi.py CLANG OBJCOPY
 
@@ -264,7 +264,7 @@ def main(clang, objcopy):
         "//! What the probes and the daemon share. Made from probes/abi.h by probes/build.sh: change that.\n\n"
         "// What has no comment in the header says what it is by its name.\n"
         "#![allow(missing_docs)]\n\n"
-        "use crate::record::layout::layout;"
+        "use super::layout;"
     )
     for keyword, name, about, docs in found:
         print()

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Compiles the probes into the object that is committed beside them, and writes the Rust side of abi.h
-# (src/abi.rs). With --check, does both elsewhere and fails if the committed bytes differ, or if the sources are not formatted. With --draft, looks
+# (src/abi/generated.rs). With --check, does both elsewhere and fails if the committed bytes differ, or if the sources are not formatted. With --draft, looks
 # neither at warnings nor at the format.
 set -euo pipefail
 cd "$(dirname "$0")"
@@ -61,16 +61,16 @@ if [ "${1:-}" = --check ]; then
 	compile "$fresh"
 	cmp "$fresh" recorderd.bpf.o || { echo "recorderd.bpf.o is not what its sources give: run probes/build.sh"; exit 1; }
 	mirror "$fresh"
-	cmp "$fresh" ../src/abi.rs || { echo "src/abi.rs is not what probes/abi.h gives: run probes/build.sh"; exit 1; }
+	cmp "$fresh" ../src/abi/generated.rs || { echo "src/abi/generated.rs is not what probes/abi.h gives: run probes/build.sh"; exit 1; }
 	$format --dry-run --Werror ./*.c ./*.h
 	echo "probes: the committed object is what its sources give"
 elif [ "${1:-}" = --draft ]; then
-	mirror ../src/abi.rs
+	mirror ../src/abi/generated.rs
 	compile recorderd.bpf.o
 else
 	warn
 	$format -i ./*.c ./*.h
-	mirror ../src/abi.rs
+	mirror ../src/abi/generated.rs
 	compile recorderd.bpf.o
 	echo "probes: recorderd.bpf.o, $(stat -c %s recorderd.bpf.o) bytes"
 fi

@@ -5,9 +5,9 @@ use std::mem;
 
 use rustc_hash::FxHashMap;
 
+use crate::abi::{Finding, SessionEntry, finding_kind};
 use crate::base::{Family, Notice, Tampered};
 use crate::probe::{Look, Probes};
-use crate::record::layout::{Finding, SessionEntry, finding_kind};
 use crate::session::{Kernel, Table};
 
 /// How long after one look the next one begins. Nanoseconds.

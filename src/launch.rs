@@ -7,9 +7,9 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use crate::abi::{Endpoint, ProcessEntry, SessionEntry, login};
 use crate::base::boot_time;
 use crate::daemon::{Signal, Waiter, signals};
-use crate::record::layout::{Endpoint, ProcessEntry, SessionEntry, login};
 use crate::recorder::Recorder;
 use crate::session::Birth;
 

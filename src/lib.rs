@@ -12,7 +12,6 @@ macro_rules! report {
     };
 }
 
-#[rustfmt::skip]
 pub mod abi;
 pub mod base;
 pub mod check;

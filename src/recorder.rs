@@ -5,6 +5,7 @@ use std::os::fd::RawFd;
 use std::time::Duration;
 
 use crate::abi;
+use crate::abi::{Head, Kind, LOGINS, SendsKey, SessionEntry, read};
 use crate::base::{Before, Notice, boot_time, processor_time};
 use crate::config::Config;
 use crate::event::Writer;
@@ -12,7 +13,6 @@ use crate::host::Hostname;
 use crate::inventory::Inventory;
 use crate::metrics::{Control, Facts, Latency, MetricsFile};
 use crate::probe::{Order, ProbeError, Probes, Tables};
-use crate::record::layout::{Head, Kind, LOGINS, SendsKey, SessionEntry, read};
 use crate::session::{Holds, Kernel, Table, table_at, table_of};
 use crate::sink::{Heartbeat, Sink};
 use crate::state::{Parts, State};

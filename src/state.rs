@@ -1,9 +1,9 @@
 //! The state of the recorder itself: when it is told, and until when it was at work.
 
+use crate::abi::MissedCounts;
 use crate::base::{Before, Ledger, Notice};
 use crate::event::{Status, Writer};
 use crate::probe::{self, Coverage, Probes, Skipped};
-use crate::record::layout::MissedCounts;
 use crate::session::Table;
 use crate::sink::Sink;
 

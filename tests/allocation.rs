@@ -7,9 +7,9 @@ use std::cell::Cell;
 use std::os::unix::net::UnixDatagram;
 
 use common::golden::{NoKernel, records, writer};
+use recorderd::abi::Head;
 use recorderd::base::Sync;
 use recorderd::event::Writer;
-use recorderd::record::layout::Head;
 use recorderd::session::Table;
 use recorderd::sink::{Journald, Place, Sink, Syslog};
 

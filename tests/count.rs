@@ -5,7 +5,7 @@ use std::fs;
 use crate::common::log::{commands, totals};
 use crate::common::{self, Host, ONE, Outcome, PYTHON, of_kind, patiently, schema};
 use libtest_mimic::Trial;
-use recorderd::record::layout::{Command, ProcessExit};
+use recorderd::abi::{Command, ProcessExit};
 use serde_json::Value;
 
 /// The tests of this file.

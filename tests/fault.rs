@@ -20,7 +20,7 @@ use crate::common::{
     write_config,
 };
 use libtest_mimic::Trial;
-use recorderd::record::layout::FAMILIES;
+use recorderd::abi::FAMILIES;
 use serde_json::{Value, json};
 
 /// The tests of this file.

@@ -16,8 +16,8 @@ use crate::common::{
 };
 use aya::maps::{HashMap, IterableMap, Map, MapData};
 use libtest_mimic::Trial;
+use recorderd::abi::SessionEntry;
 use recorderd::probe::remove_over;
-use recorderd::record::layout::SessionEntry;
 
 /// The tests of this file.
 pub fn tests() -> Vec<Trial> {

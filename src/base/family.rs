@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::abi;
+
 /// What is recorded together, or not at all.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Family {
@@ -36,6 +38,19 @@ impl Family {
             Self::Disk => "disk",
             Self::Network => "network",
             Self::Privilege => "privilege",
+        }
+    }
+}
+
+/// The one that a family of records belongs to.
+impl From<abi::Family> for Family {
+    fn from(family: abi::Family) -> Self {
+        match family {
+            abi::Family::Session => Self::Session,
+            abi::Family::Command | abi::Family::ProcessExit => Self::Command,
+            abi::Family::Disk => Self::Disk,
+            abi::Family::Network | abi::Family::NetworkResult => Self::Network,
+            abi::Family::Privilege => Self::Privilege,
         }
     }
 }

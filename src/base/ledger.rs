@@ -1,6 +1,6 @@
 //! What was written and what was lost, by family and cause.
 
-use crate::record::layout::{CAUSES, Counts, FAMILIES, Losses};
+use crate::abi::{CAUSES, Counts, FAMILIES, Family, Losses};
 
 /// Every reason for which an event can be missing: those of the probes, and that the log could not
 /// be written.
@@ -58,9 +58,9 @@ impl Ledger {
         }
     }
 
-    /// Counts what could not be written, of the family with this index.
-    pub fn add_unwritten(&mut self, family: usize, count: u64) {
-        self.missing_mut().unwritten[family] += count;
+    /// Counts what could not be written, of this family.
+    pub fn add_unwritten(&mut self, family: Family, count: u64) {
+        self.missing_mut().unwritten[family as usize] += count;
     }
 
     /// What the config leaves out.

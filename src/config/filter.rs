@@ -19,9 +19,9 @@ pub struct Filter {
     /// one that is named itself, those.
     pub groups: Vec<(String, Vec<Family>)>,
     /// File operations that are left out: bits by their place in
-    /// [`crate::record::layout::DISK_OPERATIONS`].
+    /// [`crate::abi::DISK_OPERATIONS`].
     pub disk_operations: u64,
-    /// The same of [`crate::record::layout::PRIVILEGE_OPERATIONS`].
+    /// The same of [`crate::abi::PRIVILEGE_OPERATIONS`].
     pub privilege_operations: u64,
     /// Paths of file operations that are left out.
     pub paths: Vec<Pattern>,

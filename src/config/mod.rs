@@ -105,7 +105,7 @@ pub struct Config {
     pub required: Vec<Family>,
     /// What is recorded of whose sessions, and what is left out.
     pub filter: Filter,
-    /// Which logins are sessions: bits of [`LOGINS`](crate::record::layout::LOGINS); default those by
+    /// Which logins are sessions: bits of [`LOGINS`](crate::abi::LOGINS); default those by
     /// SSH.
     pub logins: u64,
     /// Where the kernel's types are described, for a kernel that does not do so itself: an absolute

@@ -13,8 +13,8 @@ use super::value::{
 };
 use super::yaml::{self, Entry, Kind, Node, Problem};
 use super::{COMMAND_BUFFER_PAGES, Config, DISK_BUFFER_PAGES, Loaded, NETWORK_BUFFER_PAGES};
+use crate::abi::{DISK_OPERATIONS, LOGINS, PRIVILEGE_OPERATIONS, login};
 use crate::base::Family;
-use crate::record::layout::{DISK_OPERATIONS, LOGINS, PRIVILEGE_OPERATIONS, login};
 
 /// Goes through the tree and gathers the config and everything wrong with it.
 pub struct Reader {

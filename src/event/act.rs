@@ -2,11 +2,11 @@
 
 use super::privilege::ids;
 use super::{Object, Subject, Uuid, Writer, address, device};
-use crate::base::page_size;
-use crate::record::layout::{
+use crate::abi::{
     AUDIT_UNSET, Endpoint, Head, Network, NetworkResult, ProcessExit, command_mark, operation,
     path_note, via,
 };
+use crate::base::page_size;
 use crate::record::{Command, strings};
 
 impl Writer {

@@ -3,7 +3,7 @@
 use std::fmt::{self, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use crate::record::layout::Endpoint;
+use crate::abi::Endpoint;
 
 /// The longest: `[xxxx:xxxx:xxxx:xxxx:xxxx:xxxx:255.255.255.255]:65535`.
 const LENGTH: usize = 64;

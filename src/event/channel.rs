@@ -2,7 +2,7 @@
 
 use super::act::process;
 use super::{Subject, Writer, device};
-use crate::record::layout::{self, Head};
+use crate::abi::{self, Head};
 
 /// What a channel is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,7 +71,7 @@ impl Writer {
     }
 
     /// session.resize of the channel with this number.
-    pub fn resize(&mut self, subject: &mut Subject, resize: &layout::Channel, number: u64) {
+    pub fn resize(&mut self, subject: &mut Subject, resize: &abi::Channel, number: u64) {
         let name = ("session.resize", "R4014I");
         self.line(subject, name, resize.record.time, |object, _| {
             process(object, &resize.record);

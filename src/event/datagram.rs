@@ -4,8 +4,8 @@ use super::act::{ends, process, protocol};
 use super::dns::Question;
 use super::socket::local_name;
 use super::{Object, Subject, Uuid, Writer, address};
+use crate::abi::{Head, Send, SendsKey, operation, send_mark};
 use crate::record::Dns;
-use crate::record::layout::{Head, Send, SendsKey, operation, send_mark};
 
 /// One process and one peer in one period.
 pub struct Sends {

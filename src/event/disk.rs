@@ -5,7 +5,7 @@ use std::fmt::Write;
 use super::act::{incomplete, process};
 use super::path::{Shown, shown};
 use super::{Object, Subject, Uuid, Writer, device};
-use crate::record::layout::{DISK_OPERATIONS, Head, disk_operation as operation, path_note};
+use crate::abi::{DISK_OPERATIONS, Head, disk_operation as operation, path_note};
 use crate::record::{Disk, Path};
 
 /// The owner or group that chown(2) leaves as it is.

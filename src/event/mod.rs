@@ -18,8 +18,8 @@ pub use datagram::Sends;
 pub use line::{Buffer, Ids, Object, Uuid};
 pub use status::Status;
 
+use crate::abi::{FAMILIES, MissedCounts, RECORD_MAX};
 use crate::base::{Clock, Ledger, Output, Outputs};
-use crate::record::layout::{FAMILIES, MissedCounts, RECORD_MAX};
 
 /// The longest line that a record can become, in bytes: each byte of a full record as `\u00XX`
 /// and once more in base64, and as much again for what is the same in all lines.

@@ -1,7 +1,7 @@
 //! Paths of which the end is as it was typed: cleaned of what can't mean anything else.
 
+use crate::abi::path_note;
 use crate::record::Path;
-use crate::record::layout::path_note;
 
 /// A path as it is shown.
 pub struct Shown<'a> {

@@ -2,11 +2,11 @@
 
 use super::act::{incomplete, process};
 use super::{Object, Subject, Writer};
-use crate::base::Clock;
-use crate::record::Privilege;
-use crate::record::layout::{
+use crate::abi::{
     ID_NONE, PRIVILEGE_OPERATIONS, ProcessIds, TARGETS, privilege_operation as operation,
 };
+use crate::base::Clock;
+use crate::record::Privilege;
 
 impl Writer {
     /// session.privilege

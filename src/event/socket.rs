@@ -2,8 +2,8 @@
 
 use super::act::{incomplete, process};
 use super::{Object, Subject, Uuid, Writer};
+use crate::abi::{Head, PacketSocket, VSOCK_ANY, Vsock, operation};
 use crate::record::LocalConnect;
-use crate::record::layout::{Head, PacketSocket, VSOCK_ANY, Vsock, operation};
 
 impl Writer {
     /// session.local_connect; returns the id of the event.

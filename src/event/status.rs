@@ -1,8 +1,8 @@
 //! What the recorder says of itself.
 
 use super::{Object, Writer};
+use crate::abi::{FAMILIES, MissedCounts, PROBES};
 use crate::base::{ALL_CAUSES, Account, Before, Ledger, Moment, Notice, Removed};
-use crate::record::layout::{FAMILIES, MissedCounts, PROBES};
 
 /// The state of the recorder.
 pub struct Status<'a, Outputs> {

@@ -10,8 +10,8 @@ pub use control::{Control, ask};
 pub use file::MetricsFile;
 pub use latency::Latency;
 
+use crate::abi::{FAMILIES, LOGINS, MissedCounts, PROBES};
 use crate::base::{ALL_CAUSES, Account, Ledger};
-use crate::record::layout::{FAMILIES, LOGINS, MissedCounts, PROBES};
 
 /// The first family of acts: of how sessions begin and end, only losses are counted.
 const ACTS: usize = 1;

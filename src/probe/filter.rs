@@ -2,30 +2,18 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::abi::{self, PatternEntry, Rules, verdict};
 use crate::base::{Accounts, Family};
 use crate::config::{Filter, Pattern};
-use crate::record::layout::{FAMILIES, PatternEntry, Rules, verdict};
-
-/// The family of the config that a family of the records belongs to.
-pub(super) fn family_of(name: &str) -> Family {
-    match name {
-        "session" => Family::Session,
-        "command" | "process_exit" => Family::Command,
-        "disk" => Family::Disk,
-        "privilege" => Family::Privilege,
-        _ => Family::Network,
-    }
-}
 
 /// Bits of the families that are left out where these are recorded. The life of a session never is.
 fn left_out(recorded: &BTreeSet<&str>) -> u64 {
-    let is_left_out = |name: &str| {
-        let family = family_of(name);
+    let is_left_out = |family: &abi::Family| {
+        let family = Family::from(*family);
         family != Family::Session && !recorded.contains(family.name())
     };
-    let bits = FAMILIES.iter().enumerate();
-    bits.filter(|(_, name)| is_left_out(name))
-        .fold(0, |bits, (index, _)| bits | 1 << index)
+    let left_out = abi::Family::ALL.into_iter().filter(is_left_out);
+    left_out.fold(0, |bits, family| bits | 1 << family as u64)
 }
 
 fn names(families: &[Family]) -> BTreeSet<&'static str> {
@@ -38,14 +26,8 @@ pub fn rules(filter: &Filter) -> Rules {
         families: left_out(&names(&filter.families)),
         ..Rules::default()
     };
-    for (name, operations) in [
-        ("disk", filter.disk_operations),
-        ("privilege", filter.privilege_operations),
-    ] {
-        if let Some(index) = FAMILIES.iter().position(|family| *family == name) {
-            rules.operations[index] = operations;
-        }
-    }
+    rules.operations[abi::Family::Disk as usize] = filter.disk_operations;
+    rules.operations[abi::Family::Privilege as usize] = filter.privilege_operations;
     // The first that fits decides.
     let except = filter.except.iter().map(|it| (it, verdict::KEPT));
     let paths = filter.paths.iter().map(|it| (it, verdict::LEFT_OUT));
@@ -104,7 +86,7 @@ mod tests {
     use super::*;
 
     fn bits(names: &[&str]) -> u64 {
-        let bit = |name: &&str| 1 << FAMILIES.iter().position(|it| it == name).unwrap();
+        let bit = |name: &&str| 1 << abi::FAMILIES.iter().position(|it| it == name).unwrap();
         names.iter().map(bit).sum()
     }
 

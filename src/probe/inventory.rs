@@ -9,7 +9,7 @@ use std::os::fd::AsRawFd;
 use super::bpf;
 use super::object::Probes;
 use super::syscall::{COMPAT_DISPATCHER, DISPATCHER};
-use crate::record::layout::{Finding, read};
+use crate::abi::{Finding, read};
 
 /// How much of a look is taken at once, so that the rings don't wait for it. Bytes.
 const PIECE: usize = 256 * size_of::<Finding>();
@@ -99,8 +99,8 @@ impl Probes {
 /// What the daemon has set last.
 #[derive(Default)]
 pub struct Set {
-    pub(super) rules: crate::record::layout::Rules,
-    pub(super) variables: crate::record::layout::Variables,
+    pub(super) rules: crate::abi::Rules,
+    pub(super) variables: crate::abi::Variables,
     /// By uid.
     pub(super) users: Vec<(u32, u64)>,
 }

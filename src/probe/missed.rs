@@ -9,7 +9,7 @@ use aya::maps::{MapData, PerCpuArray};
 use aya::programs::ProgramFd;
 
 use super::bpf;
-use crate::record::layout::{Missed, MissedCounts, PROBES, read};
+use crate::abi::{Missed, MissedCounts, PROBES, read};
 
 /// Counts of one moment.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -30,10 +30,10 @@ use super::shared::{Shared, slots_of};
 use super::syscall::{Dispatcher, Dispatchers};
 use super::tables::Tables;
 use super::types;
+use crate::abi::{self, HELD_SIZE, PROCESSES_SIZE, Rules, SESSIONS_SIZE, Variables};
 use crate::base::{Accounts, Family, Kind};
 use crate::config::{Config, Filter};
 use crate::packed::OBJECT;
-use crate::record::layout::{FAMILIES, HELD_SIZE, PROCESSES_SIZE, Rules, SESSIONS_SIZE, Variables};
 
 /// Accounts of which a reload can say what is recorded, if the start did of fewer.
 const USERS: usize = 1_024;
@@ -175,7 +175,7 @@ impl Probes {
             slots,
         )
         .map_err(|e| ProbeError::new("shared memory", e))?;
-        shared.set_sizes(FAMILIES.map(|name| match filter::family_of(name) {
+        shared.set_sizes(abi::Family::ALL.map(|family| match family.into() {
             Family::Session => SESSION_RING,
             Family::Command | Family::Privilege => sizes.command,
             Family::Disk => sizes.disk,

@@ -4,7 +4,7 @@ use rustc_hash::FxHashMap;
 
 use super::ring::{HEADER, Ring};
 use super::shared::Shared;
-use crate::record::layout::{Head, RECORD_MAX, read, via};
+use crate::abi::{Head, RECORD_MAX, read, via};
 
 /// How often to look again for a record that is being written, before leaving it to the next round.
 const PATIENCE: u32 = 64;

@@ -5,8 +5,8 @@ use std::io;
 use super::bpf;
 use super::object::{ProbeError, Probes};
 use super::syscall::TRACEPOINT;
+use crate::abi::login;
 use crate::base::boot_time;
-use crate::record::layout::login;
 
 /// How long after the last one they stay so. Nanoseconds.
 const AFTER: u64 = 4_000_000_000;

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use aya::maps::{HashMap, MapData, MapError};
 
 use super::ring::Mapping;
-use crate::record::layout::{PROCESS_COUNTS, ProcessEntry};
+use crate::abi::{PROCESS_COUNTS, ProcessEntry};
 
 /// From linux/bpf.h: only where there is no entry.
 const NOEXIST: u64 = 1;

@@ -3,7 +3,7 @@
 use aya::maps::{HashMap, MapData};
 
 use super::share::Shares;
-use crate::record::layout::{Head, Request, Table, read, via};
+use crate::abi::{Head, Request, Table, read, via};
 
 /// The table of such requests, by their address.
 pub struct Requests(pub(super) HashMap<MapData, u64, Request>);

@@ -16,10 +16,10 @@ use std::time::{Duration, Instant};
 use super::object::{ProbeError, Probes};
 use super::tables::Tables;
 use super::uring;
-use crate::base::boot_time;
-use crate::record::layout::{
+use crate::abi::{
     ProcessEntry, SessionEntry, disk_operation, operation, path_note, privilege_operation, via,
 };
+use crate::base::boot_time;
 use crate::record::{Body, Record, decode};
 
 /// The key of the session: above all audit session ids.

@@ -5,7 +5,7 @@ use std::os::fd::BorrowedFd;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::ring::Mapping;
-use crate::record::layout::{SHARE_ACCOUNTS, SHARE_COUNT, SHARE_SESSIONS, Table};
+use crate::abi::{SHARE_ACCOUNTS, SHARE_COUNT, SHARE_SESSIONS, Table};
 
 /// How many entries of each table are somebody's: of all, of each account, of each session.
 pub struct Shares(Mapping);

@@ -6,8 +6,8 @@ use std::os::fd::BorrowedFd;
 use std::sync::atomic::{AtomicU64, Ordering, fence};
 
 use super::ring::Mapping;
+use crate::abi::{Claim, Control, FAMILIES, SLOTS_PER_CPU, SPARE_SLOTS, reader};
 use crate::base::boot_time;
-use crate::record::layout::{Claim, Control, FAMILIES, SLOTS_PER_CPU, SPARE_SLOTS, reader};
 
 /// A record may become visible this much later than its time says: clocks of two CPUs, and stores
 /// that are still on their way. Nanoseconds.

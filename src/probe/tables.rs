@@ -5,7 +5,7 @@ use aya::maps::{HashMap, IterableMap, MapData, MapError};
 use super::bpf;
 use super::processes::Processes;
 use super::share::Shares;
-use crate::record::layout::{
+use crate::abi::{
     AUDIT_UNSET, HeldEntry, Job, JobFile, ProcessEntry, Sends, SendsKey, SessionEntry, Table,
 };
 

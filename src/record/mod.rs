@@ -1,9 +1,7 @@
 //! From the bytes that a probe sends to a value.
 
-pub mod layout;
-
-use layout::{
-    Arguments, Counts, Endpoint, Environment, Head, Identity, Kind, Layout, Losses, Network,
+use crate::abi::{
+    self, Arguments, Counts, Endpoint, Environment, Head, Identity, Kind, Layout, Losses, Network,
     NetworkResult, SessionEnd, SessionStart, read,
 };
 
@@ -38,20 +36,20 @@ pub enum Body<'a> {
         offset: u32,
         bytes: &'a [u8],
     },
-    ProcessExit(layout::ProcessExit),
+    ProcessExit(abi::ProcessExit),
     Disk(Disk<'a>),
     Network(Network),
     NetworkResult(NetworkResult),
     LocalConnect(LocalConnect<'a>),
     Privilege(Privilege<'a>),
-    Send(layout::Send),
+    Send(abi::Send),
     Dns(Dns<'a>),
-    Vsock(layout::Vsock),
-    PacketSocket(layout::PacketSocket),
+    Vsock(abi::Vsock),
+    PacketSocket(abi::PacketSocket),
     /// A login server serves a channel itself.
-    Subsystem(layout::Channel),
+    Subsystem(abi::Channel),
     /// The terminal of a channel has another size.
-    Resize(layout::Channel),
+    Resize(abi::Channel),
 }
 
 /// A datagram to the DNS port.
@@ -78,7 +76,7 @@ pub struct LocalConnect<'a> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Privilege<'a> {
     /// All that is not the path.
-    pub fixed: layout::Privilege,
+    pub fixed: abi::Privilege,
     /// Of the target's program, the module, the kernel or the new root; empty where there is none.
     pub path: &'a [u8],
 }
@@ -87,7 +85,7 @@ pub struct Privilege<'a> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Disk<'a> {
     /// All that is not text.
-    pub fixed: layout::Disk,
+    pub fixed: abi::Disk,
     /// What it was done to.
     pub path: Path<'a>,
     /// The second path, of what has two; else empty.
@@ -103,7 +101,7 @@ pub struct Path<'a> {
     pub path: &'a [u8],
     /// What was typed; empty where that is not known, and where it is the path.
     pub typed: &'a [u8],
-    /// Of [`layout::path_note`].
+    /// Of [`abi::path_note`].
     pub notes: u32,
 }
 
@@ -111,7 +109,7 @@ pub struct Path<'a> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Command<'a> {
     /// All that is not text.
-    pub fixed: layout::Command,
+    pub fixed: abi::Command,
     /// As executed.
     pub path: &'a [u8],
     /// The file that runs; empty where there is none.
@@ -176,14 +174,14 @@ pub fn decode(bytes: &[u8]) -> Result<Record<'_>, Malformed> {
             Body::Identity(take(rest, identity.identity_length)?.0)
         }
         Kind::Command => {
-            let (fixed, mut rest) = split::<layout::Command>(bytes)?;
-            let mut texts = [&[][..]; layout::text::COUNT - 1];
+            let (fixed, mut rest) = split::<abi::Command>(bytes)?;
+            let mut texts = [&[][..]; abi::text::COUNT - 1];
             for (text, length) in texts.iter_mut().zip(fixed.lengths) {
                 (*text, rest) = take(rest, length)?;
             }
             let [path, exe, cwd, interpreter, environment] = texts;
             let (requested, rest) = take(rest, fixed.requested_length)?;
-            let (argv, _) = take(rest, fixed.lengths[layout::text::COUNT - 1])?;
+            let (argv, _) = take(rest, fixed.lengths[abi::text::COUNT - 1])?;
             Body::Command(Command {
                 fixed,
                 path,
@@ -203,9 +201,9 @@ pub fn decode(bytes: &[u8]) -> Result<Record<'_>, Malformed> {
                 bytes: take(rest, arguments.arguments_length)?.0,
             }
         }
-        Kind::ProcessExit => Body::ProcessExit(split::<layout::ProcessExit>(bytes)?.0),
+        Kind::ProcessExit => Body::ProcessExit(split::<abi::ProcessExit>(bytes)?.0),
         Kind::Disk => {
-            let (fixed, rest) = split::<layout::Disk>(bytes)?;
+            let (fixed, rest) = split::<abi::Disk>(bytes)?;
             let [path, path_typed, target, target_typed, name] = fixed.lengths;
             let (path, rest) = paths(rest, path, path_typed, fixed.path_notes)?;
             let (target, rest) = paths(rest, target, target_typed, fixed.target_notes)?;
@@ -219,7 +217,7 @@ pub fn decode(bytes: &[u8]) -> Result<Record<'_>, Malformed> {
         Kind::Network => Body::Network(split::<Network>(bytes)?.0),
         Kind::NetworkResult => Body::NetworkResult(split::<NetworkResult>(bytes)?.0),
         Kind::LocalConnect => {
-            let (local, rest) = split::<layout::LocalConnect>(bytes)?;
+            let (local, rest) = split::<abi::LocalConnect>(bytes)?;
             Body::LocalConnect(LocalConnect {
                 return_code: local.return_code,
                 is_abstract: local.is_abstract != 0,
@@ -228,8 +226,8 @@ pub fn decode(bytes: &[u8]) -> Result<Record<'_>, Malformed> {
             })
         }
         Kind::Privilege => {
-            let (fixed, rest) = split::<layout::Privilege>(bytes)?;
-            if !(1..layout::PRIVILEGE_OPERATIONS.len()).contains(&(fixed.operation as usize)) {
+            let (fixed, rest) = split::<abi::Privilege>(bytes)?;
+            if !(1..abi::PRIVILEGE_OPERATIONS.len()).contains(&(fixed.operation as usize)) {
                 return Err(Malformed::Operation(fixed.operation));
             }
             Body::Privilege(Privilege {
@@ -237,13 +235,13 @@ pub fn decode(bytes: &[u8]) -> Result<Record<'_>, Malformed> {
                 path: take(rest, fixed.path_length)?.0,
             })
         }
-        Kind::Send => Body::Send(split::<layout::Send>(bytes)?.0),
-        Kind::Vsock => Body::Vsock(split::<layout::Vsock>(bytes)?.0),
-        Kind::PacketSocket => Body::PacketSocket(split::<layout::PacketSocket>(bytes)?.0),
-        Kind::Subsystem => Body::Subsystem(split::<layout::Channel>(bytes)?.0),
-        Kind::Resize => Body::Resize(split::<layout::Channel>(bytes)?.0),
+        Kind::Send => Body::Send(split::<abi::Send>(bytes)?.0),
+        Kind::Vsock => Body::Vsock(split::<abi::Vsock>(bytes)?.0),
+        Kind::PacketSocket => Body::PacketSocket(split::<abi::PacketSocket>(bytes)?.0),
+        Kind::Subsystem => Body::Subsystem(split::<abi::Channel>(bytes)?.0),
+        Kind::Resize => Body::Resize(split::<abi::Channel>(bytes)?.0),
         Kind::Dns => {
-            let (dns, rest) = split::<layout::Dns>(bytes)?;
+            let (dns, rest) = split::<abi::Dns>(bytes)?;
             Body::Dns(Dns {
                 source: dns.source,
                 destination: dns.destination,
@@ -258,7 +256,7 @@ pub fn decode(bytes: &[u8]) -> Result<Record<'_>, Malformed> {
 fn paths(bytes: &[u8], path: u16, typed: u16, notes: u16) -> Result<(Path<'_>, &[u8]), Malformed> {
     let notes = u32::from(notes);
     let (path, rest) = take(bytes, path.into())?;
-    let (typed, rest) = if notes & layout::path_note::TYPED == 0 {
+    let (typed, rest) = if notes & abi::path_note::TYPED == 0 {
         take(rest, typed.into())?
     } else {
         let base = path.len().checked_sub(typed.into());
@@ -311,11 +309,11 @@ mod tests {
 
     #[test]
     fn a_string_beyond_the_record_is_refused() {
-        let mut bytes = [0u8; size_of::<layout::Disk>()];
-        bytes[24..28].copy_from_slice(&(size_of::<layout::Disk>() as u32).to_ne_bytes());
+        let mut bytes = [0u8; size_of::<abi::Disk>()];
+        bytes[24..28].copy_from_slice(&(size_of::<abi::Disk>() as u32).to_ne_bytes());
         bytes[28] = Kind::Disk as u8;
         assert!(decode(&bytes).is_ok());
-        bytes[std::mem::offset_of!(layout::Disk, lengths)] = 1;
+        bytes[std::mem::offset_of!(abi::Disk, lengths)] = 1;
         assert_eq!(decode(&bytes), Err(Malformed::Short));
     }
 }

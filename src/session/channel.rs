@@ -3,8 +3,8 @@
 
 use std::collections::VecDeque;
 
+use crate::abi::{self, command_mark};
 use crate::event::{Channel, ChannelType};
-use crate::record::layout::{self, command_mark};
 use crate::record::{Command, strings};
 
 /// What sshd is told by its config to run for a subsystem that it serves itself.
@@ -60,7 +60,7 @@ pub fn is_of(command: &Command<'_>) -> bool {
 }
 
 /// Columns and rows of the terminal, where there is one.
-pub fn terminal_size(channel: &layout::Channel) -> Option<(u16, u16)> {
+pub fn terminal_size(channel: &abi::Channel) -> Option<(u16, u16)> {
     (channel.terminal != 0).then_some((channel.columns, channel.rows))
 }
 
@@ -88,7 +88,7 @@ pub fn of<'a>(command: &Command<'a>, argv: &'a [u8]) -> Channel<'a> {
 }
 
 /// What sshd serves itself.
-pub fn own(channel: &layout::Channel) -> Channel<'static> {
+pub fn own(channel: &abi::Channel) -> Channel<'static> {
     Channel {
         kind: ChannelType::Subsystem,
         terminal: channel.terminal,

@@ -1,6 +1,6 @@
 //! Who does things on request: the sockets and files by which a session hands work on.
 
-use crate::record::layout::disk_operation;
+use crate::abi::disk_operation;
 use crate::record::{Disk, LocalConnect};
 
 /// Places and whose they are. A `*` stands for one name of any length, a `/` at the end for all that is
@@ -312,7 +312,7 @@ fn is_above(path: &[u8], place: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::{FILES, KERNEL, by_file, find, is_above, is_at};
-    use crate::record::layout::{self, disk_operation};
+    use crate::abi::{self, disk_operation};
     use crate::record::{Disk, Path};
 
     #[test]
@@ -384,11 +384,11 @@ mod tests {
                 notes: 0,
             };
             by_file(&Disk {
-                fixed: layout::Disk {
+                fixed: abi::Disk {
                     operation,
                     flags: flags as u32,
                     mode: flags as u16,
-                    ..layout::Disk::default()
+                    ..abi::Disk::default()
                 },
                 path: of(path),
                 target: of(target),

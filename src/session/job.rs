@@ -7,9 +7,9 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
+use crate::abi::{JobFile, disk_operation};
 use crate::base::Names;
 use crate::record::Disk;
-use crate::record::layout::{JobFile, disk_operation};
 
 /// Where cron has the table of each account, under its name: on Debian, on RHEL.
 const FOLDERS: [&str; 2] = ["/var/spool/cron/crontabs/", "/var/spool/cron/"];

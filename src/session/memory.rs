@@ -7,8 +7,8 @@ use std::rc::Rc;
 
 use rustc_hash::FxHashMap;
 
+use crate::abi::SHARE_OF_REST;
 use crate::event::Uuid;
-use crate::record::layout::SHARE_OF_REST;
 
 /// For all sessions. Bytes.
 const SIZE: usize = 32 << 20;

@@ -26,11 +26,11 @@ use sends::Counted;
 use unwritten::Unwritten;
 use work::Work;
 
+use crate::abi::{
+    CAUSES, Counts, Endpoint, FAMILIES, Family, LOGINS, Losses, MissedCounts, command_mark, login,
+};
 use crate::base::{Ledger, Names, login_name};
 use crate::event::{End, Held, Lost, Origin, Start, Subject, Uuid, Writer, address};
-use crate::record::layout::{
-    CAUSES, Counts, Endpoint, FAMILIES, LOGINS, Losses, MissedCounts, command_mark, login,
-};
 use crate::record::{Body, Command, Record, strings};
 
 /// How long session.start waits for the first program or connection, which tell the terminal, the
@@ -302,7 +302,7 @@ impl Session {
                     writer.channel(subject, &record.head, number, &channel::of(command, argv));
                 }
                 if command.fixed.marks & command_mark::LEFT_OUT != 0 {
-                    0
+                    Family::Session
                 } else {
                     let mut command = *command;
                     command.fixed.argv_missing = command.fixed.argv_missing.saturating_add(missing);
@@ -310,21 +310,21 @@ impl Session {
                     if command.fixed.return_code == 0 {
                         self.commands.insert(pid, uid, share);
                     }
-                    1
+                    Family::Command
                 }
             }
             Body::ProcessExit(exit) => {
                 let command = self.commands.remove(&pid, &mut self.share);
                 self.arguments.forget(pid, &mut self.share);
                 writer.process_exit(subject, exit, command.as_ref());
-                2
+                Family::ProcessExit
             }
             Body::Disk(disk) => {
                 let request = writer.disk(subject, &record.head, disk);
                 if let Some(name) = delegate::by_file(disk) {
                     writer.delegated(subject, &record.head, name, &request);
                 }
-                3
+                Family::Disk
             }
             Body::Network(network) => {
                 let uid = writer.network(subject, network);
@@ -332,42 +332,42 @@ impl Session {
                     self.connects
                         .insert(network.connection, uid, &mut self.share);
                 }
-                4
+                Family::Network
             }
             Body::NetworkResult(result) => {
                 let begun = self.connects.remove(&result.connection, &mut self.share);
                 writer.network_result(subject, result, begun.as_ref());
-                5
+                Family::NetworkResult
             }
             Body::LocalConnect(local) => {
                 let request = writer.local_connect(subject, &record.head, local);
                 if let Some(name) = delegate::by_socket(local) {
                     writer.delegated(subject, &record.head, name, &request);
                 }
-                4
+                Family::Network
             }
             Body::Privilege(privilege) => {
                 writer.privilege(subject, privilege);
-                6
+                Family::Privilege
             }
             Body::Send(send) => {
                 let uid = writer.send(subject, send);
                 self.sends.begin(send, Some(uid));
-                4
+                Family::Network
             }
             Body::Vsock(vsock) => {
                 writer.vsock(subject, vsock);
-                4
+                Family::Network
             }
             Body::PacketSocket(socket) => {
                 writer.packet_socket(subject, socket);
-                4
+                Family::Network
             }
             Body::Subsystem(subsystem) => {
                 let size = channel::terminal_size(subsystem);
                 let number = self.channels.begin(pid, size);
                 writer.channel(subject, &record.head, number, &channel::own(subsystem));
-                0
+                Family::Session
             }
             Body::Resize(resize) => {
                 let size = (resize.columns, resize.rows);
@@ -375,13 +375,13 @@ impl Session {
                     return;
                 };
                 writer.resize(subject, resize, number);
-                0
+                Family::Session
             }
             Body::Dns(dns) => {
                 if !writer.dns(subject, &record.head, dns) {
                     return;
                 }
-                4
+                Family::Network
             }
             Body::Arguments {
                 exec,
@@ -397,7 +397,7 @@ impl Session {
             _ => return,
         };
         if !writer.is_full {
-            self.ledger.events[family] += 1;
+            self.ledger.events[family as usize] += 1;
             let time = record.head.time;
             self.unwritten.add_of(writer.full, family, 1, time);
             return;
@@ -510,11 +510,11 @@ impl Session {
                 writer.sends(subject, time, &sends, folded);
                 if writer.is_full {
                     writer.go_back(mark, subject);
-                    ledger.add_unwritten(4, folded);
-                    unwritten.add(4, folded, time);
+                    ledger.add_unwritten(Family::Network, folded);
+                    unwritten.add(Family::Network, folded, time);
                 } else {
-                    ledger.events[4] += 1;
-                    unwritten.add_of(writer.full, 4, folded, time);
+                    ledger.events[Family::Network as usize] += 1;
+                    unwritten.add_of(writer.full, Family::Network, folded, time);
                 }
             }
         }
@@ -534,7 +534,9 @@ impl Session {
             return false;
         }
         // Those whose first event was lost.
-        let is_lost = self.ledger.lost()[4].iter().any(|count| *count > 0);
+        let is_lost = self.ledger.lost()[Family::Network as usize]
+            .iter()
+            .any(|count| *count > 0);
         if !is_lost || !kernel.counts_sends(key) {
             return true;
         }

@@ -3,8 +3,8 @@
 
 use std::collections::BTreeMap;
 
+use crate::abi::{Head, Send, SendsKey};
 use crate::event::{Sends, Uuid};
-use crate::record::layout::{Head, Send, SendsKey};
 
 /// How long after the end of a period a probe may still be counting for it. Nanoseconds.
 const GRACE: u64 = 1_000_000_000;
@@ -37,7 +37,7 @@ impl Counted {
         let head = Head {
             session: key.session,
             pid: key.pid,
-            audit_session_id: crate::record::layout::AUDIT_UNSET,
+            audit_session_id: crate::abi::AUDIT_UNSET,
             ..Head::default()
         };
         self.add(key, head, None);

@@ -9,11 +9,11 @@ use super::job::table_path;
 use super::memory::Memory;
 use super::work::Work;
 use super::{Birth, Cgroups, Session};
-use crate::base::{Ledger, name_in_title};
-use crate::event::{Uuid, Writer};
-use crate::record::layout::{
+use crate::abi::{
     AUDIT_UNSET, Head, LOGINS, MissedCounts, SendsKey, SessionEntry, SessionStart, login,
 };
+use crate::base::{Ledger, name_in_title};
+use crate::event::{Uuid, Writer};
 use crate::record::{Body, decode};
 
 /// What the kernel still knows of a session, for when the record of its birth was lost.

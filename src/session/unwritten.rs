@@ -1,8 +1,8 @@
 //! What could not be written of a session, until that is told.
 
+use crate::abi::{FAMILIES, Family};
 use crate::base::{Output, Outputs};
 use crate::event::{Lost, Subject, Writer};
-use crate::record::layout::FAMILIES;
 
 /// Takes no room while everything is written: there are thousands of sessions.
 #[derive(Default)]
@@ -25,15 +25,15 @@ struct Period {
 }
 
 impl Unwritten {
-    /// Counts what nothing could take, of the family with this index. `time` is in nanoseconds
+    /// Counts what nothing could take, of this family. `time` is in nanoseconds
     /// since boot.
-    pub fn add(&mut self, family: usize, count: u64, time: u64) {
+    pub fn add(&mut self, family: Family, count: u64, time: u64) {
         let missing = self.0.get_or_insert_default();
         missing.everywhere.add(family, count, time);
     }
 
     /// The same of what goes to all outputs but those that are full.
-    pub fn add_of(&mut self, full: Outputs, family: usize, count: u64, time: u64) {
+    pub fn add_of(&mut self, full: Outputs, family: Family, count: u64, time: u64) {
         for output in full.iter() {
             let missing = self.0.get_or_insert_default();
             missing.outputs[output as usize].add(family, count, time);
@@ -53,8 +53,8 @@ impl Unwritten {
 }
 
 impl Period {
-    fn add(&mut self, family: usize, count: u64, time: u64) {
-        self.counts[family] += count;
+    fn add(&mut self, family: Family, count: u64, time: u64) {
+        self.counts[family as usize] += count;
         self.times.get_or_insert((time, time)).1 = time;
     }
 

@@ -1,6 +1,6 @@
 //! Programs that are run, and what they are given.
 
-use recorderd::record::layout::{Arguments, Environment, Kind, Losses, command_mark};
+use recorderd::abi::{Arguments, Environment, Kind, Losses, command_mark};
 
 use super::Described;
 use super::record::{Run, end, exited, head, record, refused, run, start};

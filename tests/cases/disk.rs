@@ -1,6 +1,6 @@
 //! What is done to files.
 
-use recorderd::record::layout::{AUDIT_UNSET, Losses, path_note, via};
+use recorderd::abi::{AUDIT_UNSET, Losses, path_note, via};
 
 use super::Described;
 use super::record::{asked, done, end, opened, operation_of, run, start};

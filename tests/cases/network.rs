@@ -1,6 +1,6 @@
 //! Connections, datagrams and sockets.
 
-use recorderd::record::layout::{
+use recorderd::abi::{
     Dns, Endpoint, Kind, Losses, Network, NetworkResult, PacketSocket, Send, SendsKey, Vsock,
     operation, path_note, send_mark,
 };

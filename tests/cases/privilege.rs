@@ -1,6 +1,6 @@
 //! Rights.
 
-use recorderd::record::layout::{
+use recorderd::abi::{
     ID_NONE, Kind, Losses, PRIVILEGE_OPERATIONS, Privilege, ProcessIds, path_note,
 };
 

@@ -1,6 +1,6 @@
 //! The records that a probe sends, built.
 
-use recorderd::record::layout::{
+use recorderd::abi::{
     Command, Counts, DISK_OPERATIONS, Disk, Endpoint, Head, Kind, Layout, LocalConnect, Losses,
     Network, ProcessExit, ProcessIds, SessionEnd, SessionStart, login, operation, path_note,
 };

@@ -1,6 +1,6 @@
 //! How sessions begin, lose, hand on and end.
 
-use recorderd::record::layout::{
+use recorderd::abi::{
     Channel, Disk, Environment, Head, Kind, Losses, SessionStart, command_mark, login,
 };
 

@@ -2,9 +2,9 @@
 
 use std::path::PathBuf;
 
+use recorderd::abi::{SendsKey, SessionEntry};
 use recorderd::base::Clock;
 use recorderd::event::{Host, HostNames, Ids, Writer};
-use recorderd::record::layout::{SendsKey, SessionEntry};
 use recorderd::session::Kernel;
 
 /// A kernel that knows no session, and has counted as many datagrams as their port says.

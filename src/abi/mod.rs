@@ -1,7 +1,10 @@
-//! How the structures of [`crate::abi`] are read from bytes.
+//! What the probes and the daemon share, and how it is read from bytes.
 
-pub use crate::abi::*;
-pub use crate::abi::{
+#[rustfmt::skip]
+mod generated;
+
+pub use generated::*;
+pub use generated::{
     disk_operation::NAMES as DISK_OPERATIONS, login::NAMES as LOGINS, loss::NAMES as CAUSES,
     privilege_operation::NAMES as PRIVILEGE_OPERATIONS, probe::NAMES as PROBES,
     target::NAMES as TARGETS,
@@ -38,7 +41,7 @@ macro_rules! layout {
 
         // SAFETY: all fields are integers or arrays of them, and the generator has seen that there
         // is no padding between them.
-        unsafe impl crate::record::layout::Layout for $name {}
+        unsafe impl crate::abi::Layout for $name {}
 
         // SAFETY: as above; aya copies such values to and from the maps.
         unsafe impl aya::Pod for $name {}

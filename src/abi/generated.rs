@@ -3,7 +3,7 @@
 // What has no comment in the header says what it is by its name.
 #![allow(missing_docs)]
 
-use crate::record::layout::layout;
+use super::layout;
 
 // Lengths in bytes, and counts.
 /// of a program's name as the kernel keeps it (TASK_COMM_LEN)
