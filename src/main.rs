@@ -236,7 +236,7 @@ fn check(path: Option<&Path>, json: bool) -> Result<u8, Failure> {
 }
 
 fn load(path: &Path) -> Result<Config, Failure> {
-    let loaded = Config::load(path).map_err(|errors| (USAGE, errors))?;
+    let loaded = Config::load(path).map_err(|refused| (USAGE, refused.lines()))?;
     for notice in loaded.notices {
         recorderd::report!("recorderd: {notice}");
     }

@@ -27,17 +27,17 @@ impl Reload {
             let error = format!(
                 "{path}: it is not a regular file; put the config into one to have it read again"
             );
-            return refuse(recorder, &[error]);
+            return refuse(recorder, error);
         }
         let config = match Config::load(&self.path) {
             Ok(loaded) => loaded.config,
-            Err(errors) => return refuse(recorder, &errors),
+            Err(refused) => return refuse(recorder, refused.to_string()),
         };
         if config == self.config {
             return;
         }
         if let Err(error) = recorder.follow(&config) {
-            return refuse(recorder, &[error]);
+            return refuse(recorder, error);
         }
         let (followed, needs_restart) = self.config.follow(&config);
         recorder.announce(&Notice {
@@ -49,9 +49,9 @@ impl Reload {
     }
 }
 
-fn refuse(recorder: &mut Recorder, errors: &[String]) {
+fn refuse(recorder: &mut Recorder, error: String) {
     recorder.announce(&Notice {
-        error: Some(errors.join("; ")),
+        error: Some(error),
         ..Notice::of("config_refused")
     });
 }

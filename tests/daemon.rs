@@ -16,7 +16,7 @@ use crate::common::{
     schema, start_daemon, write_config,
 };
 use libtest_mimic::Trial;
-use recorderd::config::{COMMAND_BUFFER_PAGES, DISK_BUFFER_PAGES, NETWORK_BUFFER_PAGES};
+use recorderd::config::Config;
 use serde_json::{Value, json};
 
 /// The tests of this file.
@@ -446,12 +446,13 @@ fn ring_sizes() -> Outcome {
     assert_eq!(rings(&daemon), in_bytes([1, 2, 4]));
     drop(daemon);
     let daemon = start_daemon(folder.path(), "command_buffer_size: 0");
+    let config = Config::default();
     assert_eq!(
         rings(&daemon),
         in_bytes([
-            COMMAND_BUFFER_PAGES,
-            DISK_BUFFER_PAGES,
-            NETWORK_BUFFER_PAGES
+            config.command_buffer_pages,
+            config.disk_buffer_pages,
+            config.network_buffer_pages
         ])
     );
     Ok(())

@@ -31,7 +31,7 @@ impl Family {
     ];
 
     /// As the config has it.
-    pub fn name(self) -> &'static str {
+    pub const fn name(self) -> &'static str {
         match self {
             Self::Session => "session",
             Self::Command => "command",

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::keys::KEYS;
+use super::keys::shown;
 
 /// Every key with its meaning and its default.
 pub fn text() -> String {
@@ -16,12 +16,10 @@ pub fn template() -> String {
 
 fn written(before: &str) -> String {
     let mut text = "# The config of recorderd. Each value is the default.\n".to_owned();
-    for key in KEYS {
-        let value = match key.default {
-            "" => String::new(),
-            default => format!(" {default}"),
-        };
-        let _ = write!(text, "\n# {}\n{before}{}:{value}\n", key.meaning, key.name);
+    for line in shown() {
+        let colon = if line.default.is_empty() { ":" } else { ": " };
+        let (name, default, meaning) = (line.name, line.default, line.meaning);
+        let _ = write!(text, "\n# {meaning}\n{before}{name}{colon}{default}\n");
     }
     text
 }

@@ -1,331 +1,360 @@
-//! The keys: where each one stands, what it means, and its default.
+//! The keys: a row for each, from which all else is made that knows them.
 
-use crate::base::nearest;
+use std::path::PathBuf;
+use std::time::Duration;
 
-/// One key of the own form.
-pub struct Key {
+use super::choice::Overload;
+use super::filter::{
+    ALL_FAMILIES, Filter, disk_operations, families, logins, patterns, privilege_operations, shares,
+};
+use super::table::{Key, Reload, default, table};
+use super::value::{
+    boolean, cgroup_root, days, labels, name, optional_path, outputs, pages, path, plan, policy,
+    seconds, size, variables,
+};
+use crate::abi::{VARIABLE_COUNT, VARIABLE_WORDS};
+use crate::base::{Family, Kind, Limits, Output, Sync};
+
+/// Most pages of 4 KiB that a ring can have: 256 MiB.
+const MOST_PAGES: u32 = 65_536;
+
+/// A day.
+const MOST_SECONDS: u32 = 86_400;
+
+/// Smallest limit of the log, in bytes.
+const LEAST_BYTES: u64 = 4096;
+
+/// Longest name of an environment variable, in bytes.
+pub(super) const VARIABLE_LENGTH: usize = VARIABLE_WORDS * size_of::<u64>() - 1;
+
+table! {
+    enabled: bool = {
+        name: "enabled",
+        guide: "ssh_service.enhanced_recording.enabled",
+        guide_default: "false",
+        default: "true",
+        read: boolean,
+        reload: Restart,
+        meaning: "false: nothing is recorded",
+    }
+    data_dir: PathBuf = {
+        name: "data_dir",
+        guide: "teleport.data_dir",
+        guide_default: "/var/lib/teleport",
+        default: "/var/lib/recorderd",
+        read: path,
+        reload: Restart,
+        meaning: "the folder of the log and of the host's id",
+    }
+    // Room for the longest arguments that the kernel takes.
+    command_buffer_pages: u32 = {
+        name: "command_buffer_size",
+        guide: "ssh_service.enhanced_recording.command_buffer_size",
+        default: "1024",
+        read: pages::<MOST_PAGES>,
+        reload: Restart,
+        meaning: "pages of the ring of commands, a power of two",
+    }
+    disk_buffer_pages: u32 = {
+        name: "disk_buffer_size",
+        guide: "ssh_service.enhanced_recording.disk_buffer_size",
+        default: "2048",
+        read: pages::<MOST_PAGES>,
+        reload: Restart,
+        meaning: "the same of files",
+    }
+    // Room for what is done while the files before it are written.
+    network_buffer_pages: u32 = {
+        name: "network_buffer_size",
+        guide: "ssh_service.enhanced_recording.network_buffer_size",
+        default: "1024",
+        read: pages::<MOST_PAGES>,
+        reload: Restart,
+        meaning: "the same of connections",
+    }
+    network_silence: Duration = {
+        name: "network_silence_seconds",
+        default: "60",
+        read: seconds::<MOST_SECONDS>,
+        reload: Follows,
+        meaning: "datagrams of a process to one peer are one event for so long",
+    }
+    cgroup_path: PathBuf = {
+        name: "cgroup_path",
+        guide: "ssh_service.enhanced_recording.cgroup_path",
+        default: "/cgroup2",
+        read: path,
+        reload: Restart,
+        meaning: "where cgroup2 is mounted; it is mounted there if nothing is",
+    }
+    /// Begins with `/`, and has no `..`.
+    root_path: String = {
+        name: "root_path",
+        guide: "ssh_service.enhanced_recording.root_path",
+        guide_default: "/teleport",
+        default: "/recorderd",
+        read: cgroup_root,
+        reload: Restart,
+        meaning: "the folder below it for the cgroups of sessions",
+    }
+    nodename: Option<String> = {
+        name: "nodename",
+        guide: "teleport.nodename",
+        default: "",
+        read: name,
+        reload: Restart,
+        meaning: "server_hostname of every event; without it the host's name",
+    }
+    cluster_name: Option<String> = {
+        name: "cluster_name",
+        default: "",
+        read: name,
+        reload: Restart,
+        meaning: "cluster_name of every event",
+    }
+    /// In the order of the file.
+    labels: Vec<(String, String)> = {
+        name: "labels",
+        guide: "ssh_service.labels",
+        default: "{}",
+        read: labels,
+        reload: Restart,
+        meaning: "server_labels of every event",
+    }
+    /// At least one, none twice.
+    output: Vec<Output> = {
+        name: "output",
+        default: "file",
+        read: outputs,
+        reload: Restart,
+        meaning: "where events go, one or a list: file, the log in data_dir; stdout; syslog; journald",
+    }
+    syslog_socket: PathBuf = {
+        name: "syslog_socket",
+        default: "/dev/log",
+        read: path,
+        reload: Restart,
+        meaning: "the socket of the syslog daemon, for output syslog",
+    }
+    journald_socket: PathBuf = {
+        name: "journald_socket",
+        default: "/run/systemd/journal/socket",
+        read: path,
+        reload: Restart,
+        meaning: "the socket of systemd's journal, for output journald",
+    }
+    metrics_file: Option<PathBuf> = {
+        name: "metrics_file",
+        default: "",
+        read: optional_path,
+        reload: Restart,
+        meaning: "a file for the node exporter, such as /var/lib/node_exporter/recorderd.prom",
+    }
+    overload: Overload = {
+        name: "overload",
+        default: "drop",
+        read: policy,
+        reload: Restart,
+        meaning: "a session that outruns the daemon: drop, its events are lost and counted; throttle, it is held",
+    }
+    fsync: Sync = {
+        name: "fsync",
+        default: "interval",
+        read: policy,
+        reload: Follows,
+        meaning: "lines are on the disk: interval, within a second; session-end; per-event",
+    }
+    log: Limits = .file_size {
+        name: "log_file_size",
+        default: "0",
+        read: size::<LEAST_BYTES>,
+        reload: Follows,
+        meaning: "a new file at this size, such as 500M; 0: at UTC midnight, or at an eighth of log_total_size",
+    }
+    .total_size {
+        name: "log_total_size",
+        default: "0",
+        read: size::<LEAST_BYTES>,
+        reload: Follows,
+        meaning: "the oldest files go when all are larger, and a summary stays; 0: never",
+    }
+    .days {
+        name: "log_days",
+        default: "0",
+        read: days,
+        reload: Follows,
+        meaning: "files go so long after their last line; 0: never",
+    }
+    environment: Vec<String> = {
+        name: "environment",
+        default: "[LD_PRELOAD, LD_LIBRARY_PATH, LD_AUDIT]",
+        read: variables::<VARIABLE_COUNT, VARIABLE_LENGTH>,
+        reload: Follows,
+        meaning: "variables shown with each command, at most 16",
+    }
+    required: Vec<Family> = {
+        name: "required",
+        default: ALL_FAMILIES,
+        read: families,
+        reload: Restart,
+        meaning: "families without which recorderd does not start",
+    }
+    /// Bits by the place of each in [`LOGINS`](crate::abi::LOGINS).
+    logins: u64 = {
+        name: "login_types",
+        default: "[ssh]",
+        read: logins,
+        reload: Restart,
+        meaning: "which logins are sessions: ssh, console, cron, at, su",
+    }
+    filter: Filter = .families {
+        name: "record.families",
+        default: ALL_FAMILIES,
+        read: families,
+        reload: Follows,
+        meaning: "families that are recorded of a session of anybody not named in users or groups",
+    }
+    .users {
+        name: "record.users",
+        default: "{}",
+        read: shares,
+        reload: Follows,
+        meaning: "families of the sessions of accounts, by name or uid",
+    }
+    .groups {
+        name: "record.groups",
+        default: "{}",
+        read: shares,
+        reload: Follows,
+        meaning: "families of the sessions of a group's accounts, by name or gid",
+    }
+    .disk_operations {
+        name: "leave_out.disk.operations",
+        default: "[]",
+        read: disk_operations,
+        reload: Follows,
+        meaning: "operations of session.disk that are counted and not written",
+    }
+    .paths {
+        name: "leave_out.disk.paths",
+        default: "[]",
+        read: patterns,
+        reload: Follows,
+        meaning: "paths of session.disk that are counted and not written, such as /proc/*; at most 16",
+    }
+    .except {
+        name: "leave_out.disk.except",
+        default: "[]",
+        read: patterns,
+        reload: Follows,
+        meaning: "paths that are written though one of paths fits; at most 16",
+    }
+    .privilege_operations {
+        name: "leave_out.privilege.operations",
+        default: "[]",
+        read: privilege_operations,
+        reload: Follows,
+        meaning: "operations of session.privilege that are counted and not written",
+    }
+    plan: Option<Kind> = {
+        name: "plan",
+        default: "",
+        read: plan,
+        reload: Restart,
+        meaning: "fentry or portable; without it the better one that works is taken",
+    }
+    btf_path: Option<PathBuf> = {
+        name: "btf_path",
+        default: "",
+        read: optional_path,
+        reload: Restart,
+        meaning: "the kernel's types, only for a kernel that does not describe itself",
+    }
+}
+
+/// The mappings of the own form that are shown on one line, and what they mean.
+const MAPPINGS: [(&str, &str); 2] = [
+    (
+        "record",
+        "what is recorded; users and groups: families of those, by name or number",
+    ),
+    (
+        "leave_out",
+        "what of it is counted and not written, such as paths: [/proc/*]",
+    ),
+];
+
+/// All keys, in the order in which they are shown.
+pub fn keys() -> impl Iterator<Item = &'static Key> + Clone {
+    FIELDS.iter().copied().flatten()
+}
+
+/// What is shown on one line: a key of the top level, or a mapping whole.
+pub struct Shown {
     /// As it is written.
     pub name: &'static str,
     /// The default, as it would be written; empty where there is none.
-    pub default: &'static str,
+    pub default: String,
     /// What it means, in one line.
     pub meaning: &'static str,
 }
 
-const fn key(name: &'static str, default: &'static str, meaning: &'static str) -> Key {
-    Key {
-        name,
-        default,
-        meaning,
+/// All of the own form that is shown on one line, in order.
+pub fn shown() -> Vec<Shown> {
+    let mut lines: Vec<Shown> = Vec::new();
+    for key in keys() {
+        let Some((name, _)) = key.name.split_once('.') else {
+            lines.push(Shown {
+                name: key.name,
+                default: key.default.to_owned(),
+                meaning: key.meaning,
+            });
+            continue;
+        };
+        if lines.last().is_none_or(|last| last.name != name) {
+            let mapping = MAPPINGS.iter().find(|(mapping, _)| *mapping == name);
+            lines.push(Shown {
+                name,
+                default: written(name),
+                meaning: mapping.map_or("", |(_, meaning)| meaning),
+            });
+        }
     }
+    lines
 }
 
-/// All keys of the own form, in the order in which they are shown.
-pub const KEYS: &[Key] = &[
-    key("enabled", "true", "false: nothing is recorded"),
-    key(
-        "data_dir",
-        "/var/lib/recorderd",
-        "the folder of the log and of the host's id",
-    ),
-    key(
-        "command_buffer_size",
-        "1024",
-        "pages of the ring of commands, a power of two",
-    ),
-    key("disk_buffer_size", "2048", "the same of files"),
-    key("network_buffer_size", "1024", "the same of connections"),
-    key(
-        "network_silence_seconds",
-        "60",
-        "datagrams of a process to one peer are one event for so long",
-    ),
-    key(
-        "cgroup_path",
-        "/cgroup2",
-        "where cgroup2 is mounted; it is mounted there if nothing is",
-    ),
-    key(
-        "root_path",
-        "/recorderd",
-        "the folder below it for the cgroups of sessions",
-    ),
-    key(
-        "nodename",
-        "",
-        "server_hostname of every event; without it the host's name",
-    ),
-    key("cluster_name", "", "cluster_name of every event"),
-    key("labels", "{}", "server_labels of every event"),
-    key(
-        "output",
-        "file",
-        "where events go, one or a list: file, the log in data_dir; stdout; syslog; journald",
-    ),
-    key(
-        "syslog_socket",
-        "/dev/log",
-        "the socket of the syslog daemon, for output syslog",
-    ),
-    key(
-        "journald_socket",
-        "/run/systemd/journal/socket",
-        "the socket of systemd's journal, for output journald",
-    ),
-    key(
-        "metrics_file",
-        "",
-        "a file for the node exporter, such as /var/lib/node_exporter/recorderd.prom",
-    ),
-    key(
-        "overload",
-        "drop",
-        "a session that outruns the daemon: drop, its events are lost and counted; throttle, it is held",
-    ),
-    key(
-        "fsync",
-        "interval",
-        "lines are on the disk: interval, within a second; session-end; per-event",
-    ),
-    key(
-        "log_file_size",
-        "0",
-        "a new file at this size, such as 500M; 0: at UTC midnight, or at an eighth of log_total_size",
-    ),
-    key(
-        "log_total_size",
-        "0",
-        "the oldest files go when all are larger, and a summary stays; 0: never",
-    ),
-    key(
-        "log_days",
-        "0",
-        "files go so long after their last line; 0: never",
-    ),
-    key(
-        "environment",
-        "[LD_PRELOAD, LD_LIBRARY_PATH, LD_AUDIT]",
-        "variables shown with each command, at most 16",
-    ),
-    key(
-        "required",
-        "[session, command, disk, network, privilege]",
-        "families without which recorderd does not start",
-    ),
-    key(
-        "login_types",
-        "[ssh]",
-        "which logins are sessions: ssh, console, cron, at, su",
-    ),
-    key(
-        "record",
-        "{families: [session, command, disk, network, privilege], users: {}, groups: {}}",
-        "what is recorded; users and groups: families of those, by name or number",
-    ),
-    key(
-        "leave_out",
-        "{disk: {operations: [], paths: [], except: []}, privilege: {operations: []}}",
-        "what of it is counted and not written, such as paths: [/proc/*]",
-    ),
-    key(
-        "plan",
-        "",
-        "fentry or portable; without it the better one that works is taken",
-    ),
-    key(
-        "btf_path",
-        "",
-        "the kernel's types, only for a kernel that does not describe itself",
-    ),
-];
+/// The default of what stands at `path`, be it a key or a mapping.
+fn written(path: &str) -> String {
+    if let Some(key) = keys().find(|key| key.name == path) {
+        return key.default.to_owned();
+    }
+    let inner = children(keys().map(|key| key.name), path);
+    let inner = inner
+        .iter()
+        .map(|name| format!("{name}: {}", written(&join(path, name))));
+    format!("{{{}}}", inner.collect::<Vec<_>>().join(", "))
+}
 
-const NAMES: [&str; KEYS.len()] = {
-    let mut names = [""; KEYS.len()];
-    let mut index = 0;
-    while index < KEYS.len() {
-        names[index] = KEYS[index].name;
-        index += 1;
+/// The names right below `path` in these paths, each once.
+pub(super) fn children(paths: impl Iterator<Item = &'static str>, path: &str) -> Vec<&'static str> {
+    let mut names = Vec::new();
+    for full in paths {
+        let rest = match path {
+            "" => Some(full),
+            _ => full
+                .strip_prefix(path)
+                .and_then(|rest| rest.strip_prefix('.')),
+        };
+        let name = rest.and_then(|rest| rest.split('.').next());
+        names.extend(name.filter(|name| !names.contains(name)));
     }
     names
-};
-
-/// The keys known in one mapping of the file.
-pub struct Level {
-    /// The keys that lead to the mapping, joined by dots; empty at the top level.
-    pub path: &'static str,
-    /// Keys that have a meaning here.
-    pub used: &'static [&'static str],
-    /// Keys of the guide's form that have no meaning on a host by itself.
-    pub ignored: &'static [&'static str],
 }
 
-/// Keys at the top level that tell the guide's form from the own form.
-pub const GUIDE_MARKS: [&str; 5] = [
-    "version",
-    "teleport",
-    "ssh_service",
-    "auth_service",
-    "proxy_service",
-];
-
-/// The own form: every key at the top level.
-pub const OWN: Level = Level {
-    path: "",
-    used: &NAMES,
-    ignored: &[],
-};
-
-/// Top level of the guide's form.
-pub const GUIDE: Level = Level {
-    path: "",
-    used: &[
-        "teleport",
-        "ssh_service",
-        "cluster_name",
-        "output",
-        "syslog_socket",
-        "journald_socket",
-        "metrics_file",
-        "overload",
-        "fsync",
-        "log_file_size",
-        "log_total_size",
-        "log_days",
-        "environment",
-        "required",
-        "login_types",
-        "record",
-        "leave_out",
-        "btf_path",
-        "plan",
-        "network_silence_seconds",
-    ],
-    ignored: &[
-        "version",
-        "auth_service",
-        "proxy_service",
-        "app_service",
-        "db_service",
-        "kubernetes_service",
-        "windows_desktop_service",
-        "linux_desktop_service",
-        "discovery_service",
-        "okta_service",
-        "jamf_service",
-        "plugin_service",
-        "metrics_service",
-        "tracing_service",
-        "debug_service",
-        "relay_service",
-        "access_graph",
-        "tenant_url",
-    ],
-};
-
-/// `teleport` in the guide's form.
-pub const TELEPORT: Level = Level {
-    path: "teleport",
-    used: &["nodename", "data_dir"],
-    ignored: &[
-        "auth_token",
-        "auth_server",
-        "auth_servers",
-        "proxy_server",
-        "relay_server",
-        "join_params",
-        "ca_pin",
-        "advertise_ip",
-        "log",
-        "pid_file",
-        "diag_addr",
-        "connection_limits",
-        "auth_connection_config",
-        "shutdown_delay",
-        "cache",
-        "storage",
-        "keys",
-        "ciphers",
-        "ciphersuites",
-        "kex_algos",
-        "mac_algos",
-        "ca_signature_algo",
-    ],
-};
-
-/// `ssh_service` in the guide's form.
-pub const SSH_SERVICE: Level = Level {
-    path: "ssh_service",
-    used: &["enabled", "labels", "enhanced_recording"],
-    ignored: &[
-        "commands",
-        "namespace",
-        "listen_addr",
-        "public_addr",
-        "force_listen",
-        "permit_user_env",
-        "port_forwarding",
-        "ssh_file_copy",
-        "disable_create_host_user",
-        "pam",
-        "x11",
-        "restricted_session",
-        "aws",
-        "azure",
-        "gcp",
-    ],
-};
-
-/// `ssh_service.enhanced_recording` in the guide's form.
-pub const ENHANCED_RECORDING: Level = Level {
-    path: "ssh_service.enhanced_recording",
-    used: &[
-        "enabled",
-        "command_buffer_size",
-        "disk_buffer_size",
-        "network_buffer_size",
-        "cgroup_path",
-        "root_path",
-    ],
-    ignored: &[],
-};
-
-/// `record`, what is recorded of whose sessions.
-pub const RECORD: Level = Level {
-    path: "record",
-    used: &["families", "users", "groups"],
-    ignored: &[],
-};
-
-/// `leave_out`, what of it is not.
-pub const LEAVE_OUT: Level = Level {
-    path: "leave_out",
-    used: &["disk", "privilege"],
-    ignored: &[],
-};
-
-/// `leave_out.disk`
-pub const LEAVE_OUT_DISK: Level = Level {
-    path: "leave_out.disk",
-    used: &["operations", "paths", "except"],
-    ignored: &[],
-};
-
-/// `leave_out.privilege`
-pub const LEAVE_OUT_PRIVILEGE: Level = Level {
-    path: "leave_out.privilege",
-    used: &["operations"],
-    ignored: &[],
-};
-
-/// What to do about a `key` that is unknown in `level`.
-pub fn hint(level: &Level, key: &str) -> String {
-    let levels = [&SSH_SERVICE, &ENHANCED_RECORDING, &TELEPORT];
-    if let Some(other) = levels.iter().find(|other| other.used.contains(&key)) {
-        return format!("it belongs under {}", other.path);
-    }
-    let known = [level.used, level.ignored].concat();
-    match nearest(known.iter().copied(), key) {
-        Some(name) => format!("did you mean {name}?"),
-        None => format!("known here: {}", known.join(", ")),
+/// The path of what stands below another.
+pub(super) fn join(path: &str, name: &str) -> String {
+    match path {
+        "" => name.to_owned(),
+        _ => format!("{path}.{name}"),
     }
 }

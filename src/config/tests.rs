@@ -1,6 +1,14 @@
 //! The config as operators write it, right and wrong.
 
+use std::io::ErrorKind;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::error::remedy;
+use super::keys::{VARIABLE_LENGTH, children};
 use super::*;
+use crate::abi::VARIABLE_COUNT as VARIABLES;
+use crate::base::{self, Family, Limits, Output, Sync};
 use crate::random::Random;
 
 const GUIDE_FILE: &str = "\
@@ -35,12 +43,12 @@ fn guide_defaults() -> Config {
 
 fn config(text: &str) -> Config {
     let loaded = Config::parse("config.yaml", text.as_bytes());
-    loaded.unwrap_or_else(|errors| panic!("{errors:?}")).config
+    loaded.unwrap_or_else(|refused| panic!("{refused}")).config
 }
 
 fn errors(text: &str) -> Vec<String> {
     let loaded = Config::parse("config.yaml", text.as_bytes());
-    loaded.expect_err("the text is refused")
+    loaded.expect_err("the text is refused").lines()
 }
 
 #[track_caller]
@@ -52,7 +60,7 @@ fn refused(text: &str, error: &str) {
 fn the_defaults_are_as_they_are_shown() {
     let shown = defaults::text();
     assert_eq!(config(&shown), Config::default());
-    for key in keys::KEYS {
+    for key in super::shown() {
         let line = format!("\n{}: {}", key.name, key.default);
         assert!(shown.contains(line.trim_end()), "{line}");
         // An absent value leaves the default in its place, whatever that is.
@@ -66,12 +74,68 @@ fn the_defaults_are_as_they_are_shown() {
         .contains(&key.name);
         assert_eq!(key.default.is_empty(), is_optional, "{}", key.name);
     }
-    let commented = keys::KEYS.iter().fold(shown, |text, key| {
+    let commented = super::shown().iter().fold(shown, |text, key| {
         let [key, comment] = ["", "#"].map(|before| format!("\n{before}{}:", key.name));
         text.replace(&key, &comment)
     });
     assert_eq!(defaults::template(), commented);
     assert_eq!(config(&commented), Config::default());
+}
+
+/// The whole table of docs/config.md is made from the rows.
+#[test]
+fn the_docs_have_each_key() {
+    let code = |text: &str| match text {
+        "" => "–".to_owned(),
+        _ => format!("`{text}`"),
+    };
+    let row = |key: &Key| {
+        let guide = if key.guide == key.name { "" } else { key.guide };
+        let counts = match key.reload {
+            Reload::Follows => "at once",
+            Reload::Restart => "after a restart",
+        };
+        let cells = [
+            &code(key.name),
+            &code(key.default),
+            &code(guide),
+            counts,
+            key.meaning,
+        ];
+        format!("| {} |", cells.join(" | "))
+    };
+    let expected: Vec<_> = keys().map(row).collect();
+    let docs = include_str!("../../docs/config.md");
+    let rows: Vec<_> = docs.lines().filter(|it| it.starts_with("| `")).collect();
+    assert_eq!(rows, expected, "it should be:\n{}", expected.join("\n"));
+}
+
+#[test]
+fn each_key_and_mapping_is_there_once_and_explained() {
+    for form in [|key: &Key| key.name, |key: &Key| key.guide] {
+        let mut paths: Vec<_> = keys().map(form).collect();
+        paths.sort_unstable();
+        let count = paths.len();
+        paths.dedup();
+        assert_eq!(paths.len(), count);
+        // No key is a mapping as well.
+        for pair in paths.windows(2) {
+            assert!(!pair[1].starts_with(&format!("{}.", pair[0])), "{pair:?}");
+        }
+    }
+    for line in super::shown() {
+        assert!(!line.meaning.is_empty(), "{}", line.name);
+    }
+    let names = super::shown().into_iter().map(|line| line.name);
+    let tops: Vec<_> = names.collect();
+    assert_eq!(tops, children(keys().map(|key| key.name), ""));
+    refused(
+        "leave_out.disk.paths: []",
+        &format!(
+            "config.yaml:1: leave_out.disk.paths: unknown key; known here: {}",
+            tops.join(", ")
+        ),
+    );
 }
 
 #[test]
@@ -206,7 +270,10 @@ fn btf_path_is_a_path() {
 
 #[test]
 fn environment_is_a_list_of_names() {
-    let parsed = |text: &str| Config::parse("config.yaml", text.as_bytes());
+    let parsed = |text: &str| {
+        let parsed = Config::parse("config.yaml", text.as_bytes());
+        parsed.map_err(|refused| refused.lines())
+    };
     let names = |text: &str| parsed(text).unwrap().config.environment;
     assert_eq!(names(""), ["LD_PRELOAD", "LD_LIBRARY_PATH", "LD_AUDIT"]);
     assert_eq!(names("environment: []"), [""; 0]);
@@ -641,7 +708,7 @@ output: none
 
 #[test]
 fn bytes_that_are_not_text_are_refused() {
-    let error = |bytes: &[u8]| Config::parse("config.yaml", bytes).unwrap_err();
+    let error = |bytes: &[u8]| Config::parse("config.yaml", bytes).unwrap_err().lines();
     assert_eq!(
         error(b"enabled: true\nnodename: \xff\n"),
         ["config.yaml:2: byte 0xff at offset 24 is not UTF-8; save the file as UTF-8"]
@@ -655,7 +722,7 @@ fn bytes_that_are_not_text_are_refused() {
 
 #[test]
 fn a_file_that_cannot_be_read_is_named() {
-    let error = |path: &str| Config::load(Path::new(path)).unwrap_err();
+    let error = |path: &str| Config::load(Path::new(path)).unwrap_err().lines();
     assert_eq!(
         error("/nonexistent/config.yaml"),
         [
@@ -731,7 +798,8 @@ fn damaged_files_give_errors_and_never_a_panic() {
                 assert!(loaded.config.root_path.starts_with('/'));
                 assert!(loaded.config.command_buffer_pages.is_power_of_two());
             }
-            Err(errors) => {
+            Err(refused) => {
+                let errors = refused.lines();
                 assert!(!errors.is_empty());
                 for error in errors {
                     assert!(error.starts_with("config.yaml:"), "{error}");
@@ -772,24 +840,24 @@ fn a_running_recorder_follows_what_it_can() {
         keys,
         [
             "enabled",
+            "data_dir",
             "command_buffer_size",
             "disk_buffer_size",
             "network_buffer_size",
             "cgroup_path",
             "root_path",
-            "data_dir",
             "nodename",
             "cluster_name",
             "labels",
             "output",
             "syslog_socket",
             "journald_socket",
-            "required",
-            "btf_path",
-            "plan",
             "metrics_file",
-            "login_types",
             "overload",
+            "required",
+            "login_types",
+            "plan",
+            "btf_path",
         ]
     );
     // What is given again differs in those that it does not follow, and nothing else.

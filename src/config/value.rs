@@ -1,16 +1,32 @@
 //! What stands behind a key: its value, or what is wrong with it and how to mend that.
+//!
+//! A reader is given the key's default, as it is written, for what falls back on it or names it.
 
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::yaml::{Kind, Node};
-use super::{
-    BUFFER_PAGES_LIMIT, NETWORK_SILENCE_LIMIT, NETWORK_SILENCE_SECONDS, Overload, SMALLEST_SIZE,
-    VARIABLE_LENGTH, VARIABLES,
-};
-use crate::base::{self, Family, Output, Sync};
+use super::choice::{self, Choice};
+use super::error::{Reason, ValueError};
+use super::yaml::{Entry, Kind, Node, printable};
 
-pub fn boolean(node: &Node) -> Result<bool, String> {
+/// A value, or what is wrong with it.
+pub type Value<T> = Result<T, ValueError>;
+
+/// What is wrong with the value of a key.
+#[derive(Debug)]
+pub enum Wrong {
+    Whole(ValueError),
+    /// Some entries of a mapping: the line and the name of each.
+    Entries(Vec<(usize, String, ValueError)>),
+}
+
+impl From<ValueError> for Wrong {
+    fn from(error: ValueError) -> Self {
+        Self::Whole(error)
+    }
+}
+
+pub fn boolean(node: &Node, _: &str) -> Value<bool> {
     // Quotes are allowed: the guide's files have "yes" and "no" in them.
     if let Kind::Scalar { text, .. } = &node.kind {
         match text.as_str() {
@@ -23,52 +39,51 @@ pub fn boolean(node: &Node) -> Result<bool, String> {
             _ => {}
         }
     }
-    let shown = node.describe();
-    Err(format!("{shown} is not a boolean; write true or false"))
+    Err(ValueError::of(node, Reason::Boolean))
 }
 
 /// A whole number, or nothing if it is something else.
-pub fn number(node: &Node) -> Result<Option<i64>, String> {
+fn number(node: &Node) -> Value<Option<i64>> {
     match &node.kind {
         Kind::Scalar { text, plain: true } => Ok(integer(text)),
-        Kind::Scalar { plain: false, .. } => Err(format!(
-            "{} is in quotes, so not a number; remove the quotes",
-            node.describe()
-        )),
+        Kind::Scalar { plain: false, .. } => Err(ValueError::of(node, Reason::Quoted)),
         _ => Ok(None),
     }
 }
 
-pub fn silence(node: &Node) -> Result<Duration, String> {
+/// From one to `MOST` seconds.
+pub fn seconds<const MOST: u32>(node: &Node, default: &str) -> Value<Duration> {
     let seconds = number(node)?.and_then(|number| u32::try_from(number).ok());
-    let seconds = seconds.filter(|seconds| (1..=NETWORK_SILENCE_LIMIT).contains(seconds));
+    let seconds = seconds.filter(|seconds| (1..=MOST).contains(seconds));
     seconds
         .map(|seconds| Duration::from_secs(seconds.into()))
         .ok_or_else(|| {
-            format!(
-                "{} is not a number of seconds from 1 to {NETWORK_SILENCE_LIMIT}; \
-             {NETWORK_SILENCE_SECONDS} is the default",
-                node.describe()
+            let default = default.to_owned();
+            ValueError::of(
+                node,
+                Reason::Seconds {
+                    most: MOST,
+                    default,
+                },
             )
         })
 }
 
-/// A ring buffer size; `default` when it is 0.
-pub fn pages(node: &Node, default: u32) -> Result<u32, String> {
-    let shown = node.describe();
+/// A ring buffer size: a power of two up to `MOST` pages, or 0 for the default.
+pub fn pages<const MOST: u32>(node: &Node, default: &str) -> Value<u32> {
+    let wrong = |reason| Err(ValueError::of(node, reason));
+    let shown = || default.to_owned();
     let Some(number) = number(node)? else {
-        return Err(format!(
-            "{shown} is not a number of pages; write a power of two, such as {default}"
-        ));
+        return wrong(Reason::Pages { default: shown() });
     };
     if number < 0 {
-        return Err(format!(
-            "{shown} is negative; write 0 for the default of {default}"
-        ));
+        return wrong(Reason::Negative { default: shown() });
     }
     match u32::try_from(number) {
-        Ok(0) => Ok(default),
-        Ok(number) if number <= BUFFER_PAGES_LIMIT => {
+        Ok(0) => default
+            .parse()
+            .or_else(|_| wrong(Reason::Pages { default: shown() })),
+        Ok(number) if number <= MOST => {
             if number.is_power_of_two() {
                 return Ok(number);
             }
@@ -79,13 +94,9 @@ pub fn pages(node: &Node, default: u32) -> Result<u32, String> {
             } else {
                 above
             };
-            Err(format!(
-                "{shown} is not a power of two; {nearest} is the nearest"
-            ))
+            wrong(Reason::PowerOfTwo { nearest })
         }
-        _ => Err(format!(
-            "{shown} is more than {BUFFER_PAGES_LIMIT} pages; {BUFFER_PAGES_LIMIT} is the most"
-        )),
+        _ => wrong(Reason::ManyPages { most: MOST }),
     }
 }
 
@@ -110,194 +121,201 @@ pub fn integer(text: &str) -> Option<i64> {
     })
 }
 
-pub fn text(node: &Node) -> Result<String, String> {
+pub fn text(node: &Node) -> Value<String> {
     match &node.kind {
         Kind::Scalar { .. } if node.is_absent() => Ok(String::new()),
         Kind::Scalar { text, .. } => Ok(text.clone()),
-        _ => Err(format!(
-            "{} is not text; write one value after the colon",
-            node.describe()
-        )),
+        _ => Err(ValueError::of(node, Reason::Text)),
     }
 }
 
-pub fn name(node: &Node) -> Result<Option<String>, String> {
-    text(node).map(Some)
+/// A text, or nothing.
+pub fn name(node: &Node, _: &str) -> Value<Option<String>> {
+    present(node, text)
 }
 
-/// A list of names of environment variables.
-pub fn environment(node: &Node) -> Result<Vec<String>, String> {
-    let Kind::Sequence(items) = &node.kind else {
-        let shown = node.describe();
-        return Err(format!(
-            "{shown} is not a list; write names as in [LD_PRELOAD, LD_AUDIT]"
-        ));
-    };
-    if items.len() > VARIABLES {
-        return Err(format!(
-            "{} names are too many; {VARIABLES} is the most",
-            items.len()
+/// Nothing where nothing is written, as it is by default.
+fn present<T>(node: &Node, read: impl Fn(&Node) -> Value<T>) -> Value<Option<T>> {
+    match node.is_absent() {
+        true => Ok(None),
+        false => read(node).map(Some),
+    }
+}
+
+/// Text by name.
+pub fn labels(node: &Node, _: &str) -> Result<Vec<(String, String)>, Wrong> {
+    by_name(node, text)
+}
+
+/// What a mapping has behind its names.
+pub fn by_name<T>(
+    node: &Node,
+    read: impl Fn(&Node) -> Value<T>,
+) -> Result<Vec<(String, T)>, Wrong> {
+    let (mut values, mut wrong) = (Vec::new(), Vec::new());
+    for entry in mapping(node)? {
+        match read(&entry.value) {
+            Ok(value) => values.push((entry.key.clone(), value)),
+            Err(error) => wrong.push((entry.line, printable(&entry.key), error)),
+        }
+    }
+    match wrong.is_empty() {
+        true => Ok(values),
+        false => Err(Wrong::Entries(wrong)),
+    }
+}
+
+/// The entries of a value that has to be a mapping; none where it is absent.
+pub fn mapping(node: &Node) -> Value<&[Entry]> {
+    match &node.kind {
+        Kind::Mapping(entries) => Ok(entries),
+        _ if node.is_absent() => Ok(&[]),
+        _ => Err(ValueError::of(node, Reason::Mapping)),
+    }
+}
+
+/// The items of a value that has to be a list; `what` they are, and an example.
+pub fn list<'node>(
+    node: &'node Node,
+    what: &'static str,
+    example: impl FnOnce() -> String,
+) -> Value<&'node [Node]> {
+    match &node.kind {
+        Kind::Sequence(items) => Ok(items),
+        _ => {
+            let example = example();
+            Err(ValueError::of(node, Reason::List { what, example }))
+        }
+    }
+}
+
+/// At most `MOST` names of environment variables, of at most `LONGEST` bytes each.
+pub fn variables<const MOST: usize, const LONGEST: usize>(
+    node: &Node,
+    _: &str,
+) -> Value<Vec<String>> {
+    let items = list(node, "names", || "LD_PRELOAD, LD_AUDIT".to_owned())?;
+    if items.len() > MOST {
+        let (what, most) = ("names", MOST);
+        return Err(ValueError::shown(
+            items.len().to_string(),
+            Reason::Many { what, most },
         ));
     }
     let name = |item: &Node| {
         let name = text(item)?;
         let good = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
-        if name.is_empty() || name.len() > VARIABLE_LENGTH || !name.bytes().all(good) {
-            return Err(format!(
-                "{} is not a name of 1 to {VARIABLE_LENGTH} letters, digits and underscores; \
-                 correct or remove it",
-                item.describe()
-            ));
+        if name.is_empty() || name.len() > LONGEST || !name.bytes().all(good) {
+            return Err(ValueError::of(item, Reason::Variable { longest: LONGEST }));
         }
         Ok(name)
     };
     items.iter().map(name).collect()
 }
 
-/// A list of names of families.
-pub fn families(node: &Node) -> Result<Vec<Family>, String> {
-    let known = Family::ALL.map(Family::name).join(", ");
-    let Kind::Sequence(items) = &node.kind else {
-        let shown = node.describe();
-        return Err(format!(
-            "{shown} is not a list; write families as in [{known}]"
-        ));
-    };
-    let family = |item: &Node| {
-        let name = text(item)?;
-        let mut all = Family::ALL.into_iter();
-        all.find(|family| family.name() == name)
-            .ok_or_else(|| format!("{} is not a family; these are: {known}", item.describe()))
-    };
-    items.iter().map(family).collect()
-}
-
-/// A way to hook system calls.
-pub fn plan(node: &Node) -> Result<Option<base::Kind>, String> {
-    let all = base::Kind::ALL;
-    let kind = text(node)
-        .ok()
-        .and_then(|text| all.into_iter().find(|kind| kind.name() == text));
-    kind.map(Some).ok_or_else(|| {
-        let known = all.map(base::Kind::name).join(" or ");
-        format!("{} is not a plan; write {known}", node.describe())
+/// One of a few; `what` is said of each of them.
+fn one<T: Choice>(node: &Node, what: &'static str) -> Value<T> {
+    let value = text(node).ok().and_then(|name| choice::named(&name));
+    value.ok_or_else(|| {
+        let known = choice::names::<T>();
+        ValueError::of(node, Reason::Choice { what, known })
     })
 }
 
-pub fn absolute(node: &Node) -> Result<String, String> {
+/// What is done in one of a few ways.
+pub fn policy<T: Choice>(node: &Node, _: &str) -> Value<T> {
+    one(node, "a policy")
+}
+
+/// A way to hook system calls.
+pub fn plan<T: Choice>(node: &Node, _: &str) -> Value<Option<T>> {
+    present(node, |node| one(node, "a plan"))
+}
+
+fn absolute(node: &Node) -> Value<String> {
     let text = text(node)?;
-    let shown = node.describe();
     if !text.starts_with('/') {
-        return Err(format!(
-            "{shown} is not an absolute path; begin it with \"/\""
-        ));
+        return Err(ValueError::of(node, Reason::Relative));
     }
     if text.contains('\0') {
-        return Err(format!("{shown} has a NUL character in it; remove it"));
+        return Err(ValueError::of(node, Reason::Nul));
     }
     Ok(text)
 }
 
-pub fn path(node: &Node) -> Result<PathBuf, String> {
+pub fn path(node: &Node, _: &str) -> Value<PathBuf> {
     absolute(node).map(PathBuf::from)
 }
 
-pub fn cgroup_root(node: &Node) -> Result<String, String> {
+/// A path, or nothing.
+pub fn optional_path(node: &Node, _: &str) -> Value<Option<PathBuf>> {
+    present(node, absolute).map(|path| path.map(PathBuf::from))
+}
+
+pub fn cgroup_root(node: &Node, _: &str) -> Value<String> {
     let text = absolute(node)?;
     if text.split('/').any(|component| component == "..") {
-        let shown = node.describe();
-        return Err(format!(
-            "{shown} leads upwards with \"..\"; write the path without it"
-        ));
+        return Err(ValueError::of(node, Reason::Upwards));
     }
     Ok(text)
 }
 
-pub fn overload(node: &Node) -> Result<Overload, String> {
-    match &node.kind {
-        Kind::Scalar { text, .. } if text == "drop" => Ok(Overload::Drop),
-        Kind::Scalar { text, .. } if text == "throttle" => Ok(Overload::Throttle),
-        _ => {
-            let shown = node.describe();
-            Err(format!("{shown} is not a policy; write drop or throttle"))
-        }
-    }
-}
-
-pub fn fsync(node: &Node) -> Result<Sync, String> {
-    match &node.kind {
-        Kind::Scalar { text, .. } if text == "per-event" => Ok(Sync::PerEvent),
-        Kind::Scalar { text, .. } if text == "interval" => Ok(Sync::Interval),
-        Kind::Scalar { text, .. } if text == "session-end" => Ok(Sync::SessionEnd),
-        _ => {
-            let shown = node.describe();
-            Err(format!(
-                "{shown} is not a policy; write per-event, interval or session-end"
-            ))
-        }
-    }
-}
-
-/// A number of bytes, with or without a unit; 0 is no limit.
-pub fn size(node: &Node) -> Result<u64, String> {
-    let shown = node.describe();
-    let reason = format!("{shown} is not a size; write a number of bytes, or one such as 500M");
-    let text = text(node).map_err(|_| reason.clone())?;
+/// A number of bytes, with or without a unit, at least `LEAST`; 0 is no limit.
+pub fn size<const LEAST: u64>(node: &Node, _: &str) -> Value<u64> {
+    let wrong = |_| ValueError::of(node, Reason::Size);
+    let text = text(node).map_err(wrong)?;
     let units = [("K", 10), ("M", 20), ("G", 30), ("T", 40)];
     let (digits, shift) = units
         .iter()
         .find_map(|(unit, shift)| Some((text.strip_suffix(unit)?, *shift)))
         .unwrap_or((&text, 0));
     let number = integer(digits).and_then(|number| u64::try_from(number).ok());
-    let size = number.and_then(|number| number.checked_mul(1 << shift));
-    match size {
-        Some(size) if (1..SMALLEST_SIZE).contains(&size) => Err(format!(
-            "{shown} is less than {SMALLEST_SIZE} bytes; write more, or 0 for no limit"
-        )),
+    match number.and_then(|number| number.checked_mul(1 << shift)) {
+        Some(size) if (1..LEAST).contains(&size) => {
+            Err(ValueError::of(node, Reason::SmallSize { least: LEAST }))
+        }
         Some(size) => Ok(size),
-        None => Err(reason),
+        None => Err(ValueError::of(node, Reason::Size)),
     }
 }
 
 /// A number of days; 0 is no limit.
-pub fn days(node: &Node) -> Result<u64, String> {
+pub fn days(node: &Node, _: &str) -> Value<u64> {
     let number = match &node.kind {
         Kind::Scalar { text, plain: true } => integer(text),
         _ => None,
     };
     number
         .and_then(|number| u64::try_from(number).ok())
-        .ok_or_else(|| {
-            let shown = node.describe();
-            format!("{shown} is not a number of days; write one, or 0 for no limit")
-        })
+        .ok_or_else(|| ValueError::of(node, Reason::Days))
 }
 
-/// One output, or a list of them.
-pub fn outputs(node: &Node) -> Result<Vec<Output>, String> {
+/// One of a few, or a list of them, none twice.
+pub fn outputs<T: Choice>(node: &Node, _: &str) -> Value<Vec<T>> {
     let items = match &node.kind {
         Kind::Sequence(items) => items,
         _ => std::slice::from_ref(node),
     };
-    let known = Output::ALL.map(Output::name).join(", ");
+    let known = choice::names::<T>();
     let mut outputs = Vec::new();
     for item in items {
         let name = match &item.kind {
             Kind::Scalar { text, .. } => text.as_str(),
             _ => "",
         };
-        let found = Output::ALL.into_iter().find(|output| output.name() == name);
-        let shown = item.describe();
-        match found {
-            None => return Err(format!("{shown} is not an output; these are: {known}")),
+        match choice::named(name) {
+            None => {
+                let what = "an output";
+                return Err(ValueError::of(item, Reason::Item { what, known }));
+            }
             Some(output) if outputs.contains(&output) => {
-                return Err(format!("{shown} is there twice; remove one"));
+                return Err(ValueError::of(item, Reason::Twice));
             }
             Some(output) => outputs.push(output),
         }
     }
     match outputs.is_empty() {
-        true => Err(format!("there is none in the list; write one of: {known}")),
+        true => Err(ValueError::of(node, Reason::NoItem { known })),
         false => Ok(outputs),
     }
 }

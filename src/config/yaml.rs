@@ -4,6 +4,8 @@
 //! aliases or tags, no key twice in a mapping, at most [`DEPTH_LIMIT`] levels.
 
 use std::collections::BTreeMap;
+use std::error::Error;
+use std::fmt::{self, Display, Formatter};
 
 use saphyr_parser::{Event, Parser, ScalarStyle, StrInput};
 
@@ -13,14 +15,58 @@ pub const DEPTH_LIMIT: usize = 32;
 /// Most characters of a value that an error repeats.
 const SHOWN_LIMIT: usize = 60;
 
-/// One thing wrong with the file.
+/// What is no tree of keys and values, and what to do about it.
 #[derive(Debug, PartialEq)]
-pub struct Problem {
-    /// Line in the file, from 1.
-    pub line: usize,
-    /// What is wrong and what to do about it, on one line.
-    pub text: String,
+pub enum Flaw {
+    /// What the parser says of it.
+    NotYaml(String),
+    SecondDocument,
+    Anchor,
+    Tag,
+    Alias,
+    TooDeep,
+    /// This stands where a key has to.
+    NoKey(String),
+    /// A key, and the line on which it stands first.
+    WrittenBefore(String, usize),
 }
+
+impl Display for Flaw {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotYaml(info) => write!(
+                f,
+                "not valid YAML: {info}; check the indentation and the quotes around this line"
+            ),
+            Self::SecondDocument => {
+                f.write_str("a second document begins here; keep one and remove the \"---\"")
+            }
+            Self::Anchor => {
+                f.write_str("an anchor (&) is not allowed; write the value out in each place")
+            }
+            Self::Tag => f.write_str("a tag (!) is not allowed; write the value without it"),
+            Self::Alias => {
+                f.write_str("an alias (*) is not allowed; write the value out in its place")
+            }
+            Self::TooDeep => write!(
+                f,
+                "more than {DEPTH_LIMIT} levels deep; remove the inner levels"
+            ),
+            Self::NoKey(shown) => write!(f, "{shown} is not a key; write a name"),
+            Self::WrittenBefore(key, line) => {
+                write!(
+                    f,
+                    "{key}: written before, on line {line}; remove one of them"
+                )
+            }
+        }
+    }
+}
+
+impl Error for Flaw {}
+
+/// A flaw and its line in the file, from 1.
+type Problem = (usize, Flaw);
 
 /// One value.
 #[derive(Debug, PartialEq)]
@@ -125,22 +171,18 @@ struct Builder<'text> {
 }
 
 impl<'text> Builder<'text> {
-    fn problem(&mut self, line: usize, text: impl Into<String>) {
-        let text = text.into();
-        self.problems.push(Problem { line, text });
+    fn problem(&mut self, line: usize, flaw: Flaw) {
+        self.problems.push((line, flaw));
     }
 
     /// The next event and its line.
     fn next(&mut self) -> Result<(Event<'text>, usize), Problem> {
         match self.parser.next_event() {
             Some(Ok((event, span))) => Ok((event, span.start.line())),
-            Some(Err(error)) => Err(Problem {
-                line: error.marker().line(),
-                text: format!(
-                    "not valid YAML: {}; check the indentation and the quotes around this line",
-                    printable(error.info())
-                ),
-            }),
+            Some(Err(error)) => {
+                let flaw = Flaw::NotYaml(printable(error.info()));
+                Err((error.marker().line(), flaw))
+            }
             None => Ok((Event::StreamEnd, 1)),
         }
     }
@@ -153,8 +195,7 @@ impl<'text> Builder<'text> {
             match event {
                 Event::StreamEnd => break,
                 Event::DocumentStart(_) if root.is_some() => {
-                    let text = "a second document begins here; keep one and remove the \"---\"";
-                    self.problem(line, text);
+                    self.problem(line, Flaw::SecondDocument);
                     break;
                 }
                 Event::DocumentStart(_) => {
@@ -174,11 +215,10 @@ impl<'text> Builder<'text> {
         | Event::MappingStart(anchor, tag) = &event
         {
             if *anchor != 0 {
-                let text = "an anchor (&) is not allowed; write the value out in each place";
-                self.problem(line, text);
+                self.problem(line, Flaw::Anchor);
             }
             if tag.is_some() {
-                self.problem(line, "a tag (!) is not allowed; write the value without it");
+                self.problem(line, Flaw::Tag);
             }
         }
         let kind = match event {
@@ -187,15 +227,13 @@ impl<'text> Builder<'text> {
                 plain: style == ScalarStyle::Plain,
             },
             Event::SequenceStart(..) | Event::MappingStart(..) if depth > DEPTH_LIMIT => {
-                let text = format!("more than {DEPTH_LIMIT} levels deep; remove the inner levels");
-                return Err(Problem { line, text });
+                return Err((line, Flaw::TooDeep));
             }
             Event::SequenceStart(..) => self.sequence(depth)?,
             Event::MappingStart(..) => self.mapping(depth)?,
             _ => {
                 // Only an alias is left; it counts as absent, so that it makes one error, not two.
-                let text = "an alias (*) is not allowed; write the value out in its place";
-                self.problem(line, text);
+                self.problem(line, Flaw::Alias);
                 return Ok(Node::null(line));
             }
         };
@@ -228,13 +266,13 @@ impl<'text> Builder<'text> {
             let key = match key.kind {
                 Kind::Scalar { text, .. } if !text.is_empty() => text,
                 _ => {
-                    self.problem(line, format!("{shown} is not a key; write a name"));
+                    self.problem(line, Flaw::NoKey(shown));
                     continue;
                 }
             };
             if let Some(first) = first_lines.get(&key) {
-                let text = format!("{shown}: written before, on line {first}; remove one of them");
-                self.problem(line, text);
+                let flaw = Flaw::WrittenBefore(shown, *first);
+                self.problem(line, flaw);
                 continue;
             }
             first_lines.insert(key.clone(), line);
@@ -262,7 +300,7 @@ mod tests {
 
     fn problems(text: &str) -> Vec<String> {
         let (_, problems) = parse(text);
-        let line = |problem: Problem| format!("{}: {}", problem.line, problem.text);
+        let line = |(line, flaw): Problem| format!("{line}: {flaw}");
         problems.into_iter().map(line).collect()
     }
 
@@ -334,10 +372,12 @@ mod tests {
     fn a_file_that_is_not_yaml_is_refused_at_its_line() {
         let (root, problems) = parse("a: 1\nb: c: d\n");
         assert_eq!(root, None);
+        let info = "mapping values are not allowed in this context".to_owned();
+        let flaw = Flaw::NotYaml(info);
         let text = "not valid YAML: mapping values are not allowed in this context; \
                     check the indentation and the quotes around this line";
-        let text = text.to_owned();
-        assert_eq!(problems, [Problem { line: 2, text }]);
+        assert_eq!(flaw.to_string(), text);
+        assert_eq!(problems, [(2, flaw)]);
     }
 
     #[test]

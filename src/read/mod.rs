@@ -69,7 +69,9 @@ fn places(request: &Request) -> Result<Vec<PathBuf>, Fault> {
         None if !Path::new(CONFIG).exists() => Config::default(),
         path => {
             let path = path.as_deref().unwrap_or(Path::new(CONFIG));
-            let config = Config::load(path).map_err(Fault::Usage)?.config;
+            let config = Config::load(path)
+                .map_err(|refused| Fault::Usage(refused.lines()))?
+                .config;
             if !config.output.contains(&Sink::File) {
                 return Err(Fault::Cannot(format!(
                     "{}: the log goes elsewhere than to files (output); name one with --log",

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use super::{AGAIN, COMMANDS, EXIT, EXIT_OF_RECORD, OPTIONS, READING, RECORD, SUMMARY};
-use crate::config::KEYS;
+use crate::config::shown;
 
 /// When the command line changed last.
 const DATE: &str = "2026-11-22";
@@ -39,8 +39,8 @@ pub fn page() -> String {
         "CONFIG",
         &["Each key has a default, here in parentheses."],
     );
-    for key in KEYS {
-        let meaning = match key.default {
+    for key in shown() {
+        let meaning = match key.default.as_str() {
             "" => key.meaning.to_owned(),
             default => format!("{} ({default})", key.meaning),
         };
