@@ -6,8 +6,8 @@ use std::path::Path;
 use crate::base::Family;
 use crate::base::quote;
 use crate::config::Config;
-use crate::event::Object;
 use crate::probe::{self, Coverage, Probes, Settings, preflight};
+use line::Object;
 
 /// How far this host can be recorded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -5,7 +5,7 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
-use crate::event::Ids;
+use line::Ids;
 
 /// The host's name, which can be set while the recorder runs, as by cloud-init.
 pub struct Hostname {

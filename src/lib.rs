@@ -1,6 +1,6 @@
 //! recorderd: every SSH login on a host as a recorded session, from the kernel to a line of JSON.
 //!
-//! The modules stand in the order of the flow: probe, record, session, event, sink.
+//! What each module is, and which others it may import, stands in docs/design.md.
 
 #![warn(missing_docs)]
 
@@ -37,6 +37,7 @@ pub mod service;
 pub mod session;
 pub mod sink;
 pub mod state;
+pub mod throttle;
 pub mod usage;
 
 /// The numbers that the tests of all folders draw.

@@ -4,18 +4,18 @@ use std::io;
 use std::os::fd::RawFd;
 use std::time::Duration;
 
-use crate::abi;
-use crate::abi::{Head, Kind, LOGINS, SendsKey, SessionEntry, read};
+use crate::abi::{Head, Kind, LOGINS, read};
 use crate::base::{Before, Notice, boot_time, processor_time};
 use crate::config::Config;
 use crate::event::Writer;
 use crate::host::Hostname;
 use crate::inventory::Inventory;
 use crate::metrics::{Control, Facts, Latency, MetricsFile};
-use crate::probe::{Order, ProbeError, Probes, Tables};
-use crate::session::{Holds, Kernel, Table, table_at, table_of};
+use crate::probe::{Order, ProbeError, Probes};
+use crate::session::Table;
 use crate::sink::{Heartbeat, Sink};
 use crate::state::{Parts, State};
+use crate::throttle::Throttle;
 
 /// Everything between the kernel and the log.
 pub struct Recorder {
@@ -39,7 +39,7 @@ pub struct Recorder {
     /// What is told of the recorder itself; nothing where it records but one command.
     state: Option<State>,
     /// Where a session that outruns the daemon is held.
-    holds: Option<Holds>,
+    throttle: Option<Throttle>,
     inventory: Inventory,
     losses: u64,
     full: (u64, u64),
@@ -71,53 +71,6 @@ pub enum Next {
     Woken,
 }
 
-impl Kernel for Tables {
-    fn session(&self, key: u64) -> Option<SessionEntry> {
-        self.sessions.get(&key, 0).ok()
-    }
-
-    fn take_sends(&mut self, key: &SendsKey) -> u64 {
-        self.take_sends(key)
-    }
-
-    fn counts_sends(&self, key: u64) -> bool {
-        self.shares.used(key, abi::Table::Sends) > 0
-    }
-
-    fn sends(&self, key: u64) -> Vec<SendsKey> {
-        let keys = self.sends.keys().flatten();
-        keys.filter(|sends| sends.session == key).collect()
-    }
-
-    fn note_table(&mut self, key: u64, path: &[u8]) {
-        if let Some((uid, file)) = table_at(path)
-            && self.writer_of(&file) == Some(key)
-            && let Err(error) = self.job_tables.insert(uid, key, 0)
-        {
-            crate::report!("recorderd: map job_tables: {error}; jobs of uid {uid} are not tied");
-        }
-    }
-
-    fn check_tables(&mut self) {
-        let noted: Vec<_> = self.job_tables.iter().flatten().collect();
-        for (uid, key) in noted {
-            self.has_table(key, uid);
-        }
-    }
-
-    fn has_table(&mut self, key: u64, uid: u32) -> bool {
-        let writer = table_of(uid).and_then(|file| self.writer_of(&file));
-        if writer == Some(key) {
-            return true;
-        }
-        // Another session may have written one meanwhile.
-        if self.job_tables.get(&uid, 0).is_ok_and(|noted| noted == key) {
-            let _ = self.job_tables.remove(&uid);
-        }
-        false
-    }
-}
-
 impl Recorder {
     /// Joins the parts.
     pub fn new(probes: Probes, table: Table, writer: Writer, sink: Sink) -> Self {
@@ -134,7 +87,7 @@ impl Recorder {
             control: None,
             metrics_file: None,
             state: None,
-            holds: None,
+            throttle: None,
             inventory: Inventory::default(),
             losses: 0,
             full: (0, 0),
@@ -150,11 +103,7 @@ impl Recorder {
     /// # Errors
     /// What the operating system says.
     pub fn throttle(&mut self) -> io::Result<()> {
-        let holds = Holds::new(&self.probes)?;
-        self.table.set_apart(holds.guard());
-        self.probes.shared.watch(1, holds.guard());
-        self.holds = Some(holds);
-        self.probes.shared.throttle(true);
+        self.throttle = Some(Throttle::start(&self.probes, &self.table)?);
         Ok(())
     }
 
@@ -253,22 +202,14 @@ impl Recorder {
             writer,
             sink,
             latency,
-            holds,
+            throttle,
             ..
         } = self;
         let known = probes.known_until();
         let settled = order.scan(&mut probes.rings, &mut probes.shared);
         let settled = settled.map(|settled| settled.min(known));
-        if let Some(holds) = holds {
-            for (key, since) in holds.stopped(probes) {
-                table.hold(key, since);
-            }
-            for key in order.noisy(&probes.rings) {
-                let cgroup = table.cgroup(key);
-                if let Some(since) = cgroup.and_then(|cgroup| holds.freeze(key, cgroup)) {
-                    table.hold(key, since);
-                }
-            }
+        if let Some(throttle) = throttle {
+            throttle.hold(probes, order, table);
         }
         // What begins or ends is told with what is skipped by now.
         if order.has_births() {
@@ -367,38 +308,16 @@ impl Recorder {
     /// Lets go of the sessions that are held, once there is room again. Tells whether some still
     /// are.
     fn release(&mut self) -> bool {
-        let shared = &self.probes.shared;
-        if !self.holds.as_ref().is_some_and(|holds| holds.any(shared)) {
-            return false;
-        }
-        let is_full = |ring: &crate::probe::Ring| ring.used() > ring.size() / 8;
-        if self.probes.rings.iter().any(is_full) {
-            return true;
-        }
-        self.let_go();
-        false
-    }
-
-    fn let_go(&mut self) {
-        let Some(holds) = &mut self.holds else {
-            return;
-        };
-        let held = holds.release(&mut self.probes);
-        for (key, since) in &held {
-            self.table.hold(*key, *since);
-        }
-        for (key, _) in held {
-            self.table.go_on(key, boot_time());
-        }
+        let throttle = self.throttle.as_mut();
+        throttle.is_some_and(|it| it.release(&mut self.probes, &mut self.table))
     }
 
     /// Holds nobody any more, if the child that has ended is the guard: who is held must not hang
     /// should the recorder end as well.
     pub fn child_ended(&mut self) {
-        if self.holds.as_ref().is_some_and(|holds| !holds.is_guarded()) {
+        if let Some(mut throttle) = self.throttle.take_if(|it| !it.is_guarded()) {
             self.probes.shared.throttle(false);
-            self.let_go();
-            self.holds = None;
+            throttle.let_go(&mut self.probes, &mut self.table);
             crate::report!(
                 "recorderd: overload: throttle: the guard was ended; until recorderd is started again, \
                  a session that outruns it loses events instead"

@@ -6,5 +6,6 @@ mod faults;
 mod fields;
 mod fuzz;
 mod golden;
+mod imports;
 mod shown;
 mod stack;

@@ -3,8 +3,8 @@
 use std::fmt::Write;
 use std::ops::ControlFlow;
 
-use crate::event::Object;
 use crate::log::{Event, Filter, Source, Text as Wanted};
+use line::Object;
 
 use super::describe::{self, duration};
 use super::options::{Command, Request};

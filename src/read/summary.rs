@@ -1,7 +1,7 @@
 //! A session in one line.
 
-use crate::event::Object;
 use crate::log::Event;
+use line::Object;
 
 /// What all events of a session say together.
 #[derive(Default)]

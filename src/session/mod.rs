@@ -4,10 +4,9 @@ mod arguments;
 mod cgroup;
 mod channel;
 mod delegate;
-mod guard;
-mod hold;
 mod identity;
 mod job;
+mod kernel;
 mod memory;
 mod sends;
 mod table;
@@ -15,9 +14,8 @@ mod unwritten;
 mod work;
 
 pub use cgroup::Cgroups;
-pub use hold::Holds;
-pub use job::{table_at, table_of};
-pub use table::{Kernel, Table};
+pub use kernel::Kernel;
+pub use table::Table;
 
 use arguments::Arguments;
 use channel::Channels;

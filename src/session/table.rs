@@ -6,41 +6,14 @@ use std::path::PathBuf;
 use rustc_hash::FxHashMap;
 
 use super::job::table_path;
+use super::kernel::Kernel;
 use super::memory::Memory;
 use super::work::Work;
 use super::{Birth, Cgroups, Session};
-use crate::abi::{
-    AUDIT_UNSET, Head, LOGINS, MissedCounts, SendsKey, SessionEntry, SessionStart, login,
-};
+use crate::abi::{AUDIT_UNSET, Head, LOGINS, MissedCounts, SessionEntry, SessionStart, login};
 use crate::base::{Ledger, name_in_title};
 use crate::event::{Uuid, Writer};
 use crate::record::{Body, decode};
-
-/// What the kernel still knows of a session, for when the record of its birth was lost.
-pub trait Kernel {
-    /// The kernel's entry for the session `key`, if it has one.
-    fn session(&self, key: u64) -> Option<SessionEntry>;
-
-    /// Forgets its count of such datagrams, and returns it.
-    fn take_sends(&mut self, key: &SendsKey) -> u64;
-
-    /// Whether there are some of the session `key`. It may be wrong, where there are none.
-    fn counts_sends(&self, key: u64) -> bool;
-
-    /// All of the session `key` that it counts.
-    fn sends(&self, key: u64) -> Vec<SendsKey>;
-
-    /// Has jobs from the table of cron at `path` be those of the session `key`, if that has written
-    /// this file.
-    fn note_table(&mut self, key: u64, path: &[u8]);
-
-    /// Has jobs of tables that are gone be nobody's.
-    fn check_tables(&mut self);
-
-    /// Whether the session `key` has written what is now the table of the account `uid`. If not, no
-    /// further job of the account is taken for one of the session's.
-    fn has_table(&mut self, key: u64, uid: u32) -> bool;
-}
 
 /// Ended sessions that have asked for jobs, of which so many are remembered.
 const ASKED: usize = 4096;
@@ -653,6 +626,7 @@ fn text(sid: &Uuid) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::abi::SendsKey;
     use crate::base::Clock;
     use crate::event::{Host, HostNames, Ids};
 

@@ -85,7 +85,7 @@ mod tests {
         }
         assert!(
             is_right,
-            "Unicode has changed: take {} for src/quote/planes.rs",
+            "Unicode has changed: take {} for src/base/quote/planes.rs",
             path.display()
         );
     }

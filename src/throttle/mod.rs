@@ -1,16 +1,20 @@
 //! Sessions that outrun the daemon are held until what they did is taken: first frozen in their
 //! cgroup, which nobody but them notices; whoever fills half a ring is stopped by the kernel's side.
 
-use std::fs;
-use std::io;
-use std::path::{Path, PathBuf};
+mod freezer;
+mod guard;
 
-use super::guard::Guard;
+use std::io;
+use std::path::PathBuf;
+
 use crate::base::boot_time;
-use crate::probe::{Probes, Shared};
+use crate::probe::{Order, Probes, Ring};
+use crate::session::Table;
+use freezer::{freeze, go_on};
+use guard::Guard;
 
 /// The sessions that are held, and the guard that lets go of them should the daemon not.
-pub struct Holds {
+pub struct Throttle {
     frozen: Vec<Frozen>,
     guard: Guard,
     /// How often a process was stopped by the time of the last look at those that are.
@@ -25,27 +29,59 @@ struct Frozen {
     cgroup: PathBuf,
 }
 
-impl Holds {
-    /// Starts the guard.
+impl Throttle {
+    /// Starts the guard, and has the probes stop who fills half a ring.
     ///
     /// # Errors
     /// What pipe(2) or fork(2) say.
-    pub fn new(probes: &Probes) -> io::Result<Self> {
+    pub fn start(probes: &Probes, table: &Table) -> io::Result<Self> {
+        let guard = Guard::start(probes)?;
+        table.set_apart(guard.pid);
+        probes.shared.watch(1, guard.pid);
+        probes.shared.throttle(true);
         Ok(Self {
             frozen: Vec::new(),
-            guard: Guard::start(probes)?,
+            guard,
             seen: 0,
         })
     }
 
-    /// The guard's process.
-    pub fn guard(&self) -> u32 {
-        self.guard.pid
+    /// Holds the sessions that fill the rings, and notes those that the kernel's side has stopped.
+    pub fn hold(&mut self, probes: &Probes, order: &Order, table: &mut Table) {
+        for (key, since) in self.stopped(probes) {
+            table.hold(key, since);
+        }
+        for key in order.noisy(&probes.rings) {
+            let cgroup = table.cgroup(key);
+            if let Some(since) = cgroup.and_then(|cgroup| self.freeze(key, cgroup)) {
+                table.hold(key, since);
+            }
+        }
     }
 
-    /// Whether a session is held.
-    pub fn any(&self, shared: &Shared) -> bool {
-        !self.frozen.is_empty() || shared.held() != self.seen
+    /// Lets go of the sessions that are held, once there is room again. Tells whether some still
+    /// are.
+    pub fn release(&mut self, probes: &mut Probes, table: &mut Table) -> bool {
+        if self.frozen.is_empty() && probes.shared.held() == self.seen {
+            return false;
+        }
+        let is_full = |ring: &Ring| ring.used() > ring.size() / 8;
+        if probes.rings.iter().any(is_full) {
+            return true;
+        }
+        self.let_go(probes, table);
+        false
+    }
+
+    /// Lets go of all that are held.
+    pub fn let_go(&mut self, probes: &mut Probes, table: &mut Table) {
+        let held = self.release_all(probes);
+        for (key, since) in &held {
+            table.hold(*key, *since);
+        }
+        for (key, _) in held {
+            table.go_on(key, boot_time());
+        }
     }
 
     /// Whether the guard still is there; if it was stopped, it goes on. To be asked when a child has
@@ -62,7 +98,7 @@ impl Holds {
 
     /// Freezes the session `key`, all of whose processes are in `cgroup`; tells since when it is
     /// frozen, in nanoseconds since boot. Where that can't be, they are stopped one by one.
-    pub fn freeze(&mut self, key: u64, cgroup: PathBuf) -> Option<u64> {
+    fn freeze(&mut self, key: u64, cgroup: PathBuf) -> Option<u64> {
         if self.frozen.iter().any(|frozen| frozen.key == key) {
             return None;
         }
@@ -74,7 +110,7 @@ impl Holds {
     }
 
     /// The sessions of processes that are stopped, and since when, in nanoseconds since boot.
-    pub fn stopped(&self, probes: &Probes) -> Vec<(u64, u64)> {
+    fn stopped(&self, probes: &Probes) -> Vec<(u64, u64)> {
         if probes.shared.held() == self.seen {
             return Vec::new();
         }
@@ -84,7 +120,7 @@ impl Holds {
 
     /// Lets go of all that are held; tells each session, and since when it was held, in nanoseconds
     /// since boot.
-    pub fn release(&mut self, probes: &mut Probes) -> Vec<(u64, u64)> {
+    fn release_all(&mut self, probes: &mut Probes) -> Vec<(u64, u64)> {
         let mut held = Vec::new();
         for frozen in self.frozen.drain(..) {
             // A cgroup that is gone holds nobody; the guard being gone changes nothing.
@@ -100,15 +136,4 @@ impl Holds {
         }
         held
     }
-}
-
-/// Freezes all processes of a cgroup, or lets them go on.
-pub fn freeze(cgroup: &Path, frozen: bool) -> io::Result<()> {
-    fs::write(cgroup.join("cgroup.freeze"), if frozen { "1" } else { "0" })
-}
-
-/// Lets a process go on that was stopped.
-pub fn go_on(pid: u32) {
-    // SAFETY: takes numbers. A process that is gone needs nothing.
-    unsafe { libc::kill(pid as i32, libc::SIGCONT) };
 }

@@ -6,7 +6,7 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::hold::{freeze, go_on};
+use super::freezer::{freeze, go_on};
 use crate::confine::confine;
 use crate::probe::Probes;
 
