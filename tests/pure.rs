@@ -9,3 +9,4 @@ mod golden;
 mod imports;
 mod shown;
 mod stack;
+mod words;
