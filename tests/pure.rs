@@ -7,6 +7,7 @@ mod fields;
 mod fuzz;
 mod golden;
 mod imports;
+mod picture;
 mod shown;
 mod stack;
 mod words;

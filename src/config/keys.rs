@@ -35,7 +35,7 @@ table! {
         default: "true",
         read: boolean,
         reload: Restart,
-        meaning: "false: nothing is recorded",
+        meaning: "record sessions; false disables recording",
     }
     data_dir: PathBuf = {
         name: "data_dir",
@@ -44,7 +44,7 @@ table! {
         default: "/var/lib/recorderd",
         read: path,
         reload: Restart,
-        meaning: "the folder of the log and of the host's id",
+        meaning: "directory of the log and of the host's ID",
     }
     // Room for the longest arguments that the kernel takes.
     command_buffer_pages: u32 = {
@@ -53,7 +53,7 @@ table! {
         default: "1024",
         read: pages::<MOST_PAGES>,
         reload: Restart,
-        meaning: "pages of the ring of commands, a power of two",
+        meaning: "ring buffer of commands, in pages of 4 KiB, a power of two",
     }
     disk_buffer_pages: u32 = {
         name: "disk_buffer_size",
@@ -61,7 +61,7 @@ table! {
         default: "2048",
         read: pages::<MOST_PAGES>,
         reload: Restart,
-        meaning: "the same of files",
+        meaning: "ring buffer of file events, in pages of 4 KiB, a power of two",
     }
     // Room for what is done while the files before it are written.
     network_buffer_pages: u32 = {
@@ -70,14 +70,14 @@ table! {
         default: "1024",
         read: pages::<MOST_PAGES>,
         reload: Restart,
-        meaning: "the same of connections",
+        meaning: "ring buffer of network events, in pages of 4 KiB, a power of two",
     }
     network_silence: Duration = {
         name: "network_silence_seconds",
         default: "60",
         read: seconds::<MOST_SECONDS>,
         reload: Follows,
-        meaning: "datagrams of a process to one peer are one event for so long",
+        meaning: "aggregation window: datagrams of a process to one peer are one event",
     }
     cgroup_path: PathBuf = {
         name: "cgroup_path",
@@ -85,7 +85,7 @@ table! {
         default: "/cgroup2",
         read: path,
         reload: Restart,
-        meaning: "where cgroup2 is mounted; it is mounted there if nothing is",
+        meaning: "mount point of cgroup2; recorderd mounts it if nothing is mounted there",
     }
     /// Begins with `/`, and has no `..`.
     root_path: String = {
@@ -95,7 +95,7 @@ table! {
         default: "/recorderd",
         read: cgroup_root,
         reload: Restart,
-        meaning: "the folder below it for the cgroups of sessions",
+        meaning: "directory below cgroup_path for the cgroups of sessions",
     }
     nodename: Option<String> = {
         name: "nodename",
@@ -103,7 +103,7 @@ table! {
         default: "",
         read: name,
         reload: Restart,
-        meaning: "server_hostname of every event; without it the host's name",
+        meaning: "server_hostname of every event; without it, the host name",
     }
     cluster_name: Option<String> = {
         name: "cluster_name",
@@ -127,77 +127,77 @@ table! {
         default: "file",
         read: outputs,
         reload: Restart,
-        meaning: "where events go, one or a list: file, the log in data_dir; stdout; syslog; journald",
+        meaning: "destinations of events, one or a list: file (the log in data_dir), stdout, syslog, journald",
     }
     syslog_socket: PathBuf = {
         name: "syslog_socket",
         default: "/dev/log",
         read: path,
         reload: Restart,
-        meaning: "the socket of the syslog daemon, for output syslog",
+        meaning: "socket of the syslog daemon, for output syslog",
     }
     journald_socket: PathBuf = {
         name: "journald_socket",
         default: "/run/systemd/journal/socket",
         read: path,
         reload: Restart,
-        meaning: "the socket of systemd's journal, for output journald",
+        meaning: "socket of systemd's journal, for output journald",
     }
     metrics_file: Option<PathBuf> = {
         name: "metrics_file",
         default: "",
         read: optional_path,
         reload: Restart,
-        meaning: "a file for the node exporter, such as /var/lib/node_exporter/recorderd.prom",
+        meaning: "metrics file for the node exporter, such as /var/lib/node_exporter/recorderd.prom",
     }
     overload: Overload = {
         name: "overload",
         default: "drop",
         read: policy,
         reload: Restart,
-        meaning: "a session that outruns the daemon: drop, its events are lost and counted; throttle, it is held",
+        meaning: "for a session with too many events: drop (drop and count events) or throttle (freeze the session)",
     }
     fsync: Sync = {
         name: "fsync",
         default: "interval",
         read: policy,
         reload: Follows,
-        meaning: "lines are on the disk: interval, within a second; session-end; per-event",
+        meaning: "when lines are synced to disk: interval (within a second), session-end or per-event",
     }
     log: Limits = .file_size {
         name: "log_file_size",
         default: "0",
         read: size::<LEAST_BYTES>,
         reload: Follows,
-        meaning: "a new file at this size, such as 500M; 0: at UTC midnight, or at an eighth of log_total_size",
+        meaning: "start a new log file at this size, such as 500M; 0: at UTC midnight, or at an eighth of log_total_size",
     }
     .total_size {
         name: "log_total_size",
         default: "0",
         read: size::<LEAST_BYTES>,
         reload: Follows,
-        meaning: "the oldest files go when all are larger, and a summary stays; 0: never",
+        meaning: "remove the oldest log files above this total, such as 20G, and keep a summary of each; 0: never",
     }
     .days {
         name: "log_days",
         default: "0",
         read: days,
         reload: Follows,
-        meaning: "files go so long after their last line; 0: never",
+        meaning: "remove a log file this many days after its last line; 0: never",
     }
     environment: Vec<String> = {
         name: "environment",
         default: "[LD_PRELOAD, LD_LIBRARY_PATH, LD_AUDIT]",
         read: variables::<VARIABLE_COUNT, VARIABLE_LENGTH>,
         reload: Follows,
-        meaning: "variables shown with each command, at most 16",
+        meaning: "environment variables recorded with each command, at most 16",
     }
     required: Vec<Family> = {
         name: "required",
         default: ALL_FAMILIES,
         read: families,
         reload: Restart,
-        meaning: "families without which recorderd does not start",
+        meaning: "families without which recorderd doesn't start",
     }
     /// Bits by the place of each in [`LOGINS`](crate::abi::LOGINS).
     logins: u64 = {
@@ -205,70 +205,70 @@ table! {
         default: "[ssh]",
         read: logins,
         reload: Restart,
-        meaning: "which logins are sessions: ssh, console, cron, at, su",
+        meaning: "types of logins to record: ssh, console, cron, at, su",
     }
     filter: Filter = .families {
         name: "record.families",
         default: ALL_FAMILIES,
         read: families,
         reload: Follows,
-        meaning: "families that are recorded of a session of anybody not named in users or groups",
+        meaning: "families to record for accounts that record.users and record.groups don't list",
     }
     .users {
         name: "record.users",
         default: "{}",
         read: shares,
         reload: Follows,
-        meaning: "families of the sessions of accounts, by name or uid",
+        meaning: "families to record for these accounts, by name or uid",
     }
     .groups {
         name: "record.groups",
         default: "{}",
         read: shares,
         reload: Follows,
-        meaning: "families of the sessions of a group's accounts, by name or gid",
+        meaning: "families to record for the accounts of these groups, by name or gid",
     }
     .disk_operations {
         name: "leave_out.disk.operations",
         default: "[]",
         read: disk_operations,
         reload: Follows,
-        meaning: "operations of session.disk that are counted and not written",
+        meaning: "operations of session.disk to exclude: counted and not written",
     }
     .paths {
         name: "leave_out.disk.paths",
         default: "[]",
         read: patterns,
         reload: Follows,
-        meaning: "paths of session.disk that are counted and not written, such as /proc/*; at most 16",
+        meaning: "paths of session.disk to exclude, such as /proc/*; at most 16",
     }
     .except {
         name: "leave_out.disk.except",
         default: "[]",
         read: patterns,
         reload: Follows,
-        meaning: "paths that are written though one of paths fits; at most 16",
+        meaning: "paths to record although leave_out.disk.paths matches; at most 16",
     }
     .privilege_operations {
         name: "leave_out.privilege.operations",
         default: "[]",
         read: privilege_operations,
         reload: Follows,
-        meaning: "operations of session.privilege that are counted and not written",
+        meaning: "operations of session.privilege to exclude: counted and not written",
     }
     plan: Option<Kind> = {
         name: "plan",
         default: "",
         read: plan,
         reload: Restart,
-        meaning: "fentry or portable; without it the better one that works is taken",
+        meaning: "backend: fentry or portable; without it, the better one that works",
     }
     btf_path: Option<PathBuf> = {
         name: "btf_path",
         default: "",
         read: optional_path,
         reload: Restart,
-        meaning: "the kernel's types, only for a kernel that does not describe itself",
+        meaning: "file with the kernel's BTF, only for a kernel without BTF of its own",
     }
 }
 
@@ -276,11 +276,11 @@ table! {
 const MAPPINGS: [(&str, &str); 2] = [
     (
         "record",
-        "what is recorded; users and groups: families of those, by name or number",
+        "families to record; users and groups, by name or number, override families",
     ),
     (
         "leave_out",
-        "what of it is counted and not written, such as paths: [/proc/*]",
+        "events to exclude: counted and not written, such as {disk: {paths: [/proc/*]}}",
     ),
 ];
 
