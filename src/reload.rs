@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::base::Notice;
+use crate::base::{Notice, Reason};
 use crate::config::Config;
 use crate::recorder::Recorder;
 
@@ -42,7 +42,7 @@ impl Reload {
         let (followed, needs_restart) = self.config.follow(&config);
         recorder.announce(&Notice {
             needs_restart,
-            ..Notice::of("config_changed")
+            ..Notice::of(Reason::ConfigChanged)
         });
         // What needs a restart is told of again as long as it differs.
         self.config = followed;
@@ -52,6 +52,6 @@ impl Reload {
 fn refuse(recorder: &mut Recorder, error: String) {
     recorder.announce(&Notice {
         error: Some(error),
-        ..Notice::of("config_refused")
+        ..Notice::of(Reason::ConfigRefused)
     });
 }

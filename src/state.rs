@@ -1,7 +1,7 @@
 //! The state of the recorder itself: when it is told, and until when it was at work.
 
 use crate::abi::MissedCounts;
-use crate::base::{Before, Ledger, Notice};
+use crate::base::{Before, Ledger, Notice, Reason};
 use crate::event::{Status, Writer};
 use crate::probe::{self, Coverage, Probes, Skipped};
 use crate::session::Table;
@@ -59,7 +59,7 @@ impl State {
                 .map(|(family, reason)| (family.name(), reason.to_owned()))
                 .collect(),
         };
-        state.tell(&Notice::of("start"), before, parts);
+        state.tell(&Notice::of(Reason::Start), before, parts);
         state
     }
 
@@ -93,15 +93,15 @@ impl State {
             self.beat_at = now.boot;
             beat(settled, parts);
             if self.is_behind(parts.probes) {
-                self.tell(&Notice::of("hook_missed"), None, parts);
+                self.tell(&Notice::of(Reason::HookMissed), None, parts);
             }
         }
         if now.boot >= self.told_at + HOUR {
-            self.tell(&Notice::of("hourly"), None, parts);
+            self.tell(&Notice::of(Reason::Hourly), None, parts);
         } else if now.boot >= self.checked_at + MINUTE {
             self.checked_at = now.boot;
             if lost(parts) != self.lost {
-                self.tell(&Notice::of("losses"), None, parts);
+                self.tell(&Notice::of(Reason::Losses), None, parts);
             }
         }
     }
@@ -141,7 +141,7 @@ impl State {
 
     /// Writes the last recorder.status, and notes that this was an orderly end.
     pub fn end(&mut self, parts: &mut Parts<'_>) {
-        self.tell(&Notice::of("stop"), None, parts);
+        self.tell(&Notice::of(Reason::Stop), None, parts);
         // Else the next one tells since when something is missing.
         if parts.sink.given_up() == 0 {
             parts.sink.end(parts.writer.clock.now().real);

@@ -13,6 +13,7 @@ mod notice;
 mod output;
 mod page;
 pub mod quote;
+mod reason;
 pub mod stderr;
 mod time;
 
@@ -28,4 +29,5 @@ pub use nearest::nearest;
 pub use notice::{Before, Notice, Removed, Tampered};
 pub use output::{Account, Limits, Output, Outputs, SUMMARY, Sync};
 pub use page::page_size;
+pub use reason::Reason;
 pub use time::{instant, moment};

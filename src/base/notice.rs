@@ -4,13 +4,13 @@ use std::fmt;
 
 use line::Uuid;
 
-use super::Output;
+use super::{Output, Reason};
 
 /// Something that happened to an output, to be told in the log.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Notice {
-    /// As docs/events.md has it.
-    pub reason: &'static str,
+    /// What it is.
+    pub reason: Reason,
     /// To which output.
     pub output: Option<Output>,
     /// What the operating system said.
@@ -74,42 +74,32 @@ pub struct Before {
 
 impl Notice {
     /// Of which only the reason is known.
-    pub fn of(reason: &'static str) -> Self {
+    pub fn of(reason: Reason) -> Self {
         Self {
             reason,
-            ..Self::default()
+            output: None,
+            error: None,
+            bytes: None,
+            files: None,
+            removed: None,
+            needs_restart: Vec::new(),
+            since: None,
+            tampered: None,
         }
     }
 
     /// That somebody else has changed a table of the kernel.
     pub fn tampered(tampered: Tampered) -> Self {
         Self {
-            reason: "tampered",
             tampered: Some(tampered),
-            ..Self::default()
+            ..Self::of(Reason::Tampered)
         }
     }
 }
 
 impl fmt::Display for Notice {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self.reason {
-            "write_failed" => "the log can't be written; events are kept in memory, 16 MiB of them",
-            "write_resumed" => "the log is written again",
-            "sync_failed" => "the log can't be brought to the disk",
-            "rotation_failed" => "no new file can be made for the log; the old one goes on",
-            "link_failed" => "events.log can't be made in the folder of all hosts; the log is written all the same",
-            "log_moved" => "the log was moved; a new file is made",
-            "log_removed" => "the log was removed; a new file is made",
-            "log_truncated" => "something else has cut the log",
-            "line_cut" => "a part of a line at the end of the log was cut off",
-            "line_too_long" => "events that are longer than the output takes are lost to it",
-            "config_changed" => "the config is read again",
-            "config_refused" => "the config has a mistake, and the one before goes on",
-            "log_expired" => "an old file of the log is removed",
-            "tampered" => "somebody else has changed what is recorded",
-            other => other,
-        })?;
+        f.write_str(self.reason.message())?;
         if let Some(tampered) = &self.tampered {
             write!(f, ": {}", tampered.map)?;
             for pid in &tampered.pids {

@@ -45,7 +45,7 @@ impl Writer {
     ) {
         let notice = status.notice;
         self.host_line(("recorder.status", "R2002I"), now.boot, |object, clock| {
-            object.string("reason", notice.reason.as_bytes());
+            object.string("reason", notice.reason.name().as_bytes());
             if let Some(output) = notice.output {
                 object.string("output", output.name().as_bytes());
             }

@@ -10,7 +10,7 @@ use std::time::Duration;
 use super::disk::Disk;
 use super::file::{Found, LogFile, piece};
 use super::retention::Retention;
-use crate::base::{Limits, Notice, date, instant, named};
+use crate::base::{Limits, Notice, Reason, date, instant, named};
 
 /// The link to the file that is being written.
 const LINK: &str = "events.log";
@@ -129,7 +129,7 @@ impl Log {
                     Err(error) if !self.stuck => {
                         self.notices.push(Notice {
                             error: Some(error.to_string()),
-                            ..Notice::of("rotation_failed")
+                            ..Notice::of(Reason::RotationFailed)
                         });
                         self.stuck = true;
                     }
@@ -149,11 +149,11 @@ impl Log {
     fn follow(&mut self, now: u64) -> io::Result<()> {
         let (reason, bytes) = match self.file.look()? {
             Found::Same => return Ok(()),
-            Found::Truncated(bytes) => ("log_truncated", Some(bytes)),
-            Found::Removed(bytes) => ("log_removed", Some(bytes)),
-            Found::Moved => ("log_moved", None),
+            Found::Truncated(bytes) => (Reason::LogTruncated, Some(bytes)),
+            Found::Removed(bytes) => (Reason::LogRemoved, Some(bytes)),
+            Found::Moved => (Reason::LogMoved, None),
         };
-        if reason != "log_truncated" {
+        if reason != Reason::LogTruncated {
             self.lock = make(&self.folder)?;
             self.renew(choose(&self.folder, None, self.limits.of_file(), now)?.max(self.name))?;
             self.notices.extend(lead_to_host(&self.folder));
@@ -181,7 +181,7 @@ impl Log {
         if let Err(error) = self.disk.begin(old.file()) {
             self.notices.push(Notice {
                 error: Some(error.to_string()),
-                ..Notice::of("sync_failed")
+                ..Notice::of(Reason::SyncFailed)
             });
         }
         Ok(())
@@ -236,7 +236,7 @@ fn notice_cut(notices: &mut Vec<Notice>, cut: u64) {
     if cut > 0 {
         notices.push(Notice {
             bytes: Some(cut),
-            ..Notice::of("line_cut")
+            ..Notice::of(Reason::LineCut)
         });
     }
 }
@@ -371,7 +371,7 @@ fn lead_to_host(folder: &Path) -> Option<Notice> {
     };
     Some(Notice {
         error: Some(error.to_string()),
-        ..Notice::of("link_failed")
+        ..Notice::of(Reason::LinkFailed)
     })
 }
 

@@ -4,7 +4,7 @@ use std::io;
 use std::time::Duration;
 
 use super::{Journald, Log, Patience, Stdout, Syslog, line};
-use crate::base::{Account, Limits, Moment, Notice, Output, Sync, named};
+use crate::base::{Account, Limits, Moment, Notice, Output, Reason, Sync, named};
 
 /// What is kept in memory while nothing can be written: so much, then only how sessions begin and
 /// end and what they lost, then nothing. Bytes.
@@ -215,7 +215,7 @@ impl Outlet {
                     self.given_up += count;
                     self.notices.push(Notice {
                         bytes: Some(bytes),
-                        ..Notice::of("line_too_long")
+                        ..Notice::of(Reason::LineTooLong)
                     });
                 }
                 done
@@ -257,7 +257,7 @@ impl Outlet {
             };
             self.notices.push(Notice {
                 error: Some(error),
-                ..Notice::of("write_failed")
+                ..Notice::of(Reason::WriteFailed)
             });
         }
     }
@@ -269,7 +269,7 @@ impl Outlet {
         {
             self.notices.push(Notice {
                 since: Some(since),
-                ..Notice::of("write_resumed")
+                ..Notice::of(Reason::WriteResumed)
             });
         }
     }
@@ -350,7 +350,7 @@ impl Outlet {
         if let (Err(error), false) = (result, self.sync_failed) {
             self.notices.push(Notice {
                 error: Some(error.to_string()),
-                ..Notice::of("sync_failed")
+                ..Notice::of(Reason::SyncFailed)
             });
         }
         self.sync_failed = failed;

@@ -11,7 +11,7 @@ use rustc_hash::FxHashMap;
 
 use super::log::{names, text};
 use super::{line, log::DAY};
-use crate::base::{Limits, Notice, Removed, SUMMARY, named};
+use crate::base::{Limits, Notice, Reason, Removed, SUMMARY, named};
 
 /// What stays takes one part in so many: of a file, and of all that is kept.
 const PART: u64 = 4;
@@ -299,7 +299,7 @@ impl Job {
             bytes: Some(self.victim.size),
             files: Some(1),
             removed: Some(Box::new(self.removed)),
-            ..Notice::of("log_expired")
+            ..Notice::of(Reason::LogExpired)
         })
     }
 }

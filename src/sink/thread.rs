@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::Heartbeat;
 use super::outlet::{KEPT, KEPT_MOST, Outlet, PATIENCE, SLOW_AT_ALL, count};
 use crate::base::stderr::Chores;
-use crate::base::{Account, Clock, Limits, Moment, Notice, Output, Sync, boot_time};
+use crate::base::{Account, Clock, Limits, Moment, Notice, Output, Reason, Sync, boot_time};
 
 /// Lines that wait are put together up to so many bytes.
 const BATCH: usize = 64 << 10;
@@ -294,7 +294,7 @@ impl WriterThread {
         if self.stuck.is_some() && busy != self.stuck && !waits {
             self.notices.push(Notice {
                 since: self.stuck.take(),
-                ..Notice::of("write_resumed")
+                ..Notice::of(Reason::WriteResumed)
             });
         }
         let is_late = |since: &u64| now.boot >= since.saturating_add(SLOW_AT_ALL);
@@ -302,7 +302,7 @@ impl WriterThread {
             self.stuck = busy;
             self.notices.push(Notice {
                 error: Some("no answer from the disk for a second".into()),
-                ..Notice::of("write_failed")
+                ..Notice::of(Reason::WriteFailed)
             });
         }
         waits || self.stuck.is_some()

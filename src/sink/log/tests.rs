@@ -62,7 +62,7 @@ fn write(log: &mut Log, line: &str, now: u64) {
 
 fn reasons(log: &mut Log) -> Vec<(&'static str, Option<u64>)> {
     log.notices()
-        .map(|notice| (notice.reason, notice.bytes))
+        .map(|notice| (notice.reason.name(), notice.bytes))
         .collect()
 }
 

@@ -1,0 +1,98 @@
+//! Why the recorder tells something of itself.
+
+/// The reasons of recorder.status.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reason {
+    /// Recording begins.
+    Start,
+    /// Recording ends.
+    Stop,
+    /// Nothing else was told for an hour.
+    Hourly,
+    /// Events were lost.
+    Losses,
+    /// The kernel has skipped probes.
+    HookMissed,
+    /// An output takes nothing.
+    WriteFailed,
+    /// It takes lines again.
+    WriteResumed,
+    /// Lines can't be brought to the disk.
+    SyncFailed,
+    /// A new file was due, and can't be made.
+    RotationFailed,
+    /// The link in the folder of all hosts can't be made.
+    LinkFailed,
+    /// Somebody has moved the file.
+    LogMoved,
+    /// Somebody has removed the file.
+    LogRemoved,
+    /// Somebody has cut the file.
+    LogTruncated,
+    /// The last line was not whole.
+    LineCut,
+    /// Lines are longer than the output takes.
+    LineTooLong,
+    /// The config was read again.
+    ConfigChanged,
+    /// The config was read again, and has a mistake.
+    ConfigRefused,
+    /// A file is older than is to be kept.
+    LogExpired,
+    /// Somebody has changed the kernel's tables.
+    Tampered,
+}
+
+impl Reason {
+    /// As docs/events.md has it.
+    pub const fn name(self) -> &'static str {
+        self.texts().0
+    }
+
+    /// What is said to the operator.
+    pub const fn message(self) -> &'static str {
+        self.texts().1
+    }
+
+    const fn texts(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Start => ("start", "start"),
+            Self::Stop => ("stop", "stop"),
+            Self::Hourly => ("hourly", "hourly"),
+            Self::Losses => ("losses", "losses"),
+            Self::HookMissed => ("hook_missed", "hook_missed"),
+            Self::WriteFailed => (
+                "write_failed",
+                "the log can't be written; events are kept in memory, 16 MiB of them",
+            ),
+            Self::WriteResumed => ("write_resumed", "the log is written again"),
+            Self::SyncFailed => ("sync_failed", "the log can't be brought to the disk"),
+            Self::RotationFailed => (
+                "rotation_failed",
+                "no new file can be made for the log; the old one goes on",
+            ),
+            Self::LinkFailed => (
+                "link_failed",
+                "events.log can't be made in the folder of all hosts; the log is written all the same",
+            ),
+            Self::LogMoved => ("log_moved", "the log was moved; a new file is made"),
+            Self::LogRemoved => ("log_removed", "the log was removed; a new file is made"),
+            Self::LogTruncated => ("log_truncated", "something else has cut the log"),
+            Self::LineCut => (
+                "line_cut",
+                "a part of a line at the end of the log was cut off",
+            ),
+            Self::LineTooLong => (
+                "line_too_long",
+                "events that are longer than the output takes are lost to it",
+            ),
+            Self::ConfigChanged => ("config_changed", "the config is read again"),
+            Self::ConfigRefused => (
+                "config_refused",
+                "the config has a mistake, and the one before goes on",
+            ),
+            Self::LogExpired => ("log_expired", "an old file of the log is removed"),
+            Self::Tampered => ("tampered", "somebody else has changed what is recorded"),
+        }
+    }
+}
