@@ -63,9 +63,9 @@ pub fn check(config: &Config, validity: Result<String, Vec<String>>) -> Report {
     ] {
         facts.push((
             name,
-            answer.unwrap_or_else(|fault| {
-                faults.push(fault.clone());
-                fault
+            answer.unwrap_or_else(|lack| {
+                faults.push(lack.to_string());
+                lack.to_string()
             }),
         ));
     }

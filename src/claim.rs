@@ -1,25 +1,58 @@
 //! One recorder for a data_dir: two would write each login twice, and each would take the other for one that
 //! has crashed.
 
-use crate::base::named;
+use std::error::Error;
+use std::fmt;
 use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+
+use crate::base::named;
 
 /// Held as long as the process lives; the kernel gives it back, however the process ends, and no child has it.
 pub struct Claim(#[expect(dead_code, reason = "open as long as it is held")] File);
+
+/// Why a data_dir can't be had.
+#[derive(Debug)]
+pub enum ClaimError {
+    /// Another recorder has it: this process, if that is known.
+    Taken(PathBuf, Option<libc::pid_t>),
+    /// What can't be made, by name.
+    Failed(io::Error),
+}
+
+impl fmt::Display for ClaimError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Taken(data_dir, pid) => {
+                write!(f, "data_dir: {}: another recorderd", data_dir.display())?;
+                if let Some(pid) = pid {
+                    write!(f, ", process {pid},")?;
+                }
+                f.write_str(
+                    " records to this directory already; stop that one, or name \
+                     another data_dir in the config",
+                )
+            }
+            Self::Failed(error) => error.fmt(f),
+        }
+    }
+}
+
+impl Error for ClaimError {}
 
 impl Claim {
     /// Takes a data_dir, which is made if it is not there.
     ///
     /// # Errors
     /// Who has it already, or what can't be made, by name, and the remedy.
-    pub fn take(data_dir: &Path) -> Result<Self, String> {
-        fs::create_dir_all(data_dir).map_err(|e| named(data_dir, &e).to_string())?;
+    pub fn take(data_dir: &Path) -> Result<Self, ClaimError> {
+        let made = fs::create_dir_all(data_dir);
+        made.map_err(|e| ClaimError::Failed(named(data_dir, &e)))?;
         let path = data_dir.join("lock");
-        let fault = |e: io::Error| named(&path, &e).to_string();
+        let fault = |e: io::Error| ClaimError::Failed(named(&path, &e));
         let file = OpenOptions::new()
             .write(true)
             .create(true)
@@ -39,15 +72,8 @@ impl Claim {
         // SAFETY: the kernel reads and writes the structure.
         let asked = unsafe { libc::fcntl(file.as_raw_fd(), libc::F_GETLK, &raw mut lock) };
         // It has no id where it is in another namespace, or has ended in this moment.
-        let whose = match (asked, lock.l_pid) {
-            (0, pid) if pid > 0 => format!(", process {pid},"),
-            _ => String::new(),
-        };
-        Err(format!(
-            "data_dir: {}: another recorderd{whose} records to this directory already; stop that one, or name \
-             another data_dir in the config",
-            data_dir.display()
-        ))
+        let pid = (asked == 0 && lock.l_pid > 0).then_some(lock.l_pid);
+        Err(ClaimError::Taken(data_dir.into(), pid))
     }
 }
 

@@ -1,9 +1,11 @@
 //! What tells this host from others.
 
+use std::error::Error;
 use std::ffi::CStr;
+use std::fmt;
 use std::fs;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use line::Ids;
 
@@ -39,28 +41,48 @@ impl Hostname {
     }
 }
 
+/// Why the host's UUID can't be had.
+#[derive(Debug)]
+pub struct IdError {
+    path: PathBuf,
+    what: &'static str,
+    why: Box<dyn Error>,
+}
+
+impl fmt::Display for IdError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}: {}", self.path.display(), self.what, self.why)
+    }
+}
+
+impl Error for IdError {}
+
 /// The host's UUID: what `<data_dir>/host_uuid` says, or a new one that is written there.
 ///
 /// # Errors
 /// What can't be read, written or understood, by name, and why.
-pub fn id(data_dir: &Path) -> Result<String, String> {
+pub fn id(data_dir: &Path) -> Result<String, IdError> {
     let path = data_dir.join("host_uuid");
-    let fault = |what: &str, e: &dyn std::fmt::Display| format!("{}: {what}: {e}", path.display());
+    let fault = |what, why: Box<dyn Error>| IdError {
+        path: path.clone(),
+        what,
+        why,
+    };
     match fs::read_to_string(&path) {
         Ok(text) => match uuid::Uuid::try_parse(text.trim()) {
             Ok(id) => Ok(id.to_string()),
             Err(e) => Err(fault(
                 "holds no UUID; remove it to be given a new one, or restore it",
-                &e,
+                e.into(),
             )),
         },
         Err(e) if e.kind() == io::ErrorKind::NotFound => {
             let id = new_id();
-            fs::create_dir_all(data_dir).map_err(|e| fault("can't make its folder", &e))?;
-            fs::write(&path, format!("{id}\n")).map_err(|e| fault("can't be written", &e))?;
+            fs::create_dir_all(data_dir).map_err(|e| fault("can't make its folder", e.into()))?;
+            fs::write(&path, format!("{id}\n")).map_err(|e| fault("can't be written", e.into()))?;
             Ok(id)
         }
-        Err(e) => Err(fault("can't be read", &e)),
+        Err(e) => Err(fault("can't be read", e.into())),
     }
 }
 
@@ -79,7 +101,12 @@ mod tests {
         let first = id(&folder).unwrap();
         assert_eq!(id(&folder).unwrap(), first);
         fs::write(folder.join("host_uuid"), "nonsense").unwrap();
-        assert!(id(&folder).unwrap_err().contains("holds no UUID"));
+        assert!(
+            id(&folder)
+                .unwrap_err()
+                .to_string()
+                .contains("holds no UUID")
+        );
         fs::remove_dir_all(&folder).unwrap();
     }
 }

@@ -1,6 +1,8 @@
 //! One command as a session of its own, on a host with or without sshd.
 
+use std::error::Error;
 use std::ffi::{CString, OsStr, OsString};
+use std::fmt;
 use std::io::{self, Read, Write};
 use std::os::fd::AsRawFd;
 use std::os::unix::ffi::OsStrExt;
@@ -8,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use crate::abi::{Endpoint, ProcessEntry, SessionEntry, login};
-use crate::base::boot_time;
+use crate::base::{Failed, boot_time};
 use crate::daemon::{Signal, Waiter, signals};
 use crate::recorder::Recorder;
 use crate::session::Birth;
@@ -21,6 +23,46 @@ const GRACE: Duration = Duration::from_secs(5);
 
 /// Exit code of a command that can't be run, as shells have it.
 const NOT_FOUND: i32 = 127;
+
+/// Why a command can't be recorded.
+#[derive(Debug)]
+pub enum LaunchError {
+    /// The operating system refuses something.
+    Failed(Failed),
+    /// The kernel's table of sessions takes no more.
+    Table(aya::maps::MapError),
+}
+
+impl fmt::Display for LaunchError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Failed(error) => error.fmt(f),
+            Self::Table(error) => write!(f, "the kernel's table of sessions: {error}"),
+        }
+    }
+}
+
+impl Error for LaunchError {}
+
+/// A program that PATH does not lead to.
+#[derive(Debug)]
+struct NoProgram {
+    name: OsString,
+    path: OsString,
+}
+
+impl fmt::Display for NoProgram {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{}: no such program in PATH ({}); give its path",
+            self.name.display(),
+            self.path.display()
+        )
+    }
+}
+
+impl Error for NoProgram {}
 
 /// A process that waits to become the command.
 struct Child {
@@ -39,7 +81,7 @@ pub fn run(
     waiter: &Waiter,
     command: &[OsString],
     quiet: bool,
-) -> Result<i32, String> {
+) -> Result<i32, LaunchError> {
     let program = match find(&command[0]) {
         Ok(program) => program,
         Err(error) => {
@@ -47,10 +89,12 @@ pub fn run(
             return Ok(NOT_FOUND);
         }
     };
-    let child = spawn(&program, command, quiet).map_err(|e| format!("fork: {e}"))?;
+    let child =
+        spawn(&program, command, quiet).map_err(|e| LaunchError::Failed(Failed::new("fork", e)))?;
     begin(&mut recorder, &child, command)?;
     let parted = recorder.sink.part(|| {});
-    parted.map_err(|e| format!("no thread can be started for the log: {e}"))?;
+    let what = "no thread can be started for the log";
+    parted.map_err(|e| LaunchError::Failed(Failed::new(what, e)))?;
     let pid = child.pid;
     // The child waits for this byte: it is gone only if the child is.
     let _ = { child.go }.write_all(&[0]);
@@ -86,7 +130,7 @@ pub fn run(
     Ok(status)
 }
 
-fn begin(recorder: &mut Recorder, child: &Child, command: &[OsString]) -> Result<(), String> {
+fn begin(recorder: &mut Recorder, child: &Child, command: &[OsString]) -> Result<(), LaunchError> {
     // SAFETY: takes nothing, changes nothing.
     let uid = unsafe { libc::getuid() };
     let pid = child.pid as u32;
@@ -102,7 +146,7 @@ fn begin(recorder: &mut Recorder, child: &Child, command: &[OsString]) -> Result
     let tables = &mut recorder.probes().tables;
     tables
         .begin(key, entry, ProcessEntry::default())
-        .map_err(|e| format!("the kernel's table of sessions: {e}"))?;
+        .map_err(LaunchError::Table)?;
     let birth = Birth {
         time,
         uid,
@@ -124,21 +168,17 @@ fn begin(recorder: &mut Recorder, child: &Child, command: &[OsString]) -> Result
 }
 
 /// The file that a shell would run for `name`.
-fn find(name: &OsStr) -> Result<PathBuf, String> {
+fn find(name: &OsStr) -> Result<PathBuf, NoProgram> {
     if name.as_bytes().contains(&b'/') {
         return Ok(name.into());
     }
     let path = std::env::var_os("PATH").unwrap_or_default();
-    std::env::split_paths(&path)
-        .map(|folder| folder.join(name))
-        .find(|file| is_program(file))
-        .ok_or_else(|| {
-            format!(
-                "{}: no such program in PATH ({}); give its path",
-                name.display(),
-                path.display()
-            )
-        })
+    let mut files = std::env::split_paths(&path).map(|folder| folder.join(name));
+    let found = files.find(|file| is_program(file));
+    found.ok_or_else(|| NoProgram {
+        name: name.into(),
+        path,
+    })
 }
 
 fn is_program(file: &Path) -> bool {

@@ -133,8 +133,8 @@ impl Recorder {
     ///
     /// # Errors
     /// What the kernel refuses, and why.
-    pub fn follow(&mut self, config: &Config) -> Result<(), String> {
-        self.probes.follow(config).map_err(|e| e.to_string())?;
+    pub fn follow(&mut self, config: &Config) -> Result<(), ProbeError> {
+        self.probes.follow(config)?;
         self.sink.follow(config.log, config.fsync);
         Ok(())
     }

@@ -37,7 +37,7 @@ impl Reload {
             return;
         }
         if let Err(error) = recorder.follow(&config) {
-            return refuse(recorder, error);
+            return refuse(recorder, error.to_string());
         }
         let (followed, needs_restart) = self.config.follow(&config);
         recorder.announce(&Notice {

@@ -21,7 +21,7 @@ pub use account::{Names, login_name, name_in_title};
 pub use accounts::Accounts;
 pub use clock::{Clock, Moment, boot_time, date, processor_time, real_time};
 pub use descriptor::owned;
-pub use error::named;
+pub use error::{Failed, named};
 pub use family::Family;
 pub use kind::{COMPAT, Kind};
 pub use ledger::{ALL_CAUSES, Ledger};

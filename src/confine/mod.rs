@@ -6,13 +6,15 @@ mod filter;
 
 use std::io;
 
+use crate::base::Failed;
+
 /// Gives up the capabilities and the system calls that a running recorder has no use for. There is
 /// no way back, and no program can be run any more.
 ///
 /// # Errors
 /// What the kernel refuses, and why; what was given up before that stays so.
-pub fn confine() -> Result<(), String> {
-    let named = |what: &'static str| move |e: io::Error| format!("{what}: {e}");
+pub fn confine() -> Result<(), Failed> {
+    let named = |what: &'static str| move |e: io::Error| Failed::new(what, e);
     capability::keep_needed().map_err(named("capabilities"))?;
     // SAFETY: plain numbers.
     succeeded(unsafe { libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) })

@@ -63,6 +63,8 @@ impl fmt::Display for ProbeError {
     }
 }
 
+impl std::error::Error for ProbeError {}
+
 /// The attached probes. They are detached when this is dropped.
 pub struct Probes {
     /// How each family is seen.

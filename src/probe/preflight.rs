@@ -1,7 +1,9 @@
 //! What this host must have before anything is loaded. Each question is answered with what is
 //! there, or with one line that names what is missing and what helps.
 
+use std::fmt;
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
 /// The kernel interfaces that the probes need came together in this version.
@@ -10,14 +12,68 @@ const OLDEST_KERNEL: (u32, u32) = (5, 8);
 /// Where the kernel describes its own types.
 pub(super) const BTF: &str = "/sys/kernel/btf/vmlinux";
 
+/// What this host does not have, and what helps.
+#[derive(Debug)]
+pub enum Lack {
+    /// We run as this uid, and not as root.
+    Root(libc::uid_t),
+    /// The kernel has this release, which is too old.
+    Kernel(String),
+    /// The kernel of this release does not describe its types.
+    Types(String),
+    /// The file that the config names can't be used in place of that.
+    File(PathBuf, io::Error),
+    /// The kernel's memory can't be read.
+    Memory,
+    /// Logins carry no audit session ids.
+    Audit,
+}
+
+impl fmt::Display for Lack {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (major, minor) = OLDEST_KERNEL;
+        match self {
+            Self::Root(uid) => write!(
+                f,
+                "privilege: running as uid {uid}, and loading BPF programs needs root; run it with sudo"
+            ),
+            Self::Kernel(release) => write!(
+                f,
+                "kernel: {release} is too old; {major}.{minor} or newer is needed"
+            ),
+            Self::Types(release) => write!(
+                f,
+                "BTF: {BTF} is missing, so the layout of this kernel ({release}) is unknown; use a kernel \
+                 built with CONFIG_DEBUG_INFO_BTF=y, or name a file that describes it with `btf_path` \
+                 in the config"
+            ),
+            Self::File(path, error) => write!(
+                f,
+                "BTF: btf_path: {}: {error}; name a file in BTF of this very kernel",
+                path.display()
+            ),
+            Self::Memory => f.write_str(
+                "lockdown: confidentiality mode forbids reading kernel memory, so nothing can be \
+                 recorded; boot with lockdown=integrity or without lockdown",
+            ),
+            Self::Audit => f.write_str(
+                "audit: this kernel gives logins no audit session ids, so none can be told; use a \
+                 kernel built with CONFIG_AUDITSYSCALL=y",
+            ),
+        }
+    }
+}
+
+impl std::error::Error for Lack {}
+
 /// An answer, or what is missing.
-pub type Answer = Result<String, String>;
+pub type Answer = Result<String, Lack>;
 
 /// Tells what is missing for recording on this host, with types described in `btf`.
 ///
 /// # Errors
-/// One line that names what is missing and what helps.
-pub fn preflight(btf: &Path) -> Result<(), String> {
+/// The first that is missing.
+pub fn preflight(btf: &Path) -> Result<(), Lack> {
     privilege()?;
     kernel()?;
     types(btf)?;
@@ -41,9 +97,7 @@ pub fn privilege() -> Answer {
     // SAFETY: takes nothing, changes nothing.
     let uid = unsafe { libc::geteuid() };
     if uid != 0 {
-        return Err(format!(
-            "privilege: running as uid {uid}, and loading BPF programs needs root; run it with sudo"
-        ));
+        return Err(Lack::Root(uid));
     }
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
     let set = status.lines().find_map(|line| line.strip_prefix("CapEff:"));
@@ -72,10 +126,7 @@ pub fn privilege() -> Answer {
 pub fn kernel() -> Answer {
     let release = release();
     if version(&release).is_some_and(|version| version < OLDEST_KERNEL) {
-        let (major, minor) = OLDEST_KERNEL;
-        return Err(format!(
-            "kernel: {release} is too old; {major}.{minor} or newer is needed"
-        ));
+        return Err(Lack::Kernel(release));
     }
     Ok(release)
 }
@@ -88,15 +139,8 @@ pub fn types(btf: &Path) -> Answer {
     let shown = btf.display();
     match fs::metadata(btf) {
         Ok(file) => Ok(format!("{shown}, {} bytes", file.len())),
-        Err(_) if btf == Path::new(BTF) => Err(format!(
-            "BTF: {BTF} is missing, so the layout of this kernel ({}) is unknown; use a kernel \
-             built with CONFIG_DEBUG_INFO_BTF=y, or name a file that describes it with `btf_path` \
-             in the config",
-            release()
-        )),
-        Err(e) => Err(format!(
-            "BTF: btf_path: {shown}: {e}; name a file in BTF of this very kernel"
-        )),
+        Err(_) if btf == Path::new(BTF) => Err(Lack::Types(release())),
+        Err(e) => Err(Lack::File(btf.into(), e)),
     }
 }
 
@@ -111,11 +155,7 @@ pub fn lockdown() -> Answer {
         None => &modes,
     };
     if mode == "confidentiality" {
-        return Err(
-            "lockdown: confidentiality mode forbids reading kernel memory, so nothing can be \
-             recorded; boot with lockdown=integrity or without lockdown"
-                .into(),
-        );
+        return Err(Lack::Memory);
     }
     Ok(mode.into())
 }
@@ -126,11 +166,7 @@ pub fn lockdown() -> Answer {
 /// Where they do not, so that none can be told.
 pub fn audit() -> Answer {
     if !fs::exists("/proc/self/sessionid").unwrap_or(false) {
-        return Err(
-            "audit: this kernel gives logins no audit session ids, so none can be told; use a \
-             kernel built with CONFIG_AUDITSYSCALL=y"
-                .into(),
-        );
+        return Err(Lack::Audit);
     }
     Ok("logins have session ids".into())
 }

@@ -7,6 +7,8 @@ use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
+use crate::base::Failed;
+
 /// From linux/magic.h: CGROUP2_SUPER_MAGIC.
 const CGROUP2_MAGIC: i64 = 0x6367_7270;
 
@@ -29,9 +31,10 @@ impl Cgroups {
     ///
     /// # Errors
     /// What can't be made or mounted, and why.
-    pub fn new(mount: &Path, root: &str) -> Result<Self, String> {
-        let fault =
-            |what: &str, e: io::Error| format!("cgroup_path: {}: {what}: {e}", mount.display());
+    pub fn new(mount: &Path, root: &str) -> Result<Self, Failed> {
+        let fault = |what: &str, e: io::Error| {
+            Failed::new(format!("cgroup_path: {}: {what}", mount.display()), e)
+        };
         fs::create_dir_all(mount).map_err(|e| fault("can't be made", e))?;
         if !is_cgroup2(mount).map_err(|e| fault("can't be looked at", e))? {
             mount_cgroup2(mount).map_err(|e| fault("can't mount cgroup2", e))?;
@@ -52,12 +55,13 @@ impl Cgroups {
     ///
     /// # Errors
     /// What can't be made or written, and why. Processes that are gone are not an error.
-    pub fn adopt(&self, sid: &str, pids: &[u32]) -> Result<(), String> {
+    pub fn adopt(&self, sid: &str, pids: &[u32]) -> Result<(), Failed> {
         if pids.iter().any(|pid| login_scope(*pid).is_some()) {
             return Ok(());
         }
         let cgroup = self.base.join(sid);
-        fs::create_dir_all(&cgroup).map_err(|e| format!("cgroup: {}: {e}", cgroup.display()))?;
+        fs::create_dir_all(&cgroup)
+            .map_err(|e| Failed::new(format!("cgroup: {}", cgroup.display()), e))?;
         let list = cgroup.join("cgroup.procs");
         let mut left = pids.to_vec();
         // Each once: whoever has gone on to another cgroup is not taken back.
@@ -73,7 +77,10 @@ impl Cgroups {
             match fs::write(&list, pid.to_string()) {
                 Ok(()) => left.extend(children(pid)),
                 Err(e) if e.raw_os_error() == Some(libc::ESRCH) => {}
-                Err(e) => return Err(format!("cgroup: {}: process {pid}: {e}", list.display())),
+                Err(e) => {
+                    let what = format!("cgroup: {}: process {pid}", list.display());
+                    return Err(Failed::new(what, e));
+                }
             }
         }
         Ok(())
