@@ -1,5 +1,6 @@
 //! How often the kernel ran neither a program nor its copy, because both were at work on the same CPU already.
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap};
 use std::fs;
 use std::io::Read;
@@ -30,6 +31,7 @@ pub struct Skips {
     looker: Option<OwnedFd>,
     /// How often the copy of each program was run in its place.
     made_up: PerCpuArray<MapData, u64>,
+    floor: RefCell<Floor>,
 }
 
 impl Skips {
@@ -40,6 +42,7 @@ impl Skips {
             descriptors: Vec::new(),
             looker: None,
             made_up,
+            floor: RefCell::default(),
         }
     }
 
@@ -58,36 +61,47 @@ impl Skips {
                 self.descriptors.push((fd, place));
             }
         }
+        // Notes what copies have done by now.
+        self.count();
     }
 
     /// What is counted now.
     pub fn count(&self) -> Skipped {
-        let mut skipped = ByCpu::new();
+        let before = self.made_up();
         let looked = self.look();
-        match &looked {
+        let skipped = match &looked {
             Some(bytes) => {
                 let entries = bytes.chunks_exact(size_of::<Missed>());
-                for entry in entries.flat_map(read::<Missed>) {
-                    if let Some(place) = self.programs.get(&entry.program) {
-                        *skipped.entry((*place, entry.cpu)).or_default() += entry.count;
-                    }
-                }
+                let told = entries.flat_map(read::<Missed>).filter_map(|entry| {
+                    let place = self.programs.get(&entry.program)?;
+                    Some(((*place, entry.cpu), entry.count as i64))
+                });
+                summed(told)
             }
             None => {
-                for (fd, place) in &self.descriptors {
-                    *skipped.entry((*place, 0)).or_default() += missed(fd);
-                }
+                let told = self.descriptors.iter();
+                summed(told.map(|(fd, place)| ((*place, 0), missed(fd) as i64)))
             }
-        }
-        let made_up = |place: usize| {
-            let counts = self.made_up.get(&(place as u32), 0);
-            counts.map_or(Vec::new(), |counts| counts.to_vec())
         };
-        let mut left = subtract(skipped, made_up);
+        let behind = self.made_up();
+        let mut floor = self.floor.borrow_mut();
+        floor.lower(&subtract(&skipped, &before));
+        let mut left = floor.above(&subtract(&skipped, &behind));
         if looked.is_none() {
             left.by_cpu.clear();
         }
         left
+    }
+
+    /// How often copies were run in the place of their programs.
+    fn made_up(&self) -> ByCpu {
+        let of_place = |place: usize| {
+            let counts = self.made_up.get(&(place as u32), 0);
+            let counts = counts.map_or(Vec::new(), |counts| counts.to_vec());
+            let counts = (0..).zip(counts).filter(|(_, count)| *count != 0);
+            counts.map(move |(cpu, count)| ((place, cpu), count as i64))
+        };
+        summed((0..PROBES.len()).flat_map(of_place))
     }
 
     /// What it writes of all programs.
@@ -99,40 +113,60 @@ impl Skips {
     }
 }
 
-/// By which of [`PROBES`], and where.
-type ByCpu = BTreeMap<(usize, u32), u64>;
+/// By which of [`PROBES`], and where: on each CPU, and on [`ALL`].
+type ByCpu = BTreeMap<(usize, u32), i64>;
 
-/// What is left of what was skipped, of each program without what its copies have made up on each CPU.
-fn subtract(mut skipped: ByCpu, made_up: impl Fn(usize) -> Vec<u64>) -> Skipped {
-    let mut sums = MissedCounts::default();
-    for ((place, _), count) in &skipped {
-        sums[*place] += count;
+/// All CPUs together.
+const ALL: u32 = u32::MAX;
+
+fn summed(counts: impl Iterator<Item = ((usize, u32), i64)>) -> ByCpu {
+    let mut sums = ByCpu::new();
+    for ((place, cpu), count) in counts {
+        *sums.entry((place, cpu)).or_default() += count;
+        *sums.entry((place, ALL)).or_default() += count;
     }
-    for (place, sum) in sums.iter_mut().enumerate().filter(|(_, sum)| **sum > 0) {
-        for (cpu, count) in made_up(place).into_iter().enumerate() {
-            *sum = sum.wrapping_sub(count);
-            if let Some(of_cpu) = skipped.get_mut(&(place, cpu as u32)) {
-                *of_cpu = left(of_cpu.wrapping_sub(count));
-            }
-        }
-    }
-    let counts = sums.map(left);
-    let all = skipped.into_iter();
-    let by_cpu = all.map(|((place, cpu), count)| (place, cpu, count));
-    Skipped {
-        counts,
-        by_cpu: by_cpu
-            .filter(|(place, _, count)| *count > 0 && counts[*place] > 0)
-            .collect(),
-    }
+    sums
 }
 
-/// A difference of counts, of which one may have been seen before its other half.
-fn left(difference: u64) -> u64 {
-    if (difference as i64) < 0 {
-        0
-    } else {
-        difference
+/// What was skipped without what copies have made up.
+fn subtract(skipped: &ByCpu, made_up: &ByCpu) -> ByCpu {
+    let mut left = skipped.clone();
+    for (key, count) in made_up {
+        *left.entry(*key).or_default() -= count;
+    }
+    left
+}
+
+/// What is left is no loss up to here. A copy is attached ahead of its program, and until that is there
+/// it does all the work, in place of what the kernel never skipped; and so at the end of each call that
+/// had begun by then. Without this, as many losses would not be told.
+#[derive(Default)]
+struct Floor(ByCpu);
+
+impl Floor {
+    /// `most` is at least what is left: what copies have made up was read first.
+    fn lower(&mut self, most: &ByCpu) {
+        for (key, count) in most {
+            let lowest = self.0.entry(*key).or_default();
+            *lowest = (*lowest).min(*count);
+        }
+    }
+
+    /// `least` is at most what is left: what copies have made up was read last.
+    fn above(&self, least: &ByCpu) -> Skipped {
+        let mut skipped = Skipped::default();
+        for (key, count) in least {
+            let lowest = self.0.get(key).copied().unwrap_or_default();
+            let lost = count.saturating_sub(lowest).try_into().unwrap_or(0);
+            match *key {
+                (place, ALL) => skipped.counts[place] = lost,
+                (place, cpu) => skipped.by_cpu.push((place, cpu, lost)),
+            }
+        }
+        let counts = &skipped.counts;
+        let is_lost = |(place, _, lost): &(usize, u32, u64)| *lost > 0 && counts[*place] > 0;
+        skipped.by_cpu.retain(is_lost);
+        skipped
     }
 }
 
@@ -153,20 +187,70 @@ fn told_of(fd: &ProgramFd, what: &str) -> Option<u64> {
 mod tests {
     use super::*;
 
+    /// What is told, when copies have made up `before` ahead of a look at what was skipped, and `behind`
+    /// after that.
+    fn told(floor: &mut Floor, before: &[Count], skipped: &[Count], behind: &[Count]) -> Skipped {
+        let [before, skipped, behind] =
+            [before, skipped, behind].map(|counts| summed(counts.iter().copied()));
+        floor.lower(&subtract(&skipped, &before));
+        floor.above(&subtract(&skipped, &behind))
+    }
+
+    type Count = ((usize, u32), i64);
+
+    fn expected(counts: &[(usize, u64)], by_cpu: &[(usize, u32, u64)]) -> Skipped {
+        let mut all = MissedCounts::default();
+        for (place, count) in counts {
+            all[*place] = *count;
+        }
+        let by_cpu = by_cpu.to_vec();
+        Skipped {
+            counts: all,
+            by_cpu,
+        }
+    }
+
     #[test]
     fn what_copies_have_made_up_is_not_missing() {
-        let skipped = ByCpu::from([((1, 0), 5), ((1, 3), 7), ((2, 1), 4), ((9, 2), 1)]);
-        let made_up = |place| match place {
+        let skipped = [((1, 0), 5), ((1, 3), 7), ((2, 1), 4), ((9, 2), 1)];
+        let made_up = [
             // One that the first copy has left to the second counts as skipped.
-            1 => vec![5, u64::MAX, 0, 6],
-            2 => vec![0, 4, 0, 0],
+            ((1, 0), 5),
+            ((1, 1), -1),
+            ((1, 3), 6),
+            ((2, 1), 4),
             // Counted on another CPU.
-            _ => vec![1, 0, 0, 0],
-        };
-        let left = subtract(skipped, made_up);
-        let mut counts = MissedCounts::default();
-        counts[1] = 2;
-        assert_eq!(left.counts, counts);
-        assert_eq!(left.by_cpu, [(1, 3, 1)]);
+            ((9, 0), 1),
+        ];
+        assert_eq!(
+            told(&mut Floor::default(), &made_up, &skipped, &made_up),
+            expected(&[(1, 2)], &[(1, 1, 1), (1, 3, 1)])
+        );
+    }
+
+    #[test]
+    fn what_copies_did_before_their_programs_were_there_hides_nothing() {
+        let mut floor = Floor::default();
+        let nothing = expected(&[], &[]);
+        let alone = [((5, 0), 3), ((5, 1), 2)];
+        assert_eq!(told(&mut floor, &alone, &[], &alone), nothing);
+        let skipped = [((5, 1), 4)];
+        // Two of four are made up, and one of these while that is read.
+        let before = [((5, 0), 3), ((5, 1), 3)];
+        let behind = [((5, 0), 3), ((5, 1), 4)];
+        let two = expected(&[(5, 2)], &[(5, 1, 2)]);
+        assert_eq!(told(&mut floor, &before, &skipped, &behind), two);
+        assert_eq!(told(&mut floor, &behind, &skipped, &behind), two);
+    }
+
+    #[test]
+    fn what_is_made_up_while_it_is_read_is_never_told() {
+        let mut floor = Floor::default();
+        let nothing = expected(&[], &[]);
+        let behind = [((5, 1), 9)];
+        assert_eq!(told(&mut floor, &[], &[((5, 1), 4)], &behind), nothing);
+        let skipped = [((5, 1), 10)];
+        let one = expected(&[(5, 1)], &[(5, 1, 1)]);
+        assert_eq!(told(&mut floor, &behind, &skipped, &behind), one);
     }
 }
