@@ -36,6 +36,8 @@ pub fn tests() -> Vec<Trial> {
             ("numbers of which a part counts", widths),
             ("calls that a filter answers", filtered),
             ("calls that a tracer answers", emulated),
+            ("calls that a supervisor answers", supervised),
+            ("calls that are taken back", taken_back),
         ],
     )
 }
@@ -818,5 +820,111 @@ assert os.waitpid(child, 0)[1] == 0
     let run = in_folder(&host, &here, script)?;
     let lines = host.did(ONE, &run);
     assert_eq!(succeeded(&lines, &["unlink"]), [("unlink", true)]);
+    Ok(())
+}
+
+/// By another thread, to which a filter hands them (SECCOMP_RET_USER_NOTIF)
+fn supervised() -> Outcome {
+    let script = r#"
+import fcntl, struct
+SECCOMP, UNLINK = {"x86_64": (317, 263), "aarch64": (277, 35)}[os.uname().machine]
+def step(code, yes, no, value):
+    return struct.pack("HBBI", code, yes, no, value)
+program = step(0x20, 0, 0, 0) + step(0x15, 1, 0, UNLINK)
+program += step(0x06, 0, 0, 0x7fff0000) + step(0x06, 0, 0, 0x7fc00000)
+code = ctypes.create_string_buffer(program, len(program))
+filter = struct.pack("HxxxxxxQ", len(program) // 8, ctypes.addressof(code))
+asked = threading.Event()
+def supervise():
+    asked.wait()
+    for result in ((0, 0), (0, -2)):
+        request = bytearray(80)
+        fcntl.ioctl(listener, 0xc0502100, request)
+        fcntl.ioctl(listener, 0xc0182101, request[:8] + struct.pack("qiI", *result, 0))
+supervisor = threading.Thread(target=supervise)
+supervisor.start()
+assert not libc.prctl(38, 1, 0, 0, 0)
+listener = libc.syscall(SECCOMP, 1, 8, filter)
+assert listener > 0
+asked.set()
+assert libc.syscall(UNLINK, -100, b"/etc/passwd", 0) == 0
+assert libc.syscall(UNLINK, -100, b"/etc/group", 0) < 0
+supervisor.join()
+"#;
+    let host = Host::with("", SEEN);
+    let here = host.folder.shared();
+    let run = in_folder(&host, &here, script)?;
+    let lines = host.did(ONE, &run);
+    assert_eq!(succeeded(&lines, &["unlink"]), [("unlink", true)]);
+    let failed = lines
+        .iter()
+        .find(|line| line["return_code"] == -2 && line["operation"] == "unlink");
+    let failed = failed.expect("what was answered with an error");
+    assert!(failed.get("unconfirmed").is_none(), "{failed}");
+    Ok(())
+}
+
+/// By a tracer at their beginning, with or without a filter, or by the program itself
+/// (PR_SET_SYSCALL_USER_DISPATCH): of what was never made, nothing is told
+fn taken_back() -> Outcome {
+    let script = r#"
+import mmap, signal, struct
+TRACEME, CONT, GETREGS, SETREGS, SYSCALL, OPTIONS = 0, 7, 12, 13, 24, 0x4200
+UNLINK = 263
+def step(code, yes, no, value):
+    return struct.pack("HBBI", code, yes, no, value)
+def filtered():
+    program = step(0x20, 0, 0, 0) + step(0x15, 1, 0, UNLINK)
+    program += step(0x06, 0, 0, 0x7fff0000) + step(0x06, 0, 0, 0x7ff00000)
+    code = ctypes.create_string_buffer(program, len(program))
+    filter = struct.pack("HxxxxxxQ", len(program) // 8, ctypes.addressof(code))
+    assert not libc.prctl(38, 1, 0, 0, 0)
+    assert not libc.prctl(22, 2, filter, 0, 0)
+def traced(prepare, option, go):
+    child = os.fork()
+    if not child:
+        libc.ptrace(TRACEME, 0, 0, 0)
+        os.kill(os.getpid(), signal.SIGSTOP)
+        prepare()
+        os._exit(libc.syscall(UNLINK, -100, b"/etc/passwd", 0))
+    os.waitpid(child, 0)
+    assert not libc.ptrace(OPTIONS, child, 0, option)
+    registers = (ctypes.c_ulong * 27)()
+    registers[15] = 0
+    while registers[15] != UNLINK:
+        assert not libc.ptrace(go, child, 0, 0)
+        os.waitpid(child, 0)
+        assert not libc.ptrace(GETREGS, child, 0, ctypes.byref(registers))
+    registers[15], registers[10] = 2**64 - 1, 0
+    assert not libc.ptrace(SETREGS, child, 0, ctypes.byref(registers))
+    assert not libc.ptrace(CONT, child, 0, 0)
+    assert os.waitpid(child, 0)[1] == 0
+traced(filtered, 0x80, CONT)
+traced(lambda: None, 1, SYSCALL)
+# Calls from this page are the program's own to answer.
+signal.signal(signal.SIGSYS, lambda *_: None)
+libc.mmap.restype = ctypes.c_void_p
+page = libc.mmap(ctypes.c_void_p(0x100000), 4096, 7, 0x32 | 0x100000, -1, 0)
+assert page == 0x100000
+code = b"\x89\xf8\x48\x89\xf7\x48\x89\xd6\x89\xca\x0f\x05\xc3"
+ctypes.memmove(page, code, len(code))
+act = ctypes.CFUNCTYPE(ctypes.c_long, ctypes.c_long, ctypes.c_long, ctypes.c_char_p, ctypes.c_long)(page)
+assert act(UNLINK, -100, b"real", 0) == 0
+blocked = ctypes.create_string_buffer(b"\1", 1)
+behind = page + 4096
+assert not libc.prctl(59, 1, ctypes.c_ulong(behind), ctypes.c_ulong(2**47 - behind), blocked)
+assert act(UNLINK, -100, b"/etc/passwd", 0) == UNLINK
+assert not libc.prctl(59, 0, 0, 0, 0)
+"#;
+    // Another architecture's registers are set in another way.
+    if cfg!(not(target_arch = "x86_64")) {
+        return Ok(());
+    }
+    let host = Host::with("", SEEN);
+    let here = host.folder.shared();
+    fs::write(here.join("real"), "")?;
+    let run = in_folder(&host, &here, script)?;
+    let lines = host.did(ONE, &run);
+    assert_eq!(succeeded(&lines, &["unlink"]), [("unlink", false)]);
     Ok(())
 }
