@@ -562,9 +562,13 @@ impl Attached {
         function: &str,
         btf: &Btf,
     ) -> Result<(), ProgramError> {
-        for program in again.into_iter().chain([&mut *program]) {
+        let mut both: Vec<_> = again.into_iter().chain([&mut *program]).collect();
+        for program in &mut both {
             let _ = program.unload();
             program.load(function, btf)?;
+        }
+        // Only then, so that the copy is alone for a moment and not while the other is verified.
+        for program in both {
             let id = program.attach()?;
             self.functions.push(program.take_link(id)?);
         }
