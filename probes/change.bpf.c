@@ -2,6 +2,7 @@
 /* session.disk: what is done to files beside opening them, and each attempt to. */
 #include "name.h"
 #include "syscall.h"
+#include "syscalls.h"
 
 #define AT_SYMLINK_FOLLOW 0x400
 #define AT_EMPTY_PATH 0x1000
@@ -13,10 +14,7 @@
 #define FSPICK_SYMLINK_NOFOLLOW 2
 #define FSPICK_EMPTY_PATH 8
 
-/* The place of an argument. */
-enum place { NONE, FIRST, SECOND, THIRD, FOURTH, FIFTH };
-
-/* What a system call does, and which of its arguments is what. */
+/* What a system call does, and which of its arguments is what, counted from 1. */
 struct call {
 	__u8 operation;
 	__u8 directory; /* that the path counts from; without a path, the file itself */
@@ -35,91 +33,8 @@ struct call {
 	__u16 target_may_be_empty;
 };
 
-/*
- * By number. Those of x86 and of arm64 are different ones, and from 424 on the same.
- */
-static const struct call calls[512] = {
-    /* x86 */
-    [76] = {DISK_TRUNCATE, .path = FIRST, .value = SECOND, .follows = 1},
-    [77] = {DISK_TRUNCATE, .directory = FIRST, .value = SECOND},
-    [82] = {DISK_RENAME, .path = FIRST, .target = SECOND},
-    [83] = {DISK_MKDIR, .path = FIRST, .mode = SECOND},
-    [84] = {DISK_RMDIR, .path = FIRST},
-    [86] = {DISK_LINK, .path = FIRST, .target = SECOND},
-    [87] = {DISK_UNLINK, .path = FIRST},
-    [88] = {DISK_SYMLINK, .content = FIRST, .path = SECOND},
-    [90] = {DISK_CHMOD, .path = FIRST, .mode = SECOND, .follows = 1},
-    [91] = {DISK_CHMOD, .directory = FIRST, .mode = SECOND},
-    [92] = {DISK_CHOWN, .path = FIRST, .owner = SECOND, .follows = 1},
-    [93] = {DISK_CHOWN, .directory = FIRST, .owner = SECOND},
-    [94] = {DISK_CHOWN, .path = FIRST, .owner = SECOND},
-    [133] = {DISK_MKNOD, .path = FIRST, .mode = SECOND, .value = THIRD},
-    [165] = {DISK_MOUNT, .path = FIRST, .target = SECOND, .name = THIRD, .flags = FOURTH,
-	     .follows = 1},
-    [166] = {DISK_UMOUNT, .path = FIRST, .flags = SECOND, .follows = 1, .other = UMOUNT_NOFOLLOW},
-    [188] = {DISK_SETXATTR, .path = FIRST, .name = SECOND, .flags = FIFTH, .follows = 1},
-    [189] = {DISK_SETXATTR, .path = FIRST, .name = SECOND, .flags = FIFTH},
-    [190] = {DISK_SETXATTR, .directory = FIRST, .name = SECOND, .flags = FIFTH},
-    [197] = {DISK_REMOVEXATTR, .path = FIRST, .name = SECOND, .follows = 1},
-    [198] = {DISK_REMOVEXATTR, .path = FIRST, .name = SECOND},
-    [199] = {DISK_REMOVEXATTR, .directory = FIRST, .name = SECOND},
-    [258] = {DISK_MKDIR, FIRST, SECOND, .mode = THIRD},
-    [259] = {DISK_MKNOD, FIRST, SECOND, .mode = THIRD, .value = FOURTH},
-    [260] = {DISK_CHOWN, FIRST, SECOND, .owner = THIRD, .flags = FIFTH, .follows = 1,
-	     .other = AT_SYMLINK_NOFOLLOW, .may_be_empty = AT_EMPTY_PATH},
-    [263] = {DISK_UNLINK, FIRST, SECOND, .flags = THIRD},
-    [264] = {DISK_RENAME, FIRST, SECOND, THIRD, FOURTH, .flags = NONE},
-    [265] = {DISK_LINK, FIRST, SECOND, THIRD, FOURTH, .flags = FIFTH, .other = AT_SYMLINK_FOLLOW,
-	     .may_be_empty = AT_EMPTY_PATH},
-    [266] = {DISK_SYMLINK, SECOND, THIRD, .content = FIRST},
-    [268] = {DISK_CHMOD, FIRST, SECOND, .mode = THIRD, .follows = 1},
-    [316] = {DISK_RENAME, FIRST, SECOND, THIRD, FOURTH, .flags = FIFTH},
-    /* arm64 */
-    [5] = {DISK_SETXATTR, .path = FIRST, .name = SECOND, .flags = FIFTH, .follows = 1},
-    [6] = {DISK_SETXATTR, .path = FIRST, .name = SECOND, .flags = FIFTH},
-    [7] = {DISK_SETXATTR, .directory = FIRST, .name = SECOND, .flags = FIFTH},
-    [14] = {DISK_REMOVEXATTR, .path = FIRST, .name = SECOND, .follows = 1},
-    [15] = {DISK_REMOVEXATTR, .path = FIRST, .name = SECOND},
-    [16] = {DISK_REMOVEXATTR, .directory = FIRST, .name = SECOND},
-    [33] = {DISK_MKNOD, FIRST, SECOND, .mode = THIRD, .value = FOURTH},
-    [34] = {DISK_MKDIR, FIRST, SECOND, .mode = THIRD},
-    [35] = {DISK_UNLINK, FIRST, SECOND, .flags = THIRD},
-    [36] = {DISK_SYMLINK, SECOND, THIRD, .content = FIRST},
-    [37] = {DISK_LINK, FIRST, SECOND, THIRD, FOURTH, .flags = FIFTH, .other = AT_SYMLINK_FOLLOW,
-	    .may_be_empty = AT_EMPTY_PATH},
-    [38] = {DISK_RENAME, FIRST, SECOND, THIRD, FOURTH, .flags = NONE},
-    [39] = {DISK_UMOUNT, .path = FIRST, .flags = SECOND, .follows = 1, .other = UMOUNT_NOFOLLOW},
-    [40] = {DISK_MOUNT, .path = FIRST, .target = SECOND, .name = THIRD, .flags = FOURTH,
-	    .follows = 1},
-    [45] = {DISK_TRUNCATE, .path = FIRST, .value = SECOND, .follows = 1},
-    [46] = {DISK_TRUNCATE, .directory = FIRST, .value = SECOND},
-    [52] = {DISK_CHMOD, .directory = FIRST, .mode = SECOND},
-    [53] = {DISK_CHMOD, FIRST, SECOND, .mode = THIRD, .follows = 1},
-    [54] = {DISK_CHOWN, FIRST, SECOND, .owner = THIRD, .flags = FIFTH, .follows = 1,
-	    .other = AT_SYMLINK_NOFOLLOW, .may_be_empty = AT_EMPTY_PATH},
-    [55] = {DISK_CHOWN, .directory = FIRST, .owner = SECOND},
-    [276] = {DISK_RENAME, FIRST, SECOND, THIRD, FOURTH, .flags = FIFTH},
-    /* both: open_tree, move_mount, fsmount, fspick, mount_setattr, fchmodat2, setxattrat,
-       removexattrat, open_tree_attr */
-    [428] = {DISK_OPEN_TREE, FIRST, SECOND, .flags = THIRD, .follows = 1,
-	     .other = AT_SYMLINK_NOFOLLOW, .may_be_empty = AT_EMPTY_PATH},
-    [429] = {DISK_MOUNT, FIRST, SECOND, THIRD, FOURTH, .flags = FIFTH,
-	     .other = MOVE_MOUNT_F_SYMLINKS, .may_be_empty = MOVE_MOUNT_F_EMPTY_PATH,
-	     .target_may_be_empty = MOVE_MOUNT_T_EMPTY_PATH},
-    [432] = {DISK_FSMOUNT, .directory = FIRST, .flags = SECOND},
-    [433] = {DISK_FSPICK, FIRST, SECOND, .flags = THIRD, .follows = 1,
-	     .other = FSPICK_SYMLINK_NOFOLLOW, .may_be_empty = FSPICK_EMPTY_PATH},
-    [442] = {DISK_MOUNT_SETATTR, FIRST, SECOND, .flags = THIRD, .follows = 1,
-	     .other = AT_SYMLINK_NOFOLLOW, .may_be_empty = AT_EMPTY_PATH},
-    [452] = {DISK_CHMOD, FIRST, SECOND, .mode = THIRD, .flags = FOURTH, .follows = 1,
-	     .other = AT_SYMLINK_NOFOLLOW, .may_be_empty = AT_EMPTY_PATH},
-    [463] = {DISK_SETXATTR, FIRST, SECOND, .flags = THIRD, .name = FOURTH, .follows = 1,
-	     .other = AT_SYMLINK_NOFOLLOW, .may_be_empty = AT_EMPTY_PATH},
-    [466] = {DISK_REMOVEXATTR, FIRST, SECOND, .flags = THIRD, .name = FOURTH, .follows = 1,
-	     .other = AT_SYMLINK_NOFOLLOW, .may_be_empty = AT_EMPTY_PATH},
-    [467] = {DISK_OPEN_TREE, FIRST, SECOND, .flags = THIRD, .follows = 1,
-	     .other = AT_SYMLINK_NOFOLLOW, .may_be_empty = AT_EMPTY_PATH},
-};
+/* By number. Those of x86 and of arm64 are different ones, and from 424 on the same. */
+static const struct call calls[512] = {DISK_CHANGE_CALLS};
 
 /* Beside PATH_FOLLOWED: of an empty path, the descriptor is meant. */
 #define MAY_BE_EMPTY 0x10000

@@ -6,12 +6,7 @@
 #include "session.h"
 #include "syscall.h"
 #include "path.h"
-
-/* The numbers of rt_sigaction and prctl; ioctl is any other. */
-#define X86_RT_SIGACTION 13
-#define ARM64_RT_SIGACTION 134
-#define X86_PRCTL 157
-#define ARM64_PRCTL 167
+#include "syscalls.h"
 
 /* Sends what is known of the terminal `tty` of the channel that the process `leader` is for. */
 static __noinline int channel_send(__u64 session, __u32 kind, struct tty_struct *tty, __u32 leader)

@@ -5,6 +5,7 @@
 #include "session.h"
 #include "settled.h"
 #include "syscall.h"
+#include "syscalls.h"
 #include "unit.h"
 
 /* The first part of the arguments (ARGV_FIRST) is sent with the command, the others before it. */
@@ -481,12 +482,9 @@ __noinline int arguments_append(__u32 index, __u64 argv, __u32 number)
 	return 1;
 }
 
-/* The number of execveat, whose path is its second argument, on each architecture. */
-#define X86_EXECVEAT 322
-#define ARM64_EXECVEAT 281
-
 SYSCALL_EXIT(command_failed, PROBE_COMMAND_FAILED)
 {
+	/* The path is the first argument of execve, and the second of execveat. */
 	int path = context->number == X86_EXECVEAT || context->number == ARM64_EXECVEAT;
 	struct task_struct *task = (void *)bpf_get_current_task();
 	struct process *process;

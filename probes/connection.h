@@ -5,6 +5,7 @@
 #define CONNECTION_H
 
 #include "ring.h"
+#include "syscalls.h"
 
 /* How many of a login's file descriptors are searched for its connection. */
 #define CONNECTION_SEARCH 64
@@ -96,10 +97,6 @@ static __always_inline struct sock *socket_of(struct file *file)
 		return NULL;
 	return BPF_CORE_READ((struct socket_alloc *)((void *)inode - before), socket.sk);
 }
-
-/* The numbers of connect. */
-#define X86_CONNECT 42
-#define ARM64_CONNECT 203
 
 /* The protocols whose connects the state of a TCP socket tells. */
 static __always_inline int is_tcp(__u32 protocol)

@@ -2,13 +2,7 @@
 /* session.disk: each file that is opened, and each attempt to. */
 #include "disk.h"
 #include "syscall.h"
-
-/* The numbers of the calls are different ones on all architectures, so that each tells its call. */
-#define X86_OPEN 2
-#define X86_CREAT 85
-#define X86_OPEN_BY_HANDLE_AT 304
-#define ARM64_OPEN_BY_HANDLE_AT 265
-#define OPENAT2 437
+#include "syscalls.h"
 
 /* What was asked for; the path, if any, counts from `directory` unless it begins with a slash. */
 struct asked {

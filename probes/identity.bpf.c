@@ -6,10 +6,7 @@
 #include "path.h"
 #include "session.h"
 #include "syscall.h"
-
-/* The numbers of write. */
-#define X86_WRITE 1
-#define ARM64_WRITE 64
+#include "syscalls.h"
 
 /* A key takes less, and so does a certificate up to its key id. Bytes. */
 #define IDENTITY_LENGTH 16384

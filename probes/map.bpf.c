@@ -5,6 +5,7 @@
  */
 #include "disk.h"
 #include "syscall.h"
+#include "syscalls.h"
 #include "vma.h"
 
 #define PROT_READ 1
@@ -12,12 +13,6 @@
 #define MAP_ANONYMOUS 0x20
 #define SHM_EXEC 0100000
 #define READ_IMPLIES_EXEC 0x400000
-
-/* The numbers of mmap and shmat; all others here are those of mprotect and pkey_mprotect. */
-#define X86_MMAP 9
-#define X86_SHMAT 30
-#define ARM64_SHMAT 196
-#define ARM64_MMAP 222
 
 /* How many mappings of a call that changes several are looked at. */
 #define MAPPINGS 64
@@ -169,6 +164,7 @@ __noinline int memory_end(__u64 session, __u32 number, long result, __u32 via)
 		if (is_32_bit() && !result)
 			result = syscall_argument(3);
 		return map_end(session, flags, -1, result, via);
+	/* mprotect and pkey_mprotect. */
 	default:
 		return protect_end(session, result, via);
 	}

@@ -10,8 +10,7 @@
 #include "process.h"
 #include "share.h"
 #include "syscall.h"
-
-#define MOVE_MOUNT 429
+#include "syscalls.h"
 
 /* Flags of mount(2) by which what is mounted is a place: MS_BIND and MS_MOVE. */
 #define MOUNT_OF_PLACE (4096 | 8192)

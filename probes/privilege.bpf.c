@@ -5,6 +5,7 @@
 #include "privilege.h"
 #include "settled.h"
 #include "syscall.h"
+#include "syscalls.h"
 
 /* What each command of bpf(2) is; those that only ask are none. */
 #define BPF_COMMANDS 64
@@ -33,10 +34,6 @@ static const __u8 bpf_operations[BPF_COMMANDS] = {
     [34] = PRIVILEGE_BPF_LINK_DETACH,
 };
 
-/* adjtimex, which has no clock. Each number is another call's on the other architecture. */
-#define ADJTIMEX_X86 159
-#define ADJTIMEX_ARM64 171
-
 /* From linux/timex.h. */
 #define ADJ_OFFSET_SS_READ 0xa001
 
@@ -54,54 +51,11 @@ static const __u8 bpf_operations[BPF_COMMANDS] = {
 /* To clone this bit is part of a signal's number. */
 #define NAMESPACE_TIME 0x80
 
-/* The same numbers on all architectures. */
-#define CLONE3 435
-#define PIDFD_GETFD 438
-#define PROCESS_MADVISE 440
-
 /* The numbers of both architectures, of which one means another call on the other. */
 static __noinline __u32 x86_operation(__u64 number)
 {
 	switch (number) {
-	case 56:
-	case CLONE3:
-		return PRIVILEGE_CLONE;
-	case 101:
-		return PRIVILEGE_PTRACE_ATTACH;
-	case 105:
-		return PRIVILEGE_SETUID;
-	case 106:
-		return PRIVILEGE_SETGID;
-	case 113:
-		return PRIVILEGE_SETREUID;
-	case 114:
-		return PRIVILEGE_SETREGID;
-	case 117:
-		return PRIVILEGE_SETRESUID;
-	case 119:
-		return PRIVILEGE_SETRESGID;
-	case 126:
-		return PRIVILEGE_CAPSET;
-	case 155:
-		return PRIVILEGE_PIVOT_ROOT;
-	case 161:
-		return PRIVILEGE_CHROOT;
-	case 175:
-		return PRIVILEGE_INIT_MODULE;
-	case 176:
-		return PRIVILEGE_DELETE_MODULE;
-	case 246:
-		return PRIVILEGE_KEXEC_LOAD;
-	case 272:
-		return PRIVILEGE_UNSHARE;
-	case 308:
-		return PRIVILEGE_SETNS;
-	case 311:
-		return PRIVILEGE_PROCESS_VM_WRITEV;
-	case 313:
-		return PRIVILEGE_FINIT_MODULE;
-	case 320:
-		return PRIVILEGE_KEXEC_FILE_LOAD;
+		X86_PRIVILEGE_ACT_CASES
 	default:
 		return PRIVILEGE_NONE;
 	}
@@ -110,45 +64,7 @@ static __noinline __u32 x86_operation(__u64 number)
 static __noinline __u32 arm64_operation(__u64 number)
 {
 	switch (number) {
-	case 41:
-		return PRIVILEGE_PIVOT_ROOT;
-	case 51:
-		return PRIVILEGE_CHROOT;
-	case 91:
-		return PRIVILEGE_CAPSET;
-	case 97:
-		return PRIVILEGE_UNSHARE;
-	case 104:
-		return PRIVILEGE_KEXEC_LOAD;
-	case 105:
-		return PRIVILEGE_INIT_MODULE;
-	case 106:
-		return PRIVILEGE_DELETE_MODULE;
-	case 117:
-		return PRIVILEGE_PTRACE_ATTACH;
-	case 143:
-		return PRIVILEGE_SETREGID;
-	case 144:
-		return PRIVILEGE_SETGID;
-	case 145:
-		return PRIVILEGE_SETREUID;
-	case 146:
-		return PRIVILEGE_SETUID;
-	case 147:
-		return PRIVILEGE_SETRESUID;
-	case 149:
-		return PRIVILEGE_SETRESGID;
-	case 220:
-	case CLONE3:
-		return PRIVILEGE_CLONE;
-	case 268:
-		return PRIVILEGE_SETNS;
-	case 271:
-		return PRIVILEGE_PROCESS_VM_WRITEV;
-	case 273:
-		return PRIVILEGE_FINIT_MODULE;
-	case 294:
-		return PRIVILEGE_KEXEC_FILE_LOAD;
+		ARM64_PRIVILEGE_ACT_CASES
 	default:
 		return PRIVILEGE_NONE;
 	}
@@ -248,39 +164,7 @@ static __noinline int is_about_recorder(__u32 operation)
 static __noinline __u32 x86_host_operation(__u64 number)
 {
 	switch (number) {
-	case 321:
-		return PRIVILEGE_BPF_PROG_LOAD;
-	case 141:
-		return PRIVILEGE_SETPRIORITY;
-	case 142:
-	case 144:
-	case 314:
-		return PRIVILEGE_SCHED_SETSCHEDULER;
-	case 203:
-		return PRIVILEGE_SCHED_SETAFFINITY;
-	case 251:
-		return PRIVILEGE_IOPRIO_SET;
-	case 302:
-		return PRIVILEGE_PRLIMIT;
-	case 227:
-		return PRIVILEGE_CLOCK_SETTIME;
-	case 164:
-		return PRIVILEGE_SETTIMEOFDAY;
-	case 159:
-	case 305:
-		return PRIVILEGE_CLOCK_ADJTIME;
-	case 169:
-		return PRIVILEGE_REBOOT;
-	case 170:
-		return PRIVILEGE_SETHOSTNAME;
-	case 103:
-		return PRIVILEGE_SYSLOG;
-	case 163:
-		return PRIVILEGE_ACCT;
-	case PIDFD_GETFD:
-		return PRIVILEGE_PIDFD_GETFD;
-	case PROCESS_MADVISE:
-		return PRIVILEGE_PROCESS_MADVISE;
+		X86_PRIVILEGE_HOST_CASES
 	default:
 		return PRIVILEGE_NONE;
 	}
@@ -289,39 +173,7 @@ static __noinline __u32 x86_host_operation(__u64 number)
 static __noinline __u32 arm64_host_operation(__u64 number)
 {
 	switch (number) {
-	case 280:
-		return PRIVILEGE_BPF_PROG_LOAD;
-	case 140:
-		return PRIVILEGE_SETPRIORITY;
-	case 118:
-	case 119:
-	case 274:
-		return PRIVILEGE_SCHED_SETSCHEDULER;
-	case 122:
-		return PRIVILEGE_SCHED_SETAFFINITY;
-	case 30:
-		return PRIVILEGE_IOPRIO_SET;
-	case 261:
-		return PRIVILEGE_PRLIMIT;
-	case 112:
-		return PRIVILEGE_CLOCK_SETTIME;
-	case 170:
-		return PRIVILEGE_SETTIMEOFDAY;
-	case 171:
-	case 266:
-		return PRIVILEGE_CLOCK_ADJTIME;
-	case 142:
-		return PRIVILEGE_REBOOT;
-	case 161:
-		return PRIVILEGE_SETHOSTNAME;
-	case 116:
-		return PRIVILEGE_SYSLOG;
-	case 89:
-		return PRIVILEGE_ACCT;
-	case PIDFD_GETFD:
-		return PRIVILEGE_PIDFD_GETFD;
-	case PROCESS_MADVISE:
-		return PRIVILEGE_PROCESS_MADVISE;
+		ARM64_PRIVILEGE_HOST_CASES
 	default:
 		return PRIVILEGE_NONE;
 	}
@@ -353,7 +205,7 @@ static __noinline __u32 host_operation_told(__u64 number, long result)
 	case PRIVILEGE_CLOCK_ADJTIME:
 		/* struct timex begins with what is to be changed. */
 		command = word_at(
-		    syscall_argument(number == ADJTIMEX_X86 || number == ADJTIMEX_ARM64 ? 0 : 1));
+		    syscall_argument(number == X86_ADJTIMEX || number == ARM64_ADJTIMEX ? 0 : 1));
 		return command && command != ADJ_OFFSET_SS_READ ? operation : PRIVILEGE_NONE;
 	case PRIVILEGE_SYSLOG:
 		command = (__u32)syscall_argument(0);
@@ -624,8 +476,8 @@ static __noinline int fill_clock(struct slot *slot, __u64 number)
 	__u64 from = syscall_argument(privilege->operation == PRIVILEGE_CLOCK_SETTIME ? 1 : 0);
 	__s64 set[2] = {};
 
-	if (privilege->operation != PRIVILEGE_SETTIMEOFDAY && number != ADJTIMEX_X86 &&
-	    number != ADJTIMEX_ARM64)
+	if (privilege->operation != PRIVILEGE_SETTIMEOFDAY && number != X86_ADJTIMEX &&
+	    number != ARM64_ADJTIMEX)
 		privilege->value = (__u32)syscall_argument(0);
 	if (privilege->operation == PRIVILEGE_CLOCK_ADJTIME || is_32_bit() ||
 	    bpf_probe_read_user(set, sizeof(set), (void *)from))
@@ -834,9 +686,6 @@ SYSCALL_EXIT(privilege_host, PROBE_PRIVILEGE_HOST)
 #define MESSAGES_MOST 4
 #define CONTROLS_MOST 4
 
-#define RECVMMSG_X86 299
-#define RECVMMSG_ARM64 243
-
 static __always_inline __u64 long_at(__u64 from)
 {
 	__u64 value = 0;
@@ -912,7 +761,7 @@ SYSCALL_EXIT(privilege_file, PROBE_PRIVILEGE_FILE)
 	if (context->result < 0 || context->is_compat || context->process->role != ROLE_USER ||
 	    !context->process->session)
 		return 0;
-	if (context->number != RECVMMSG_X86 && context->number != RECVMMSG_ARM64) {
+	if (context->number != X86_RECVMMSG && context->number != ARM64_RECVMMSG) {
 		descriptors_send(message);
 		return 0;
 	}

@@ -1,12 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 OR (MIT AND GPL-2.0-only) */
 /* Datagrams to local sockets, by the system calls that send. */
 #include "datagram.h"
+#include "syscalls.h"
 #include "unit.h"
-
-#define X86_SENDTO 44
-#define X86_SENDMMSG 307
-#define ARM64_SENDTO 206
-#define ARM64_SENDMMSG 269
 
 /* Messages of one sendmmsg: UIO_MAXIOV. The verifier goes through each round of a loop. */
 #define MESSAGES 1024

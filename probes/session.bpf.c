@@ -5,10 +5,7 @@
 #include "privilege.h"
 #include "session.h"
 #include "syscall.h"
-
-/* The numbers of vfork and clone3; clone is any other. */
-#define X86_VFORK 58
-#define CLONE3 435
+#include "syscalls.h"
 
 /*
  * Whether the call that makes the current process another one says that it waits for that. What the

@@ -3,12 +3,10 @@
  * listen. */
 #include "packet_socket.h"
 #include "syscall.h"
+#include "syscalls.h"
 #include "vsock.h"
 
-/* The numbers of listen; all others here are those of socket. */
-#define X86_LISTEN 50
-#define ARM64_LISTEN 201
-
+/* Or socket, which is the other call that comes here. */
 static __always_inline int is_listen(long number)
 {
 	return number == X86_LISTEN || number == ARM64_LISTEN;

@@ -10,6 +10,7 @@
 #include "compat.h"
 #include "abi.h"
 #include "settled.h"
+#include "syscalls.h"
 
 /* Kernels without bpf_task_pt_regs (before 5.15) have stacks of this size on both architectures. */
 #define STACK_SIZE 16384
@@ -267,9 +268,6 @@ static __always_inline int is_obscure(void)
 		return RUN(program##_over_compat(context));                                        \
 	}                                                                                          \
 	static __noinline int program##_body(struct syscall_exit *context)
-
-/* The same number on all architectures. */
-#define IO_URING_ENTER 426
 
 /* How is done what is done in this call, unless by a thread that the kernel has made. */
 static __always_inline __u32 via_of(long number)

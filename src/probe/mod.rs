@@ -2,6 +2,8 @@
 
 mod attach;
 mod bpf;
+#[rustfmt::skip]
+mod calls;
 mod coverage;
 mod filesystem;
 mod filter;

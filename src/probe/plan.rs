@@ -1,8 +1,6 @@
 //! Which programs serve which family of events, and at which hooks: all of it, as data.
 
-use beside_libc::*;
-use libc::*;
-
+use super::calls;
 use super::syscall::Call;
 use crate::base::{Family, Kind};
 
@@ -82,26 +80,6 @@ const fn optional(hook: Hook) -> Hook {
     }
 }
 
-/// The calls of these numbers, by the names that they have in libc.
-macro_rules! calls {
-    ($($number:ident),*) => { &[$(Call::new(stringify!($number), $number)),*] };
-}
-
-/// Calls that libc calls otherwise, or has no number of, in its manner.
-#[allow(non_upper_case_globals)]
-mod beside_libc {
-    use libc::c_long;
-
-    pub const SYS_umount: c_long = libc::SYS_umount2;
-    pub const SYS_setxattrat: c_long = 463;
-    pub const SYS_removexattrat: c_long = 466;
-    pub const SYS_open_tree_attr: c_long = 467;
-    #[cfg(target_arch = "aarch64")]
-    pub const SYS_kexec_file_load: c_long = 294;
-    #[cfg(target_arch = "aarch64")]
-    pub const SYS_fchmodat2: c_long = 452;
-}
-
 /// How a family is seen.
 #[derive(Clone, Copy, Debug)]
 pub struct Plan {
@@ -137,8 +115,8 @@ impl Plan {
     }
 }
 
-/// Every plan, in the order of [`Family::ALL`]. An architecture as young as arm64 has no
-/// `open` beside `openat`.
+/// Every plan, in the order of [`Family::ALL`]. Which calls each program looks at is in
+/// probes/syscalls.tbl.
 pub const PLANS: &[Plan] = &[
     Plan {
         family: Family::Session,
@@ -152,21 +130,16 @@ pub const PLANS: &[Plan] = &[
         family: Family::Command,
         hooks: &[
             tracepoint("command_exec", &["sched_process_exec"]),
-            exits("command_failed", calls![SYS_execve, SYS_execveat]),
-            exits(
-                "channel_act",
-                calls![SYS_rt_sigaction, SYS_prctl, SYS_ioctl],
-            ),
+            exits("command_failed", calls::COMMAND_FAILED),
+            exits("channel_act", calls::CHANNEL_ACT),
         ],
         unseen: &[],
     },
     Plan {
         family: Family::Disk,
         hooks: &[
-            exits("disk_open", calls![SYS_openat, SYS_openat2]),
-            #[cfg(target_arch = "x86_64")]
-            exits("disk_open", calls![SYS_open, SYS_creat]),
-            optional(exits("disk_open", calls![SYS_open_by_handle_at])),
+            exits("disk_open", calls::DISK_OPEN),
+            optional(exits("disk_open", calls::DISK_OPEN_OPTIONAL)),
             // Nobody else's writes to pipes and sockets are to pay for it.
             only(
                 Kind::Fentry,
@@ -176,65 +149,10 @@ pub const PLANS: &[Plan] = &[
             only(
                 Kind::Portable,
                 "identity_write",
-                Place::Exits(calls![SYS_write]),
+                Place::Exits(calls::IDENTITY_WRITE),
             ),
-            exits(
-                "disk_change",
-                calls![
-                    SYS_unlinkat,
-                    SYS_renameat,
-                    SYS_renameat2,
-                    SYS_linkat,
-                    SYS_symlinkat,
-                    SYS_mkdirat,
-                    SYS_mknodat,
-                    SYS_fchmod,
-                    SYS_fchmodat,
-                    SYS_fchown,
-                    SYS_fchownat,
-                    SYS_truncate,
-                    SYS_ftruncate,
-                    SYS_setxattr,
-                    SYS_lsetxattr,
-                    SYS_fsetxattr,
-                    SYS_removexattr,
-                    SYS_lremovexattr,
-                    SYS_fremovexattr,
-                    SYS_mount,
-                    SYS_umount,
-                    SYS_open_tree,
-                    SYS_move_mount,
-                    SYS_fsmount,
-                    SYS_fspick
-                ],
-            ),
-            #[cfg(target_arch = "x86_64")]
-            exits(
-                "disk_change",
-                calls![
-                    SYS_unlink,
-                    SYS_rmdir,
-                    SYS_rename,
-                    SYS_link,
-                    SYS_symlink,
-                    SYS_mkdir,
-                    SYS_mknod,
-                    SYS_chmod,
-                    SYS_chown,
-                    SYS_lchown
-                ],
-            ),
-            // Kernels from before 5.12, 6.6, 6.13 and 6.15 have none of these.
-            optional(exits(
-                "disk_change",
-                calls![
-                    SYS_mount_setattr,
-                    SYS_fchmodat2,
-                    SYS_setxattrat,
-                    SYS_removexattrat,
-                    SYS_open_tree_attr
-                ],
-            )),
+            exits("disk_change", calls::DISK_CHANGE),
+            optional(exits("disk_change", calls::DISK_CHANGE_OPTIONAL)),
             functions(
                 "disk_name",
                 &[
@@ -254,8 +172,8 @@ pub const PLANS: &[Plan] = &[
                 ],
                 "names as the kernel takes them, but for opens",
             ),
-            exits("disk_map", calls![SYS_mmap, SYS_mprotect]),
-            optional(exits("disk_map", calls![SYS_pkey_mprotect, SYS_shmat])),
+            exits("disk_map", calls::DISK_MAP),
+            optional(exits("disk_map", calls::DISK_MAP_OPTIONAL)),
             optional(tracepoint(
                 "uring_submit",
                 &["io_uring_submit_req", "io_uring_submit_sqe"],
@@ -268,13 +186,10 @@ pub const PLANS: &[Plan] = &[
         family: Family::Network,
         hooks: &[
             tracepoint("network_state", &["inet_sock_set_state"]),
-            exits("network_connect", calls![SYS_connect]),
-            exits("network_accept", calls![SYS_accept4, SYS_accept]),
-            exits("network_socket", calls![SYS_socket, SYS_listen]),
-            exits(
-                "network_local",
-                calls![SYS_sendto, SYS_sendmsg, SYS_sendmmsg],
-            ),
+            exits("network_connect", calls::NETWORK_CONNECT),
+            exits("network_accept", calls::NETWORK_ACCEPT),
+            exits("network_socket", calls::NETWORK_SOCKET),
+            exits("network_local", calls::NETWORK_LOCAL),
             egress("network_packet"),
         ],
         unseen: &[],
@@ -282,66 +197,11 @@ pub const PLANS: &[Plan] = &[
     Plan {
         family: Family::Privilege,
         hooks: &[
-            exits(
-                "privilege_act",
-                calls![
-                    SYS_setuid,
-                    SYS_setgid,
-                    SYS_setreuid,
-                    SYS_setregid,
-                    SYS_setresuid,
-                    SYS_setresgid,
-                    SYS_capset,
-                    SYS_ptrace,
-                    SYS_unshare,
-                    SYS_setns,
-                    SYS_clone,
-                    SYS_clone3,
-                    SYS_chroot,
-                    SYS_pivot_root
-                ],
-            ),
-            // A kernel may be made without each of these.
-            optional(exits(
-                "privilege_act",
-                calls![
-                    SYS_process_vm_writev,
-                    SYS_init_module,
-                    SYS_finit_module,
-                    SYS_delete_module,
-                    SYS_kexec_load,
-                    SYS_kexec_file_load
-                ],
-            )),
-            exits(
-                "privilege_host",
-                calls![
-                    SYS_bpf,
-                    SYS_prlimit64,
-                    SYS_setpriority,
-                    SYS_sched_setparam,
-                    SYS_sched_setscheduler,
-                    SYS_sched_setattr,
-                    SYS_sched_setaffinity,
-                    SYS_clock_settime,
-                    SYS_settimeofday,
-                    SYS_clock_adjtime,
-                    SYS_adjtimex,
-                    SYS_reboot,
-                    SYS_sethostname
-                ],
-            ),
-            optional(exits(
-                "privilege_host",
-                calls![
-                    SYS_pidfd_getfd,
-                    SYS_process_madvise,
-                    SYS_ioprio_set,
-                    SYS_syslog,
-                    SYS_acct
-                ],
-            )),
-            exits("privilege_file", calls![SYS_recvmsg, SYS_recvmmsg]),
+            exits("privilege_act", calls::PRIVILEGE_ACT),
+            optional(exits("privilege_act", calls::PRIVILEGE_ACT_OPTIONAL)),
+            exits("privilege_host", calls::PRIVILEGE_HOST),
+            optional(exits("privilege_host", calls::PRIVILEGE_HOST_OPTIONAL)),
+            exits("privilege_file", calls::PRIVILEGE_FILE),
             tracepoint("privilege_signal", &["signal_generate"]),
         ],
         unseen: &[],

@@ -25,7 +25,10 @@ pub const TRACEPOINT: &str = "sys_exit";
 pub const WITNESS: &str = "syscall_heard";
 
 /// A call that hardly anybody else makes: glibc has the answer without one, from the vDSO.
-const HEARD: Call = Call::new("SYS_clock_getres", libc::SYS_clock_getres);
+const HEARD: Call = Call {
+    name: "clock_getres",
+    number: libc::SYS_clock_getres,
+};
 
 /// How often a hook is attached that is not heard of.
 const ATTEMPTS: u32 = 3;
@@ -56,12 +59,14 @@ pub struct Call {
 }
 
 impl Call {
-    /// Of the constant `SYS_…` in libc.
-    pub const fn new(constant: &'static str, number: libc::c_long) -> Self {
-        Self {
-            name: constant.split_at("SYS_".len()).1,
-            number,
-        }
+    /// The kernel's function without its prefix, and the numbers on x86-64 and arm64.
+    pub const fn new(name: &'static str, [x86, arm64]: [libc::c_long; 2]) -> Self {
+        let number = if cfg!(target_arch = "x86_64") {
+            x86
+        } else {
+            arm64
+        };
+        Self { name, number }
     }
 
     /// The kernel's function for it.
