@@ -140,6 +140,20 @@ enum probe {
 #define SEAT_OF_RESULTS PROBE_COUNT
 #define PROBE_SEATS 24
 
+/*
+ * Functions of the kernel for which the loader has no way, as helpers of numbers that no kernel
+ * has: the daemon puts in the right instructions (src/probe/kfunc.rs). Those of whole programs are
+ * none where they can't be called around global functions.
+ */
+enum kernel_function {
+	FUNCTION_PROGRAM_PREEMPT_DISABLE = 0x7ff1,
+	FUNCTION_PROGRAM_PREEMPT_ENABLE = 0x7ff2,
+	FUNCTION_PROGRAM_IRQ_SAVE = 0x7ff3,
+	FUNCTION_PROGRAM_IRQ_RESTORE = 0x7ff4,
+	FUNCTION_PREEMPT_DISABLE = 0x7ff5,
+	FUNCTION_PREEMPT_ENABLE = 0x7ff6,
+};
+
 /* Every record begins with this. */
 struct record {
 	__u64 time; /* CLOCK_BOOTTIME, nanoseconds */

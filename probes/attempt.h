@@ -3,6 +3,8 @@
 #ifndef ATTEMPT_H
 #define ATTEMPT_H
 
+#include "connection.h"
+#include "path.h"
 #include "settled.h"
 #include "syscall.h"
 
@@ -30,6 +32,14 @@ static __always_inline void address_note(struct slot *slot, struct attempt *atte
 static __always_inline int is_unfinished(long result)
 {
 	return result == -EINPROGRESS || result == -EALREADY || is_restarted(result);
+}
+
+/* The socket behind a descriptor, if it is one. */
+static __noinline struct sock *socket_at(int descriptor)
+{
+	struct file *file = file_of(descriptor);
+
+	return file ? socket_of(file) : NULL;
 }
 
 #endif

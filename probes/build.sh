@@ -22,6 +22,12 @@ fi
 readonly flags=(-target bpf)
 
 warn() {
+	# Each file includes what it uses.
+	local file
+	for file in ./*.h ./*.bpf.c; do
+		$clang "${flags[@]}" -I"/usr/include/$(uname -m)-linux-gnu" -Wall -Wextra -Wno-unused -Werror \
+			-fsyntax-only -x c "$file"
+	done
 	$clang "${flags[@]}" -I"/usr/include/$(uname -m)-linux-gnu" -Wall -Wextra -Werror -fsyntax-only recorderd.bpf.c
 }
 

@@ -4,8 +4,6 @@
 #include "syscall.h"
 #include "syscalls.h"
 
-#define AT_SYMLINK_FOLLOW 0x400
-#define AT_EMPTY_PATH 0x1000
 #define UMOUNT_NOFOLLOW 8
 #define OPEN_TREE_CLONE 1
 #define MOVE_MOUNT_F_SYMLINKS 1
@@ -15,7 +13,7 @@
 #define FSPICK_EMPTY_PATH 8
 
 /* What a system call does, and which of its arguments is what, counted from 1. */
-struct call {
+struct change_call {
 	__u8 operation;
 	__u8 directory; /* that the path counts from; without a path, the file itself */
 	__u8 path;
@@ -34,7 +32,7 @@ struct call {
 };
 
 /* By number. Those of x86 and of arm64 are different ones, and from 424 on the same. */
-static const struct call calls[512] = {DISK_CHANGE_CALLS};
+static const struct change_call calls[512] = {DISK_CHANGE_CALLS};
 
 /* Beside PATH_FOLLOWED: of an empty path, the descriptor is meant. */
 #define MAY_BE_EMPTY 0x10000
@@ -62,7 +60,7 @@ __noinline int path_append(__u32 index, __u64 text, __u8 directory, __u8 path, _
 	return disk_asked(index, text, from, typed, notes & PATH_FOLLOWED);
 }
 
-static __always_inline __u32 operation_of(const struct call *call)
+static __always_inline __u32 operation_of(const struct change_call *call)
 {
 	if (call->operation == DISK_UNLINK && argument(call->flags) & AT_REMOVEDIR)
 		return DISK_RMDIR;
@@ -90,7 +88,7 @@ __noinline int mount_append(__u32 index, int descriptor)
 /* A global function, so that the verifier looks at it once. */
 __noinline int change_send(__u64 session, __u64 number, long result, __u32 via)
 {
-	const struct call *call;
+	const struct change_call *call;
 	struct disk *disk;
 	struct slot *slot;
 	__u32 operation;

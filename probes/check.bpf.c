@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 OR (MIT AND GPL-2.0-only) */
 /* What somebody else has changed in the tables: found, told, and put right. */
 #include "session.h"
+#include "session_end.h"
 
 /* How old a process is that has to be in the table: its birth is long over. Nanoseconds. */
 #define GROWN 2000000000ULL

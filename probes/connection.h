@@ -38,7 +38,7 @@ struct {
 } clients SEC(".maps");
 
 /* How a socket begins; other kernels than those that there are may have it otherwise. */
-struct head {
+struct socket_head {
 	__u32 remote;
 	__u32 local;
 	__u32 unused;
@@ -51,7 +51,7 @@ struct head {
 	(bpf_core_field_offset((sk)->__sk_common.name) - bpf_core_field_offset((sk)->__sk_common))
 
 /* `plain` if the socket is an argument of a tracepoint. */
-static __always_inline void head_read(struct sock *sk, int plain, struct head *head)
+static __always_inline void head_read(struct sock *sk, int plain, struct socket_head *head)
 {
 	if (!plain && !head_offset(sk, skc_daddr) && head_offset(sk, skc_rcv_saddr) == 4 &&
 	    head_offset(sk, skc_dport) == 12 && head_offset(sk, skc_num) == 14 &&
@@ -70,7 +70,7 @@ static __always_inline void head_read(struct sock *sk, int plain, struct head *h
 static __always_inline void endpoints(struct sock *sk, int plain, struct endpoint *local,
 				      struct endpoint *remote)
 {
-	struct head head = {};
+	struct socket_head head = {};
 
 	head_read(sk, plain, &head);
 	local->port = head.local_port;

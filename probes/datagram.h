@@ -7,6 +7,7 @@
 #define DATAGRAM_H
 
 #include "attempt.h"
+#include "filter.h"
 #include "hold.h"
 #include "send.h"
 

@@ -25,20 +25,6 @@ static __always_inline int is_identity(struct file *file)
 	return name == SSHAUTH;
 }
 
-/*
- * Whether the current process is the one of sshd that serves a login. It never runs a program, nor
- * does it do what a client asks of sftp: its children do.
- */
-static __always_inline int is_server(struct process *process)
-{
-	__u64 key = process->session;
-	struct session *session = bpf_map_lookup_elem(&sessions, &key);
-
-	if (process->role != ROLE_USER)
-		return process->role == ROLE_BROKER;
-	return session && session->uid && session->pid == bpf_get_current_pid_tgid() >> 32;
-}
-
 /* Sends what the current process writes. */
 __noinline int identity_send(__u64 key, __u64 from, __u64 length)
 {

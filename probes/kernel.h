@@ -29,6 +29,8 @@
 #define AT_FDCWD -100
 #define AT_SYMLINK_NOFOLLOW 0x100
 #define AT_REMOVEDIR 0x200
+#define AT_SYMLINK_FOLLOW 0x400
+#define AT_EMPTY_PATH 0x1000
 #define AF_INET 2
 #define AF_INET6 10
 #define AF_UNSPEC 0

@@ -137,14 +137,6 @@ static __always_inline int state_body(__u64 *context)
 	return 0;
 }
 
-/* The socket behind a descriptor, if it is one. */
-static __noinline struct sock *socket_at(int descriptor)
-{
-	struct file *file = file_of(descriptor);
-
-	return file ? socket_of(file) : NULL;
-}
-
 SYSCALL_EXIT(network_connect, PROBE_NETWORK_CONNECT)
 {
 	__u32 descriptor = exit_argument(context, 0);

@@ -14,7 +14,7 @@
 #define PATH_LENGTH 4096
 
 /* What leads from a dentry to the next: on most kernels these lie side by side. */
-struct link {
+struct dentry_step {
 	struct dentry *parent;
 	__u64 name[2]; /* struct qstr */
 };
@@ -49,7 +49,7 @@ int walk_step(__u32 index)
 	struct slot *slot = slot_at(index);
 	struct dentry *dentry, *parent;
 	struct walk *walk;
-	struct link link = {};
+	struct dentry_step link = {};
 	char *bytes;
 	__u64 position;
 	__u64 length;

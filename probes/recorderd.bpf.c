@@ -14,6 +14,8 @@
 #include "send.bpf.c"
 #include "packet.bpf.c"
 #include "privilege.bpf.c"
+#include "received.bpf.c"
+#include "signal.bpf.c"
 #include "uring.bpf.c"
 #include "missed.bpf.c"
 

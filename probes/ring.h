@@ -10,17 +10,13 @@
 #include "abi.h"
 #include "task.h"
 
-/*
- * Functions of the kernel for which the loader has no way; the daemon puts in the right
- * instructions (src/probe/kfunc.rs). The first four are none where they can't be called around
- * global functions.
- */
-static void (*const program_preempt_disable)(void) = (void *)0x7ff1;
-static void (*const program_preempt_enable)(void) = (void *)0x7ff2;
-static void (*const irq_save)(unsigned long *flags) = (void *)0x7ff3;
-static void (*const irq_restore)(unsigned long *flags) = (void *)0x7ff4;
-static void (*const preempt_disable)(void) = (void *)0x7ff5;
-static void (*const preempt_enable)(void) = (void *)0x7ff6;
+/* See enum kernel_function. */
+static void (*const program_preempt_disable)(void) = (void *)FUNCTION_PROGRAM_PREEMPT_DISABLE;
+static void (*const program_preempt_enable)(void) = (void *)FUNCTION_PROGRAM_PREEMPT_ENABLE;
+static void (*const irq_save)(unsigned long *flags) = (void *)FUNCTION_PROGRAM_IRQ_SAVE;
+static void (*const irq_restore)(unsigned long *flags) = (void *)FUNCTION_PROGRAM_IRQ_RESTORE;
+static void (*const preempt_disable)(void) = (void *)FUNCTION_PREEMPT_DISABLE;
+static void (*const preempt_enable)(void) = (void *)FUNCTION_PREEMPT_ENABLE;
 
 /*
  * Around all that a program does: it is not preempted in between, where the kernel would skip it

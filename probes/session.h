@@ -552,4 +552,18 @@ static __always_inline struct process *recorded_user(struct process *process)
 	return process && process->role == ROLE_USER ? process : NULL;
 }
 
+/*
+ * Whether the current process is the one of sshd that serves a login. It never runs a program, nor
+ * does it do what a client asks of sftp: its children do.
+ */
+static __always_inline int is_server(struct process *process)
+{
+	__u64 key = process->session;
+	struct session *session = bpf_map_lookup_elem(&sessions, &key);
+
+	if (process->role != ROLE_USER)
+		return process->role == ROLE_BROKER;
+	return session && session->uid && session->pid == bpf_get_current_pid_tgid() >> 32;
+}
+
 #endif

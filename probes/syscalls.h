@@ -196,7 +196,7 @@ enum {
 	I386_IPC = 117,
 };
 
-/* What the calls of disk_change do, by number: entries of struct call. */
+/* What the calls of disk_change do, by number: entries of struct change_call. */
 #define DISK_CHANGE_CALLS \
 	[X86_UNLINKAT] = {DISK_UNLINK, .directory = 1, .path = 2, .flags = 3}, \
 	[ARM64_UNLINKAT] = {DISK_UNLINK, .directory = 1, .path = 2, .flags = 3}, \

@@ -94,7 +94,7 @@ def header(calls, compat):
             fields += [f".{role} = {call.roles[role]}"] if role in call.roles else []
         for constant in dict.fromkeys(call.constants().values()):
             entries.append(f"[{constant}] = {{{', '.join(fields)}}},")
-    text.append(macro("What the calls of disk_change do, by number: entries of struct call.", "DISK_CHANGE_CALLS", entries))
+    text.append(macro("What the calls of disk_change do, by number: entries of struct change_call.", "DISK_CHANGE_CALLS", entries))
 
     for program in ("privilege_act", "privilege_host"):
         for architecture, prefix in NATIVE.items():

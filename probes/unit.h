@@ -30,7 +30,7 @@ struct unit_request {
 #define UNITS 4096
 #define UNIT_NOTES (UNITS / 4)
 
-struct unit {
+struct unit_key {
 	__u64 manager;
 	__u64 name; /* without its type */
 };
@@ -40,7 +40,7 @@ struct unit {
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
 	__uint(max_entries, UNITS);
-	__type(key, struct unit);
+	__type(key, struct unit_key);
 	__type(value, struct unit_request);
 } system_units SEC(".maps");
 
@@ -48,7 +48,7 @@ struct {
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
 	__uint(max_entries, UNITS);
-	__type(key, struct unit);
+	__type(key, struct unit_key);
 	__type(value, struct unit_request);
 } user_units SEC(".maps");
 
@@ -256,7 +256,7 @@ __noinline int unit_note(__u32 index, __u64 key, __u64 manager)
 	struct session *session = bpf_map_lookup_elem(&sessions, &key);
 	struct process *process = known_process();
 	struct unit_request request = {.session = key, .login = LOGIN_SYSTEMD_RUN};
-	struct unit unit = {.manager = manager};
+	struct unit_key unit = {.manager = manager};
 	struct slot *slot = slot_at(index);
 	__u32 argument;
 	__u64 length;
@@ -355,7 +355,7 @@ __noinline int unit_join(void)
 	__u64 manager = manager_key((__u64)BPF_CORE_READ((struct task_struct *)task, real_parent));
 	__u32 pid = bpf_get_current_pid_tgid() >> 32;
 	struct control *control = shared();
-	struct unit unit = {.manager = manager};
+	struct unit_key unit = {.manager = manager};
 	struct unit_request *request;
 	__u32 login = LOGIN_SYSTEMD;
 	__u64 origin = 0, *session;

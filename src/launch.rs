@@ -12,11 +12,9 @@ use std::time::{Duration, Instant};
 use crate::abi::{Endpoint, ProcessEntry, SessionEntry, login};
 use crate::base::{Failed, boot_time};
 use crate::daemon::{Signal, Waiter, signals};
+use crate::probe::OWN_KEYS;
 use crate::recorder::Recorder;
 use crate::session::Birth;
-
-/// Audit session ids end below this; the key of a session without one is above.
-const KEY: u64 = 1 << 32;
 
 /// How long a command that was told to end may take, until it is killed.
 const GRACE: Duration = Duration::from_secs(5);
@@ -135,7 +133,7 @@ fn begin(recorder: &mut Recorder, child: &Child, command: &[OsString]) -> Result
     let uid = unsafe { libc::getuid() };
     let pid = child.pid as u32;
     let time = boot_time();
-    let key = KEY + u64::from(pid);
+    let key = OWN_KEYS + u64::from(pid);
     let entry = SessionEntry {
         time,
         uid,

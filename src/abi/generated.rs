@@ -290,6 +290,18 @@ pub mod probe {
     ];
 }
 
+/// Functions of the kernel for which the loader has no way, as helpers of numbers that no kernel
+/// has: the daemon puts in the right instructions (src/probe/kfunc.rs). Those of whole programs are
+/// none where they can't be called around global functions.
+pub mod kernel_function {
+    pub const PROGRAM_PREEMPT_DISABLE: u32 = 32753;
+    pub const PROGRAM_PREEMPT_ENABLE: u32 = 32754;
+    pub const PROGRAM_IRQ_SAVE: u32 = 32755;
+    pub const PROGRAM_IRQ_RESTORE: u32 = 32756;
+    pub const PREEMPT_DISABLE: u32 = 32757;
+    pub const PREEMPT_ENABLE: u32 = 32758;
+}
+
 /// Every record begins with this.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(C)]

@@ -17,6 +17,9 @@ pub const ITER_CREATE: u32 = 33;
 /// Removes an element of a map, and tells what it was by then.
 pub const MAP_LOOKUP_AND_DELETE_ELEM: u32 = 21;
 
+/// Has an entry made only where there is none, from there, too.
+pub const NOEXIST: u64 = 1;
+
 // From there, too; only a start takes them.
 const MAP_LOOKUP_ELEM: u32 = 1;
 const LINK_CREATE: u32 = 28;

@@ -3,6 +3,7 @@
 //! none.
 
 use super::types;
+use crate::abi::kernel_function;
 
 /// From the kernel's linux/bpf.h: a call, the register that says of what, and BPF_PSEUDO_KFUNC_CALL.
 const CALL: u8 = 0x85;
@@ -19,12 +20,12 @@ const WHOLE_RUN: (u32, u32) = (6, 18);
 
 /// The number in the probes, the function, and the first kernel to call it there.
 const CALLS: [(u32, &str, (u32, u32)); 6] = [
-    (0x7ff1, "bpf_preempt_disable", WHOLE_RUN),
-    (0x7ff2, "bpf_preempt_enable", WHOLE_RUN),
-    (0x7ff3, "bpf_local_irq_save", WHOLE_RUN),
-    (0x7ff4, "bpf_local_irq_restore", WHOLE_RUN),
-    (0x7ff5, "bpf_preempt_disable", (0, 0)),
-    (0x7ff6, "bpf_preempt_enable", (0, 0)),
+    (kernel_function::PROGRAM_PREEMPT_DISABLE, "bpf_preempt_disable", WHOLE_RUN),
+    (kernel_function::PROGRAM_PREEMPT_ENABLE, "bpf_preempt_enable", WHOLE_RUN),
+    (kernel_function::PROGRAM_IRQ_SAVE, "bpf_local_irq_save", WHOLE_RUN),
+    (kernel_function::PROGRAM_IRQ_RESTORE, "bpf_local_irq_restore", WHOLE_RUN),
+    (kernel_function::PREEMPT_DISABLE, "bpf_preempt_disable", (0, 0)),
+    (kernel_function::PREEMPT_ENABLE, "bpf_preempt_enable", (0, 0)),
 ];
 
 /// Makes the calls in `object` what they are on a kernel of this version, which `btf` describes.

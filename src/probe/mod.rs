@@ -39,4 +39,4 @@ pub use ring::Ring;
 pub use settings::{RingSizes, Settings};
 pub use share::Shares;
 pub use shared::Shared;
-pub use tables::{Tables, remove_over};
+pub use tables::{OWN_KEYS, Tables, remove_over};

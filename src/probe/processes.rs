@@ -6,11 +6,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use aya::maps::{HashMap, MapData, MapError};
 
+use super::bpf;
 use super::ring::Mapping;
 use crate::abi::{PROCESS_COUNTS, ProcessEntry};
-
-/// From linux/bpf.h: only where there is no entry.
-const NOEXIST: u64 = 1;
 
 /// The table, and how many entries have process ids that end in the same bits: the probes look there
 /// first.
@@ -54,7 +52,7 @@ impl Processes {
     pub(super) fn insert(&mut self, pid: u32, entry: ProcessEntry) -> Result<(), MapError> {
         // Ahead of the entry, so that no probe overlooks it.
         self.count(pid).fetch_add(1, Ordering::SeqCst);
-        let inserted = self.table.insert(pid, entry, NOEXIST);
+        let inserted = self.table.insert(pid, entry, bpf::NOEXIST);
         if inserted.is_err() {
             self.count(pid).fetch_sub(1, Ordering::SeqCst);
         }

@@ -14,16 +14,13 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::object::{ProbeError, Probes};
-use super::tables::Tables;
+use super::tables::{OWN_KEYS, Tables};
 use super::uring;
 use crate::abi::{
     ProcessEntry, SessionEntry, disk_operation, operation, path_note, privilege_operation, via,
 };
 use crate::base::boot_time;
 use crate::record::{Body, Record, decode};
-
-/// The key of the session: above all audit session ids.
-const KEY: u64 = 1 << 32;
 
 /// How long a connection to ourselves may take.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -204,7 +201,7 @@ pub fn selftest(probes: &mut Probes) -> Result<Verdict, ProbeError> {
         }
     }
     let tables = &mut probes.tables;
-    let left = tables.leave(KEY, pid);
+    let left = tables.leave(OWN_KEYS, pid);
     left.map_err(|e| ProbeError::new("self-test", e))?;
     let heard = &mut verdict.heard;
     for ring in &mut probes.rings {
@@ -250,7 +247,7 @@ fn enter(probes: &mut Probes, pid: u32) -> Result<(), aya::maps::MapError> {
         is_channel: 1,
         ..ProcessEntry::default()
     };
-    probes.tables.begin(KEY, session, process)
+    probes.tables.begin(OWN_KEYS, session, process)
 }
 
 /// A process that comes and goes.
@@ -274,7 +271,7 @@ fn live(tables: &mut Tables, heard: &mut Vec<&'static str>) -> io::Result<()> {
         heard.push(fork);
     } else {
         let process = ProcessEntry {
-            session: KEY,
+            session: OWN_KEYS,
             ..ProcessEntry::default()
         };
         let inserted = tables.processes.insert(key, process);

@@ -9,8 +9,8 @@ use crate::abi::{
     AUDIT_UNSET, HeldEntry, Job, JobFile, ProcessEntry, Sends, SendsKey, SessionEntry, Table,
 };
 
-/// Where there is no such entry yet; BPF_NOEXIST of linux/bpf.h.
-const NEW: u64 = 1;
+/// The keys of sessions that have no audit session id begin here: all those ids are below.
+pub const OWN_KEYS: u64 = 1 << 32;
 
 /// What the probes keep in the kernel.
 pub struct Tables {
@@ -43,7 +43,7 @@ pub fn remove_over(
     match bpf::remove::<_, SessionEntry>(sessions.map().fd(), &key) {
         Ok(entry) if is_over(&entry) => Some(entry),
         Ok(entry) => {
-            let _ = sessions.insert(key, entry, NEW);
+            let _ = sessions.insert(key, entry, bpf::NOEXIST);
             None
         }
         // Before Linux 5.14, no hash table tells what it removes.
