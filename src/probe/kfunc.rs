@@ -20,12 +20,36 @@ const WHOLE_RUN: (u32, u32) = (6, 18);
 
 /// The number in the probes, the function, and the first kernel to call it there.
 const CALLS: [(u32, &str, (u32, u32)); 6] = [
-    (kernel_function::PROGRAM_PREEMPT_DISABLE, "bpf_preempt_disable", WHOLE_RUN),
-    (kernel_function::PROGRAM_PREEMPT_ENABLE, "bpf_preempt_enable", WHOLE_RUN),
-    (kernel_function::PROGRAM_IRQ_SAVE, "bpf_local_irq_save", WHOLE_RUN),
-    (kernel_function::PROGRAM_IRQ_RESTORE, "bpf_local_irq_restore", WHOLE_RUN),
-    (kernel_function::PREEMPT_DISABLE, "bpf_preempt_disable", (0, 0)),
-    (kernel_function::PREEMPT_ENABLE, "bpf_preempt_enable", (0, 0)),
+    (
+        kernel_function::PROGRAM_PREEMPT_DISABLE,
+        "bpf_preempt_disable",
+        WHOLE_RUN,
+    ),
+    (
+        kernel_function::PROGRAM_PREEMPT_ENABLE,
+        "bpf_preempt_enable",
+        WHOLE_RUN,
+    ),
+    (
+        kernel_function::PROGRAM_IRQ_SAVE,
+        "bpf_local_irq_save",
+        WHOLE_RUN,
+    ),
+    (
+        kernel_function::PROGRAM_IRQ_RESTORE,
+        "bpf_local_irq_restore",
+        WHOLE_RUN,
+    ),
+    (
+        kernel_function::PREEMPT_DISABLE,
+        "bpf_preempt_disable",
+        (0, 0),
+    ),
+    (
+        kernel_function::PREEMPT_ENABLE,
+        "bpf_preempt_enable",
+        (0, 0),
+    ),
 ];
 
 /// Makes the calls in `object` what they are on a kernel of this version, which `btf` describes.
