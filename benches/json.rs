@@ -16,7 +16,7 @@ use criterion::Criterion;
 use recorderd::abi::Head;
 use recorderd::base::Clock;
 use recorderd::event::{Ids, Subject, Uuid, Writer};
-use recorderd::record::{Body, Command, Record, decode, strings};
+use recorderd::family::{Body, Command, Context, Memory, Pending, Record, decode, strings};
 use serde::Serialize;
 
 /// A line with the keys that all have, and its own.
@@ -188,20 +188,17 @@ impl Serde {
 struct Own {
     writer: Writer,
     subject: Subject,
+    pending: Pending,
 }
 
 impl Own {
     fn write(&mut self, record: &Record<'_>) {
-        let Self { writer, subject } = self;
-        match &record.body {
-            Body::Command(command) => {
-                writer.command(subject, &record.head, command, command.argv);
-            }
-            Body::Network(network) => {
-                writer.network(subject, network);
-            }
-            _ => unreachable!(),
-        }
+        let mut context = Context {
+            writer: &mut self.writer,
+            subject: &mut self.subject,
+            pending: &mut self.pending,
+        };
+        record.body.write(&record.head, &mut context);
     }
 }
 
@@ -211,6 +208,7 @@ fn both() -> (Own, Serde) {
     let sid = writer.id();
     let own = Own {
         subject: Subject::new("alice@example.com", "alice", &sid, None),
+        pending: Pending::new(Memory::default().share(1)),
         writer,
     };
     let mut ids = golden::ids();

@@ -2,7 +2,8 @@
 
 use crate::abi::MissedCounts;
 use crate::base::{Before, Ledger, Notice, Reason};
-use crate::event::{Status, Writer};
+use crate::event::Writer;
+use crate::family::Status;
 use crate::probe::{self, Coverage, Probes, Skipped};
 use crate::session::Table;
 use crate::sink::Sink;

@@ -11,8 +11,8 @@ use std::path::PathBuf;
 use crate::common::golden::records;
 use crate::common::random::Random;
 use recorderd::config::Config;
+use recorderd::family::decode;
 use recorderd::log::{Filter, Lines, Reader, Source};
-use recorderd::record::decode;
 
 /// How many inputs each test tries.
 const ROUNDS: u64 = 20_000;

@@ -20,7 +20,7 @@ use crate::abi::{
     ProcessEntry, SessionEntry, disk_operation, operation, path_note, privilege_operation, via,
 };
 use crate::base::boot_time;
-use crate::record::{Body, Record, decode};
+use crate::family::{Body, Record, decode};
 
 /// How long a connection to ourselves may take.
 const PATIENCE: Duration = Duration::from_secs(1);

@@ -11,7 +11,7 @@ const KEY_FIELDS: usize = 4;
 
 /// The value of `name` in an environment of `NAME=value` strings.
 pub fn variable<'a>(environment: &'a [u8], name: &str) -> Option<&'a [u8]> {
-    crate::record::strings(environment)
+    crate::family::strings(environment)
         .find_map(|entry| entry.strip_prefix(name.as_bytes())?.strip_prefix(b"="))
 }
 

@@ -9,7 +9,7 @@ use std::path::Path;
 
 use crate::abi::{JobFile, disk_operation};
 use crate::base::Names;
-use crate::record::Disk;
+use crate::family::Disk;
 
 /// Where cron has the table of each account, under its name: on Debian, on RHEL.
 const FOLDERS: [&str; 2] = ["/var/spool/cron/crontabs/", "/var/spool/cron/"];

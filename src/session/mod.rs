@@ -1,14 +1,9 @@
 //! Who it is, which processes, birth and end.
 
-mod arguments;
 mod cgroup;
-mod channel;
-mod delegate;
 mod identity;
 mod job;
 mod kernel;
-mod memory;
-mod sends;
 mod table;
 mod unwritten;
 mod work;
@@ -17,19 +12,16 @@ pub use cgroup::Cgroups;
 pub use kernel::Kernel;
 pub use table::Table;
 
-use arguments::Arguments;
-use channel::Channels;
-use memory::{Events, Share};
-use sends::Counted;
 use unwritten::Unwritten;
 use work::Work;
 
-use crate::abi::{
-    CAUSES, Counts, Endpoint, FAMILIES, Family, LOGINS, Losses, MissedCounts, command_mark, login,
-};
+use crate::abi::{CAUSES, Counts, Endpoint, FAMILIES, Family, LOGINS, Losses, MissedCounts, login};
 use crate::base::{Ledger, Names, login_name};
-use crate::event::{End, Held, Lost, Origin, Start, Subject, Uuid, Writer, address};
-use crate::record::{Body, Command, Record, strings};
+use crate::event::{Origin, Subject, Uuid, Writer, address};
+use crate::family::{
+    Body, Command, Context, End, Held, Lost, Pending, Record, Share, Start, decode, is_for_channel,
+    strings, terminal_size,
+};
 
 /// How long session.start waits for the first program or connection, which tell the terminal, the
 /// command and the identity; a client on a slow line takes that long to ask. Nanoseconds.
@@ -68,7 +60,6 @@ pub struct Session {
     identity: Option<String>,
     terminal: Option<(u16, u16)>,
     initial_command: Vec<Vec<u8>>,
-    channels: Channels,
     ledger: Ledger,
     unwritten: Unwritten,
     /// How it was held since that was told last.
@@ -79,20 +70,12 @@ pub struct Session {
     subject: Option<Subject>,
     /// Records that came before that, each behind its length.
     backlog: Vec<u8>,
-    /// The event of the last command of each process.
-    commands: Events<u32>,
-    /// The event of each connect whose result is to come, by the kernel's name for it.
-    connects: Events<u64>,
-    /// Datagrams of which the kernel counts more.
-    sends: Counted,
+    /// What later events refer to.
+    pending: Pending,
     /// Of the last record that was written. Nanoseconds since boot.
     latest: u64,
     /// How often each probe had been skipped when it began.
     missed_before: MissedCounts,
-    /// Later parts of the arguments of a command that is to come.
-    arguments: Arguments,
-    /// Of the memory for all that grows with what it does.
-    share: Share,
     /// Since when the kernel has no process of it any more. Nanoseconds since boot.
     gone: Option<u64>,
 }
@@ -108,19 +91,14 @@ impl Session {
             identity: None,
             terminal: None,
             initial_command: Vec::new(),
-            channels: Channels::default(),
             ledger: Ledger::default(),
             unwritten: Unwritten::default(),
             held: None,
             holding: None,
             subject: None,
             backlog: Vec::new(),
-            commands: Events::default(),
-            connects: Events::default(),
-            sends: Counted::default(),
+            pending: Pending::new(share),
             latest: 0,
-            arguments: Arguments::default(),
-            share,
             missed_before: MissedCounts::default(),
             gone: None,
         }
@@ -184,7 +162,7 @@ impl Session {
             return;
         }
         let length = size_of::<u32>() + bytes.len();
-        if self.backlog.len() + length > BACKLOG || !self.share.take(length) {
+        if self.backlog.len() + length > BACKLOG || !self.pending.share.take(length) {
             self.open(writer);
             self.write(record, writer);
             return;
@@ -195,14 +173,14 @@ impl Session {
         let ready = match &record.body {
             // What else sshd runs, such as ~/.ssh/rc, comes before its first channel's own.
             Body::Command(command) if command.fixed.return_code == 0 => {
-                let is_first = !self.has_channels() || channel::is_of(command);
+                let is_first = !self.has_channels() || is_for_channel(command);
                 if is_first {
                     self.first_program(command);
                 }
                 is_first
             }
             Body::Subsystem(subsystem) => {
-                self.terminal = channel::terminal_size(subsystem);
+                self.terminal = terminal_size(&subsystem.0);
                 true
             }
             // It may be sshd's own, before there is a channel.
@@ -270,11 +248,11 @@ impl Session {
         );
         self.subject = Some(subject);
         let backlog = std::mem::take(&mut self.backlog);
-        self.share.give(backlog.len());
+        self.pending.share.give(backlog.len());
         let mut rest = backlog.as_slice();
         while let Some((length, tail)) = rest.split_first_chunk() {
             let (bytes, tail) = tail.split_at(u32::from_ne_bytes(*length) as usize);
-            if let Ok(record) = crate::record::decode(bytes) {
+            if let Ok(record) = decode(bytes) {
                 self.write(&record, writer);
             }
             rest = tail;
@@ -285,135 +263,27 @@ impl Session {
         let Some(subject) = &mut self.subject else {
             return;
         };
-        let pid = record.head.pid;
+        let Record { head, body } = record;
         let mark = writer.mark(subject);
-        self.latest = self.latest.max(record.head.time);
-        let family = match &record.body {
-            Body::Command(command) => {
-                let share = &mut self.share;
-                let later = self.arguments.take(pid, command.fixed.exec, share);
-                let missing = command.fixed.argv_ahead.saturating_sub(later.len() as u32);
-                let all = (!later.is_empty()).then(|| [command.argv, &later].concat());
-                let argv = all.as_deref().unwrap_or(command.argv);
-                if channel::is_of(command) {
-                    let number = self.channels.begin(pid, command.terminal_size());
-                    writer.channel(subject, &record.head, number, &channel::of(command, argv));
-                }
-                if command.fixed.marks & command_mark::LEFT_OUT != 0 {
-                    Family::Session
-                } else {
-                    let mut command = *command;
-                    command.fixed.argv_missing = command.fixed.argv_missing.saturating_add(missing);
-                    let uid = writer.command(subject, &record.head, &command, argv);
-                    if command.fixed.return_code == 0 {
-                        self.commands.insert(pid, uid, share);
-                    }
-                    Family::Command
-                }
-            }
-            Body::ProcessExit(exit) => {
-                let command = self.commands.remove(&pid, &mut self.share);
-                self.arguments.forget(pid, &mut self.share);
-                writer.process_exit(subject, exit, command.as_ref());
-                Family::ProcessExit
-            }
-            Body::Disk(disk) => {
-                let request = writer.disk(subject, &record.head, disk);
-                if let Some(name) = delegate::by_file(disk) {
-                    writer.delegated(subject, &record.head, name, &request);
-                }
-                Family::Disk
-            }
-            Body::Network(network) => {
-                let uid = writer.network(subject, network);
-                if network.connection != 0 {
-                    self.connects
-                        .insert(network.connection, uid, &mut self.share);
-                }
-                Family::Network
-            }
-            Body::NetworkResult(result) => {
-                let begun = self.connects.remove(&result.connection, &mut self.share);
-                writer.network_result(subject, result, begun.as_ref());
-                Family::NetworkResult
-            }
-            Body::LocalConnect(local) => {
-                let request = writer.local_connect(subject, &record.head, local);
-                if let Some(name) = delegate::by_socket(local) {
-                    writer.delegated(subject, &record.head, name, &request);
-                }
-                Family::Network
-            }
-            Body::Privilege(privilege) => {
-                writer.privilege(subject, privilege);
-                Family::Privilege
-            }
-            Body::Send(send) => {
-                let uid = writer.send(subject, send);
-                self.sends.begin(send, Some(uid));
-                Family::Network
-            }
-            Body::Vsock(vsock) => {
-                writer.vsock(subject, vsock);
-                Family::Network
-            }
-            Body::PacketSocket(socket) => {
-                writer.packet_socket(subject, socket);
-                Family::Network
-            }
-            Body::Subsystem(subsystem) => {
-                let size = channel::terminal_size(subsystem);
-                let number = self.channels.begin(pid, size);
-                writer.channel(subject, &record.head, number, &channel::own(subsystem));
-                Family::Session
-            }
-            Body::Resize(resize) => {
-                let size = (resize.columns, resize.rows);
-                let Some(number) = self.channels.resize(resize.leader, size) else {
-                    return;
-                };
-                writer.resize(subject, resize, number);
-                Family::Session
-            }
-            Body::Dns(dns) => {
-                if !writer.dns(subject, &record.head, dns) {
-                    return;
-                }
-                Family::Network
-            }
-            Body::Arguments {
-                exec,
-                offset,
-                bytes,
-            } => {
-                let time = record.head.time;
-                let share = &mut self.share;
-                self.arguments
-                    .keep((pid, *exec), *offset, bytes, time, share);
-                return;
-            }
-            _ => return,
+        self.latest = self.latest.max(head.time);
+        let mut context = Context {
+            writer,
+            subject,
+            pending: &mut self.pending,
+        };
+        let event = body.write(head, &mut context);
+        let Some(family) = event.and_then(|event| event.row().family) else {
+            return;
         };
         if !writer.is_full {
             self.ledger.events[family as usize] += 1;
-            let time = record.head.time;
-            self.unwritten.add_of(writer.full, family, 1, time);
+            self.unwritten.add_of(writer.full, family, 1, head.time);
             return;
         }
         writer.go_back(mark, subject);
-        // What comes of it later has nothing to refer to.
-        match &record.body {
-            Body::Command(_) => {
-                self.commands.remove(&pid, &mut self.share);
-            }
-            Body::Network(network) => {
-                self.connects.remove(&network.connection, &mut self.share);
-            }
-            Body::Send(send) => self.sends.begin(send, None),
-            _ => {}
-        }
+        body.forget(head, &mut self.pending);
         self.ledger.add_unwritten(family, 1);
-        self.unwritten.add(family, 1, record.head.time);
+        self.unwritten.add(family, 1, head.time);
     }
 
     /// Writes session.lost for what the kernel has counted beyond what is written already, between
@@ -497,7 +367,7 @@ impl Session {
             if !work.is_left() {
                 return false;
             }
-            let Some(sends) = self.sends.take_over(until) else {
+            let Some(sends) = self.pending.sends.take_over(until) else {
                 return true;
             };
             work.spend(1);
@@ -540,7 +410,9 @@ impl Session {
         }
         work.spend(Work::LOOK);
         let counted = kernel.sends(key);
-        counted.into_iter().for_each(|key| self.sends.find(key));
+        counted
+            .into_iter()
+            .for_each(|key| self.pending.sends.find(key));
         self.settle((now, u64::MAX), work, kernel, writer)
     }
 
@@ -572,7 +444,7 @@ impl Session {
             &End {
                 start: self.birth.time,
                 stop: time,
-                interactive: self.terminal.is_some() || self.channels.had_terminal(),
+                interactive: self.terminal.is_some() || self.pending.channels.had_terminal(),
                 user: self.user(),
                 initial_command: &self.initial_command,
                 ledger: &self.ledger,

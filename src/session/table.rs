@@ -7,13 +7,12 @@ use rustc_hash::FxHashMap;
 
 use super::job::table_path;
 use super::kernel::Kernel;
-use super::memory::Memory;
 use super::work::Work;
 use super::{Birth, Cgroups, Session};
 use crate::abi::{AUDIT_UNSET, Head, LOGINS, MissedCounts, SessionEntry, SessionStart, login};
 use crate::base::{Ledger, name_in_title};
 use crate::event::{Uuid, Writer};
-use crate::record::{Body, decode};
+use crate::family::{Body, Memory, decode};
 
 /// Ended sessions that have asked for jobs, of which so many are remembered.
 const ASKED: usize = 4096;
@@ -173,13 +172,13 @@ impl Table {
         };
         let key = record.head.session;
         match record.body {
-            Body::SessionStart(start, title) => {
-                self.begin(&record.head, &start, title, kernel, writer);
+            Body::SessionStart(start) => {
+                self.begin(&record.head, &start.fixed, start.title, kernel, writer);
             }
-            Body::SessionEnd { lost, left_out } => {
+            Body::SessionEnd(end) => {
                 if let Some(mut session) = self.sessions.remove(&key) {
-                    session.lose(&lost, (self.checked, record.head.time), writer);
-                    session.leave_out(left_out);
+                    session.lose(&end.lost, (self.checked, record.head.time), writer);
+                    session.leave_out(end.left_out);
                     self.end((key, session), record.head.time, kernel, writer);
                 } else {
                     self.over.push(key);
@@ -189,12 +188,12 @@ impl Table {
             Body::NetworkResult(_) if !self.sessions.contains_key(&key) => {}
             Body::Environment(environment) => {
                 if let Some(session) = self.session(&record.head, kernel, writer) {
-                    session.environment(environment);
+                    session.environment(environment.0);
                 }
             }
-            Body::Identity(text) => {
+            Body::Identity(identity) => {
                 if let Some(session) = self.session(&record.head, kernel, writer) {
-                    session.identify(text);
+                    session.identify(identity.0);
                 }
             }
             _ => {

@@ -2,7 +2,8 @@
 
 use crate::abi::{FAMILIES, Family};
 use crate::base::{Output, Outputs};
-use crate::event::{Lost, Subject, Writer};
+use crate::event::{Subject, Writer};
+use crate::family::Lost;
 
 /// Takes no room while everything is written: there are thousands of sessions.
 #[derive(Default)]
@@ -25,8 +26,7 @@ struct Period {
 }
 
 impl Unwritten {
-    /// Counts what nothing could take, of this family. `time` is in nanoseconds
-    /// since boot.
+    /// Counts what nothing could take, of this family. `time` is in nanoseconds since boot.
     pub fn add(&mut self, family: Family, count: u64, time: u64) {
         let missing = self.0.get_or_insert_default();
         missing.everywhere.add(family, count, time);

@@ -1,7 +1,7 @@
 //! Paths of which the end is as it was typed: cleaned of what can't mean anything else.
 
+use super::Path;
 use crate::abi::path_note;
-use crate::record::Path;
 
 /// A path as it is shown.
 pub struct Shown<'a> {

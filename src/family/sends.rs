@@ -4,10 +4,20 @@
 use std::collections::BTreeMap;
 
 use crate::abi::{Head, Send, SendsKey};
-use crate::event::{Sends, Uuid};
+use crate::event::Uuid;
 
 /// How long after the end of a period a probe may still be counting for it. Nanoseconds.
 const GRACE: u64 = 1_000_000_000;
+
+/// One process and one peer in one period.
+pub struct Sends {
+    /// The kernel's name for it.
+    pub key: SendsKey,
+    /// Of the first datagram.
+    pub head: Head,
+    /// The id of its event; `None` if that was lost.
+    pub begun: Option<Uuid>,
+}
 
 /// Those of a session of which the kernel counts more, by the end of their period and as they came.
 /// They are as many as the kernel has room for.

@@ -1,6 +1,50 @@
 //! The question of a DNS query (RFC 1035, sections 4.1 and 5.1), out of bytes that anybody can have
 //! made.
 
+use super::members::process;
+use super::record::{split, take};
+use super::{Context, EventType, Malformed, Payload};
+use crate::abi::{self, Endpoint, Head};
+use crate::event::address;
+
+/// A datagram to the DNS port.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub struct Dns<'a> {
+    pub source: Endpoint,
+    pub destination: Endpoint,
+    /// Its beginning, without the headers of IP and UDP.
+    pub message: &'a [u8],
+}
+
+impl<'a> Payload<'a> for Dns<'a> {
+    fn decode(bytes: &'a [u8]) -> Result<Self, Malformed> {
+        let (fixed, rest) = split::<abi::Dns>(bytes)?;
+        Ok(Self {
+            source: fixed.source,
+            destination: fixed.destination,
+            message: take(rest, fixed.message_length)?.0,
+        })
+    }
+
+    /// session.dns, if the datagram is a query.
+    fn write(&self, head: &Head, context: &mut Context<'_>) -> Option<EventType> {
+        let question = Question::of(self.message)?;
+        context.line(EventType::Dns, head.time, |object, _| {
+            process(object, head);
+            object.bytes("name", "name_base64", &question.name);
+            object.string("type", question.kind().as_bytes());
+            let (source, destination) = (address(&self.source), address(&self.destination));
+            object.string("src_addr", source.host());
+            object.number("src_port", source.port());
+            object.string("dst_addr", destination.host());
+            object.number("dst_port", destination.port());
+            object.number("version", destination.version());
+        });
+        Some(EventType::Dns)
+    }
+}
+
 /// Length of the header that every message has, in bytes.
 const HEADER: usize = 12;
 
@@ -10,10 +54,10 @@ const TEXT: usize = 2 * NAME;
 
 /// What is asked for.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Question {
+struct Question {
     /// Labels with dots between them, `.` for the root. A dot or a backslash inside a label has a
     /// backslash before it; all other bytes are as they were sent.
-    pub name: heapless::Vec<u8, TEXT>,
+    name: heapless::Vec<u8, TEXT>,
     kind: u16,
 }
 
@@ -49,7 +93,7 @@ const KINDS: &[(u16, &str)] = &[
 
 impl Question {
     /// The first question of a message; `None` if the bytes are not a query, or end before its end.
-    pub fn of(message: &[u8]) -> Option<Self> {
+    fn of(message: &[u8]) -> Option<Self> {
         let (header, mut rest) = message.split_at_checked(HEADER)?;
         let is_answer = header[2] & 0x80 != 0;
         let questions = u16::from_be_bytes([header[4], header[5]]);
@@ -95,7 +139,7 @@ impl Question {
     }
 
     /// The name of the type, or `TYPE` and its number (RFC 3597).
-    pub fn kind(&self) -> heapless::String<9> {
+    fn kind(&self) -> heapless::String<9> {
         let mut text = heapless::String::new();
         // The longest, TYPE65535, fits.
         let _ = match KINDS.iter().find(|(kind, _)| *kind == self.kind) {

@@ -1,39 +1,46 @@
-//! What changes a process's rights, or reaches into others and the kernel, as events.
+//! What changes a process's rights, or reaches into others and the kernel.
 
-use super::act::{incomplete, process};
-use super::{Object, Subject, Writer};
+use super::members::{ids, incomplete, process};
+use super::record::{split, take};
+use super::{Context, EventType, Malformed, Payload};
 use crate::abi::{
-    ID_NONE, PRIVILEGE_OPERATIONS, ProcessIds, TARGETS, privilege_operation as operation,
+    self, Head, ID_NONE, PRIVILEGE_OPERATIONS, TARGETS, privilege_operation as operation,
 };
 use crate::base::Clock;
-use crate::record::Privilege;
+use crate::event::Object;
 
-impl Writer {
-    /// session.privilege
-    pub fn privilege(&mut self, subject: &mut Subject, privilege: &Privilege<'_>) {
-        let fixed = &privilege.fixed;
-        let head = &fixed.record;
-        let name = ("session.privilege", "R4007I");
-        self.line(subject, name, head.time, |object, clock| {
+/// Rights that were changed, or another process or the kernel that was reached into.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Privilege<'a> {
+    /// All that is not the path.
+    pub fixed: abi::Privilege,
+    /// Of the target's program, the module, the kernel or the new root; empty where there is none.
+    pub path: &'a [u8],
+}
+
+impl<'a> Payload<'a> for Privilege<'a> {
+    fn decode(bytes: &'a [u8]) -> Result<Self, Malformed> {
+        let (fixed, rest) = split::<abi::Privilege>(bytes)?;
+        if !(1..PRIVILEGE_OPERATIONS.len()).contains(&(fixed.operation as usize)) {
+            return Err(Malformed::Operation(fixed.operation));
+        }
+        let (path, _) = take(rest, fixed.path_length)?;
+        Ok(Self { fixed, path })
+    }
+
+    fn write(&self, head: &Head, context: &mut Context<'_>) -> Option<EventType> {
+        let fixed = &self.fixed;
+        context.line(EventType::Privilege, head.time, |object, clock| {
             process(object, head);
             let name = PRIVILEGE_OPERATIONS[fixed.operation as usize];
             object.string("operation", name.as_bytes());
             object.number("return_code", fixed.return_code);
             ids(object, "ids", &fixed.ids);
-            details(object, privilege, clock);
+            details(object, self, clock);
             incomplete(object, fixed.path_notes);
         });
+        Some(EventType::Privilege)
     }
-}
-
-/// The ids of a process.
-pub(super) fn ids(object: &mut Object<'_>, key: &str, ids: &ProcessIds) {
-    object.object(key, |object| {
-        object.number("uid", ids.uid);
-        object.number("gid", ids.gid);
-        object.number("euid", ids.euid);
-        object.number("egid", ids.egid);
-    });
 }
 
 /// What only some operations have.

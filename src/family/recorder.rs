@@ -1,8 +1,9 @@
 //! What the recorder says of itself.
 
-use super::{Object, Writer};
+use super::EventType;
 use crate::abi::{FAMILIES, MissedCounts, PROBES};
 use crate::base::{ALL_CAUSES, Account, Before, Ledger, Moment, Notice, Removed};
+use crate::event::{Object, Writer};
 
 /// The state of the recorder.
 pub struct Status<'a, Outputs> {
@@ -44,7 +45,7 @@ impl Writer {
         now: Moment,
     ) {
         let notice = status.notice;
-        self.host_line(("recorder.status", "R2002I"), now.boot, |object, clock| {
+        self.host_line(EventType::Status.title(), now.boot, |object, clock| {
             object.string("reason", notice.reason.name().as_bytes());
             if let Some(output) = notice.output {
                 object.string("output", output.name().as_bytes());

@@ -1,7 +1,9 @@
 //! Who does things on request: the sockets and files by which a session hands work on.
 
-use crate::abi::disk_operation;
-use crate::record::{Disk, LocalConnect};
+use super::members::process;
+use super::{Context, Disk, EventType, LocalConnect};
+use crate::abi::{Head, disk_operation};
+use crate::event::Uuid;
 
 /// Places and whose they are. A `*` stands for one name of any length, a `/` at the end for all that is
 /// below, and a `~` at the beginning for any directory: homes can be anywhere.
@@ -230,6 +232,16 @@ const KERNEL: Places = &[
     ("~/cgroup.freeze", "kernel"),
 ];
 
+/// session.delegated: by what the event with the id `request` tells, the session can have asked `name`
+/// to do something.
+pub fn write(head: &Head, name: &str, request: &Uuid, context: &mut Context<'_>) {
+    context.line(EventType::Delegated, head.time, |object, _| {
+        process(object, head);
+        object.string("delegate", name.as_bytes());
+        object.string("request_uid", request);
+    });
+}
+
 /// Who was talked to, if that is one of those.
 pub fn by_socket(connect: &LocalConnect<'_>) -> Option<&'static str> {
     let is_place = connect.return_code == 0 && !connect.is_abstract;
@@ -311,9 +323,9 @@ fn is_above(path: &[u8], place: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use super::super::{Disk, Path};
     use super::{FILES, KERNEL, by_file, find, is_above, is_at};
     use crate::abi::{self, disk_operation};
-    use crate::record::{Disk, Path};
 
     #[test]
     fn a_star_is_one_name() {

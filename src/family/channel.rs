@@ -3,9 +3,11 @@
 
 use std::collections::VecDeque;
 
-use crate::abi::{self, command_mark};
-use crate::event::{Channel, ChannelType};
-use crate::record::{Command, strings};
+use super::members::process;
+use super::record::split;
+use super::{Command, Context, EventType, Malformed, Payload, strings};
+use crate::abi::{self, Head, command_mark};
+use crate::event::device;
 
 /// What sshd is told by its config to run for a subsystem that it serves itself.
 const OWN_SUBSYSTEM: &[u8] = b"internal-sftp";
@@ -54,8 +56,108 @@ impl Channels {
     }
 }
 
+/// What a channel is for.
+#[derive(Clone, Copy)]
+enum ChannelType {
+    Shell,
+    Exec,
+    Subsystem,
+}
+
+impl ChannelType {
+    fn name(self) -> &'static [u8] {
+        match self {
+            Self::Shell => b"shell",
+            Self::Exec => b"exec",
+            Self::Subsystem => b"subsystem",
+        }
+    }
+}
+
+/// What a login server runs or does for a channel.
+struct Channel<'a> {
+    /// What it is for.
+    kind: ChannelType,
+    /// The device number of its terminal; 0 where there is none.
+    terminal: u32,
+    /// Columns and rows of that.
+    size: Option<(u16, u16)>,
+    /// The command that runs; a shell has none.
+    command: Option<&'a [u8]>,
+    /// What the client asked for, where that is not the command; else empty.
+    requested: &'a [u8],
+    /// Whether its end is missing.
+    is_cut: bool,
+}
+
+/// A login server serves a channel itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Subsystem(pub abi::Channel);
+
+impl<'a> Payload<'a> for Subsystem {
+    fn decode(bytes: &'a [u8]) -> Result<Self, Malformed> {
+        Ok(Self(split(bytes)?.0))
+    }
+
+    fn write(&self, head: &Head, context: &mut Context<'_>) -> Option<EventType> {
+        write(head, &own(&self.0), context);
+        Some(EventType::Channel)
+    }
+}
+
+/// The terminal of a channel has another size.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Resize(pub abi::Channel);
+
+impl<'a> Payload<'a> for Resize {
+    fn decode(bytes: &'a [u8]) -> Result<Self, Malformed> {
+        Ok(Self(split(bytes)?.0))
+    }
+
+    fn write(&self, head: &Head, context: &mut Context<'_>) -> Option<EventType> {
+        let (leader, size) = (self.0.leader, (self.0.columns, self.0.rows));
+        let number = context.pending.channels.resize(leader, size)?;
+        context.line(EventType::Resize, head.time, |object, _| {
+            process(object, head);
+            object.number("channel", number);
+            object.string("tty", &device::terminal(self.0.terminal));
+            let (columns, rows) = size;
+            object.string("size", &device::pair(columns.into(), rows.into()));
+        });
+        Some(EventType::Resize)
+    }
+}
+
+/// session.channel of the command that a login server runs for one.
+pub(super) fn write_of(head: &Head, command: &Command<'_>, argv: &[u8], context: &mut Context<'_>) {
+    write(head, &of(command, argv), context);
+}
+
+fn write(head: &Head, channel: &Channel<'_>, context: &mut Context<'_>) {
+    let number = context.pending.channels.begin(head.pid, channel.size);
+    context.line(EventType::Channel, head.time, |object, _| {
+        process(object, head);
+        object.number("channel", number);
+        object.string("type", channel.kind.name());
+        if let Some((columns, rows)) = channel.size {
+            object.string("tty", &device::terminal(channel.terminal));
+            object.string("size", &device::pair(columns.into(), rows.into()));
+        }
+        if let Some(command) = channel.command {
+            object.bytes("command", "command_base64", command);
+        }
+        if !channel.requested.is_empty() || channel.is_cut {
+            let requested = channel.requested;
+            object.bytes("requested_command", "requested_command_base64", requested);
+        }
+        if channel.is_cut {
+            object.boolean("requested_command_incomplete", true);
+        }
+    });
+}
+
 /// Whether this is the program that a login server runs for a channel.
-pub fn is_of(command: &Command<'_>) -> bool {
+pub fn is_for_channel(command: &Command<'_>) -> bool {
     command.fixed.marks & command_mark::CHANNEL != 0
 }
 
@@ -65,7 +167,7 @@ pub fn terminal_size(channel: &abi::Channel) -> Option<(u16, u16)> {
 }
 
 /// sshd runs the shell alone, or `SHELL -c COMMAND`.
-pub fn of<'a>(command: &Command<'a>, argv: &'a [u8]) -> Channel<'a> {
+fn of<'a>(command: &Command<'a>, argv: &'a [u8]) -> Channel<'a> {
     let mut words = strings(argv).skip(1);
     let asked = match (words.next(), words.next(), words.next()) {
         (Some(b"-c"), Some(asked), None) => Some(asked),
@@ -88,7 +190,7 @@ pub fn of<'a>(command: &Command<'a>, argv: &'a [u8]) -> Channel<'a> {
 }
 
 /// What sshd serves itself.
-pub fn own(channel: &abi::Channel) -> Channel<'static> {
+fn own(channel: &abi::Channel) -> Channel<'static> {
     Channel {
         kind: ChannelType::Subsystem,
         terminal: channel.terminal,

@@ -1,0 +1,182 @@
+//! What is done to files.
+
+use std::fmt::Write;
+
+use super::members::{incomplete, process};
+use super::path::{Shown, shown};
+use super::record::{split, take};
+use super::{Context, EventType, Malformed, Payload, delegate};
+use crate::abi::{self, DISK_OPERATIONS, Head, disk_operation as operation, path_note};
+use crate::event::{Object, Uuid, device};
+
+/// The owner or group that chown(2) leaves as it is.
+const UNCHANGED: u32 = u32::MAX;
+
+/// A file operation, or the attempt at one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Disk<'a> {
+    /// All that is not text.
+    pub fixed: abi::Disk,
+    /// What it was done to.
+    pub path: Path<'a>,
+    /// The second path, of what has two; else empty.
+    pub target: Path<'a>,
+    /// Of an extended attribute, or of a type of file system; else empty.
+    pub name: &'a [u8],
+}
+
+/// A path of a file operation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Path<'a> {
+    /// As the kernel knows it; or the directory that what was typed counts from, and that behind it.
+    pub path: &'a [u8],
+    /// What was typed; empty where that is not known, and where it is the path.
+    pub typed: &'a [u8],
+    /// Of [`abi::path_note`].
+    pub notes: u32,
+}
+
+impl<'a> Payload<'a> for Disk<'a> {
+    fn decode(bytes: &'a [u8]) -> Result<Self, Malformed> {
+        let (fixed, rest) = split::<abi::Disk>(bytes)?;
+        let [path, path_typed, target, target_typed, name] = fixed.lengths;
+        let (path, rest) = paths(rest, path, path_typed, fixed.path_notes)?;
+        let (target, rest) = paths(rest, target, target_typed, fixed.target_notes)?;
+        Ok(Self {
+            fixed,
+            path,
+            target,
+            name: take(rest, name.into())?.0,
+        })
+    }
+
+    fn write(&self, head: &Head, context: &mut Context<'_>) -> Option<EventType> {
+        let request = self.line(head, context);
+        if let Some(name) = delegate::by_file(self) {
+            delegate::write(head, name, &request, context);
+        }
+        Some(EventType::Disk)
+    }
+}
+
+impl Disk<'_> {
+    /// session.disk; returns the id of the event.
+    fn line(&self, head: &Head, context: &mut Context<'_>) -> Uuid {
+        // Taken out for the time, because the line borrows the writer.
+        let [mut path_room, mut target_room] = std::mem::take(&mut context.writer.rooms);
+        let fixed = &self.fixed;
+        let path = shown(&self.path, &mut path_room);
+        let target = shown(&self.target, &mut target_room);
+        let uid = context.line(EventType::Disk, head.time, |object, _| {
+            process(object, head);
+            object.bytes("path", "path_base64", path.path);
+            object.number("flags", fixed.flags);
+            object.number("return_code", fixed.return_code);
+            incomplete(object, self.path.notes);
+            let operation = DISK_OPERATIONS.get(usize::from(fixed.operation));
+            object.string("operation", operation.unwrap_or(&"").as_bytes());
+            if let operation::OPEN | operation::CREATE = fixed.operation {
+                object.string("access", access(fixed.flags).as_bytes());
+            }
+            let is_done = fixed.return_code == 0;
+            if differs(&self.path, &path) {
+                object.bytes("typed", "typed_base64", self.path.typed);
+            }
+            if path.is_unresolved && is_done {
+                object.boolean("path_unresolved", true);
+            }
+            if self.path.notes & path_note::UNSETTLED != 0 {
+                object.boolean("path_unsettled", true);
+            }
+            if !self.target.path.is_empty() {
+                object.bytes("target", "target_base64", target.path);
+                if differs(&self.target, &target) {
+                    object.bytes("target_typed", "target_typed_base64", self.target.typed);
+                }
+                if self.target.notes & (path_note::CUT | path_note::RELATIVE) != 0 {
+                    object.boolean("target_incomplete", true);
+                }
+                if target.is_unresolved && is_done {
+                    object.boolean("target_unresolved", true);
+                }
+                if self.target.notes & path_note::UNSETTLED != 0 {
+                    object.boolean("target_unsettled", true);
+                }
+            }
+            details(object, self);
+        });
+        context.writer.rooms = [path_room, target_room];
+        uid
+    }
+}
+
+/// A path and what was typed for it, which are one where the path ends in that.
+fn paths(bytes: &[u8], path: u16, typed: u16, notes: u16) -> Result<(Path<'_>, &[u8]), Malformed> {
+    let notes = u32::from(notes);
+    let (path, rest) = take(bytes, path.into())?;
+    let (typed, rest) = if notes & abi::path_note::TYPED == 0 {
+        take(rest, typed.into())?
+    } else {
+        let base = path.len().checked_sub(typed.into());
+        (&path[base.ok_or(Malformed::Short)?..], rest)
+    };
+    Ok((Path { path, typed, notes }, rest))
+}
+
+fn differs(path: &Path<'_>, shown: &Shown<'_>) -> bool {
+    !path.typed.is_empty() && path.typed != shown.path
+}
+
+/// How a file is opened: open(2).
+fn access(flags: u32) -> &'static str {
+    let flags = flags.cast_signed();
+    if flags & libc::O_PATH != 0 {
+        return "path";
+    }
+    match flags & libc::O_ACCMODE {
+        libc::O_RDONLY => "read",
+        libc::O_WRONLY => "write",
+        libc::O_RDWR => "read_write",
+        _ => "none",
+    }
+}
+
+/// What only some operations have.
+fn details(object: &mut Object<'_>, disk: &Disk<'_>) {
+    let fixed = &disk.fixed;
+    match fixed.operation {
+        operation::CREATE | operation::MKDIR | operation::CHMOD => mode(object, fixed.mode),
+        operation::MKNOD => {
+            mode(object, fixed.mode);
+            if let libc::S_IFCHR | libc::S_IFBLK = u32::from(fixed.mode) & libc::S_IFMT {
+                object.string("device", &device::of_call(fixed.value));
+            }
+        }
+        operation::CHOWN => {
+            for (key, id) in [("owner", fixed.owner), ("group", fixed.group)] {
+                if id != UNCHANGED {
+                    object.number(key, id);
+                }
+            }
+        }
+        operation::TRUNCATE => object.number("length", fixed.value.cast_signed()),
+        operation::SETXATTR | operation::REMOVEXATTR => {
+            object.bytes("attribute", "attribute_base64", disk.name);
+        }
+        operation::MOUNT | operation::FSMOUNT if !disk.name.is_empty() => {
+            object.bytes("file_system", "file_system_base64", disk.name);
+        }
+        operation::MAP | operation::PROTECT if disk.path.notes & path_note::NONE != 0 => {
+            object.boolean("anonymous", true);
+        }
+        _ => {}
+    }
+}
+
+/// In octal, as chmod(1) takes it.
+fn mode(object: &mut Object<'_>, mode: u16) {
+    let mut text = heapless::String::<6>::new();
+    // Sixteen bits have at most six digits.
+    let _ = write!(text, "{mode:04o}");
+    object.string("mode", text.as_bytes());
+}

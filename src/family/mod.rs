@@ -1,0 +1,235 @@
+//! Every event, in one table: what it is called, to which family it belongs, from which record it
+//! comes, and how it is told to a person. A file for each family has the rest.
+
+mod arguments;
+mod channel;
+mod command;
+mod delegate;
+mod dns;
+mod file;
+mod members;
+mod memory;
+mod network;
+mod path;
+mod pending;
+mod privilege;
+mod record;
+mod recorder;
+mod sends;
+mod session;
+mod socket;
+
+pub use channel::{Resize, Subsystem, is_for_channel, terminal_size};
+pub use command::{Arguments, Command};
+pub use dns::Dns;
+pub use file::{Disk, Path};
+pub use memory::{Memory, Share};
+pub use pending::Pending;
+pub use privilege::Privilege;
+pub use record::{Malformed, Payload, Record, decode, strings};
+pub use recorder::Status;
+pub use sends::Sends;
+pub use session::{Began, End, Ended, Environment, Held, Identity, Lost, Start};
+pub use socket::LocalConnect;
+
+use crate::abi::{self, Family, Head, Kind};
+use crate::base::Clock;
+use crate::event::{Class, Object, Subject, Title, Uuid, Writer};
+
+/// What the events of a session are written with.
+pub struct Context<'a> {
+    /// Takes the lines.
+    pub writer: &'a mut Writer,
+    /// What all lines of the session have.
+    pub subject: &'a mut Subject,
+    /// What later events refer to.
+    pub pending: &'a mut Pending,
+}
+
+impl Context<'_> {
+    /// Writes a line of the session; returns the id of the event.
+    fn line(
+        &mut self,
+        event: EventType,
+        time: u64,
+        fill: impl FnOnce(&mut Object<'_>, &mut Clock),
+    ) -> Uuid {
+        self.writer.line(self.subject, event.title(), time, fill)
+    }
+}
+
+macro_rules! events {
+    (
+        lines { $($(#[$about:meta])* $event:ident {
+            name: $name:literal, code: $code:literal, class: $class:ident
+            $(, family: $family:ident)?
+            $(, record: $body:ident($payload:ty))?
+        })* }
+        parts { $($(#[$part_about:meta])* $part:ident($part_payload:ty),)* }
+    ) => {
+        /// What a line of the log tells.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum EventType { $($(#[$about])* $event,)* }
+
+        /// Every event, in the order of [`EventType`].
+        pub const EVENTS: &[Event] = &[$(Event {
+            title: Title { name: $name, code: $code, class: Class::$class },
+            family: events!(@family $($family)?),
+        },)*];
+
+        /// What a record tells.
+        #[derive(Debug, PartialEq, Eq)]
+        #[allow(missing_docs)]
+        pub enum Body<'a> { $($($body($payload),)?)* $($part($part_payload),)* }
+
+        impl<'a> Body<'a> {
+            /// Reads a record of this kind.
+            ///
+            /// # Errors
+            /// [`Malformed`] if the bytes are not what a probe of this build sends.
+            fn decode(kind: u32, bytes: &'a [u8]) -> Result<Self, Malformed> {
+                match Kind::of(kind).ok_or(Malformed::Kind(kind))? {
+                    $($(Kind::$body => Payload::decode(bytes).map(Self::$body),)?)*
+                    $(Kind::$part => Payload::decode(bytes).map(Self::$part),)*
+                }
+            }
+
+            /// Writes the lines that come of it. Returns the event it counts as; nothing if it is
+            /// none by itself.
+            pub fn write(&self, head: &Head, context: &mut Context<'_>) -> Option<EventType> {
+                match self {
+                    $($(Self::$body(it) => it.write(head, context),)?)*
+                    $(Self::$part(it) => it.write(head, context),)*
+                }
+            }
+
+            /// Takes back what later events would refer to: its lines can't be taken by any output.
+            pub fn forget(&self, head: &Head, pending: &mut Pending) {
+                match self {
+                    $($(Self::$body(it) => it.forget(head, pending),)?)*
+                    $(Self::$part(it) => it.forget(head, pending),)*
+                }
+            }
+        }
+    };
+    (@family) => { None };
+    (@family $family:ident) => { Some(Family::$family) };
+}
+
+events! {
+    lines {
+        /// Somebody has logged in, or was found to be.
+        Start {
+            name: "session.start", code: "T2000I", class: Frame, family: Session,
+            record: SessionStart(Began<'a>)
+        }
+        /// The last process of a session is gone.
+        End {
+            name: "session.end", code: "T2004I", class: Frame, family: Session,
+            record: SessionEnd(Ended)
+        }
+        /// Events of a session are missing.
+        Lost { name: "session.lost", code: "R2001W", class: Frame }
+        /// Processes of a session were stopped for a while.
+        Held { name: "session.held", code: "R2003W", class: Act }
+        /// What the recorder says of itself.
+        Status { name: "recorder.status", code: "R2002I", class: Frame }
+        /// A client has opened a channel of its connection.
+        Channel {
+            name: "session.channel", code: "R4013I", class: Act, family: Session,
+            record: Subsystem(Subsystem)
+        }
+        /// The terminal of a channel has another size.
+        Resize {
+            name: "session.resize", code: "R4014I", class: Act, family: Session,
+            record: Resize(Resize)
+        }
+        /// A program was run, or could not be.
+        Command {
+            name: "session.command", code: "T4000I", class: Act, family: Command,
+            record: Command(Command<'a>)
+        }
+        /// A process that ran a command is gone.
+        ProcessExit {
+            name: "session.process_exit", code: "R4003I", class: Bulk, family: ProcessExit,
+            record: ProcessExit(abi::ProcessExit)
+        }
+        /// A file operation, or the attempt at one.
+        Disk {
+            name: "session.disk", code: "T4001I", class: Bulk, family: Disk,
+            record: Disk(Disk<'a>)
+        }
+        /// A connection was begun or accepted, a socket listens, or a first datagram was sent.
+        Network {
+            name: "session.network", code: "T4002I", class: Bulk, family: Network,
+            record: Network(abi::Network)
+        }
+        /// What became of a TCP connect.
+        NetworkResult {
+            name: "session.network_result", code: "R4004I", class: Bulk, family: NetworkResult,
+            record: NetworkResult(abi::NetworkResult)
+        }
+        /// Datagrams that have no event of their own.
+        NetworkSends { name: "session.network_sends", code: "R4008I", class: Bulk, family: Network }
+        /// A local socket was connected to, or could not be.
+        LocalConnect {
+            name: "session.local_connect", code: "R4005I", class: Bulk, family: Network,
+            record: LocalConnect(LocalConnect<'a>)
+        }
+        /// A first datagram was sent to a local socket. The same record tells of one to an address.
+        LocalSend {
+            name: "session.local_send", code: "R4010I", class: Bulk, family: Network,
+            record: Send(abi::Send)
+        }
+        /// A name was asked for.
+        Dns {
+            name: "session.dns", code: "R4006I", class: Bulk, family: Network,
+            record: Dns(Dns<'a>)
+        }
+        /// A socket for virtual machines was connected, was accepted, or listens.
+        Vsock {
+            name: "session.vsock", code: "R4011I", class: Bulk, family: Network,
+            record: Vsock(abi::Vsock)
+        }
+        /// A socket for frames of network devices was made, or refused.
+        PacketSocket {
+            name: "session.packet_socket", code: "R4012I", class: Bulk, family: Network,
+            record: PacketSocket(abi::PacketSocket)
+        }
+        /// Rights were changed, or another process or the kernel was reached into.
+        Privilege {
+            name: "session.privilege", code: "R4007I", class: Act, family: Privilege,
+            record: Privilege(Privilege<'a>)
+        }
+        /// Somebody else can have been asked to do something.
+        Delegated { name: "session.delegated", code: "R4009I", class: Act }
+    }
+    parts {
+        /// Of a session's start: what sshd gave the first program.
+        Environment(Environment<'a>),
+        /// Of a session's start: what sshd writes of who has logged in.
+        Identity(Identity<'a>),
+        /// Of a command: more of its arguments, ahead of it.
+        Arguments(Arguments<'a>),
+    }
+}
+
+/// A row of the table.
+pub struct Event {
+    /// What its lines are called, and what matters about them.
+    pub title: Title,
+    /// As what it is counted, where it is.
+    pub family: Option<Family>,
+}
+
+impl EventType {
+    /// Its row.
+    pub fn row(self) -> &'static Event {
+        &EVENTS[self as usize]
+    }
+
+    /// What its lines are called, and what matters about them.
+    pub fn title(self) -> &'static Title {
+        &self.row().title
+    }
+}
