@@ -5,7 +5,7 @@ use std::os::fd::RawFd;
 use std::time::Duration;
 
 use crate::abi::{Head, Kind, LOGINS, read};
-use crate::base::{Before, Notice, boot_time, processor_time};
+use crate::base::{Before, Notice, RingName, boot_time, processor_time};
 use crate::config::Config;
 use crate::event::Writer;
 use crate::host::Hostname;
@@ -113,7 +113,7 @@ impl Recorder {
     }
 
     /// What becomes readable when a probe wakes the daemon.
-    pub fn descriptors(&self) -> [RawFd; 4] {
+    pub fn descriptors(&self) -> [RawFd; RingName::ALL.len()] {
         self.probes.descriptors()
     }
 

@@ -1,7 +1,7 @@
 //! The state of the recorder itself: when it is told, and until when it was at work.
 
 use crate::abi::MissedCounts;
-use crate::base::{Before, Ledger, Notice, Reason};
+use crate::base::{Before, Fill, Ledger, Notice, Reason, RingName};
 use crate::event::Writer;
 use crate::family::Status;
 use crate::probe::{self, Coverage, Probes, Skipped};
@@ -16,9 +16,6 @@ const MINUTE: u64 = 60_000_000_000;
 
 /// How often the heartbeat is noted while records come. Nanoseconds.
 const SECOND: u64 = 1_000_000_000;
-
-/// The names of the rings, in their order.
-const RINGS: [&str; 4] = ["session", "command", "disk", "network"];
 
 /// What the parts of the recorder know.
 pub struct Parts<'a> {
@@ -39,7 +36,7 @@ pub struct State {
     checked_at: u64,
     lost: u64,
     missed: MissedCounts,
-    fill: [u64; 4],
+    fill: [u64; RingName::ALL.len()],
     not_recorded: Vec<(&'static str, String)>,
     fallbacks: Vec<(&'static str, String)>,
 }
@@ -54,7 +51,7 @@ impl State {
             checked_at: 0,
             lost: 0,
             missed: MissedCounts::default(),
-            fill: [0; 4],
+            fill: Default::default(),
             not_recorded: parts.probes.coverage.iter().filter_map(of_family).collect(),
             fallbacks: probe::fallbacks(&parts.probes.coverage)
                 .map(|(family, reason)| (family.name(), reason.to_owned()))
@@ -72,7 +69,7 @@ impl State {
     }
 
     /// The rings, and how full each was at most since the last status, in percent.
-    pub fn fill(&self) -> [(&'static str, u64); 4] {
+    pub fn fill(&self) -> Fill {
         named(self.fill)
     }
 
@@ -159,8 +156,8 @@ fn beat(settled: u64, parts: &Parts<'_>) {
     }
 }
 
-fn named(fill: [u64; 4]) -> [(&'static str, u64); 4] {
-    std::array::from_fn(|ring| (RINGS[ring], fill[ring]))
+fn named(fill: [u64; RingName::ALL.len()]) -> Fill {
+    std::array::from_fn(|ring| (RingName::ALL[ring].name(), fill[ring]))
 }
 
 fn lost(parts: &Parts<'_>) -> u64 {

@@ -1,57 +1,88 @@
-//! What is recorded together.
+//! What is recorded together, and by which ring it comes: a row for each family.
 
 use std::fmt;
 
-use crate::abi;
+use crate::abi::Family;
 
-/// What is recorded together, or not at all.
+/// A ring between the probes and the daemon.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Family {
-    /// Who belongs to a session, and its end. Without it nothing else is told.
+pub enum RingName {
+    /// How sessions begin and end.
     Session,
-    /// session.command, session.channel and session.resize
+    /// Programs and rights.
     Command,
-    /// session.disk
+    /// Files.
     Disk,
-    /// session.network, session.network_result, session.network_sends, session.local_connect,
-    /// session.local_send, session.vsock, session.packet_socket and session.dns
+    /// Sockets.
     Network,
-    /// session.privilege
-    Privilege,
 }
 
-impl Family {
-    /// All of them, in the order in which they are attached.
-    pub const ALL: [Self; 5] = [
-        Self::Session,
-        Self::Command,
-        Self::Disk,
-        Self::Network,
-        Self::Privilege,
-    ];
+impl RingName {
+    /// All of them, in their order.
+    pub const ALL: [Self; 4] = [Self::Session, Self::Command, Self::Disk, Self::Network];
 
-    /// As the config has it.
+    /// As recorder.status has it.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Session => "session",
             Self::Command => "command",
             Self::Disk => "disk",
             Self::Network => "network",
-            Self::Privilege => "privilege",
         }
+    }
+
+    /// The name of its map.
+    pub fn map(self) -> String {
+        format!("{}_ring", self.name())
     }
 }
 
-/// The one that a family of records belongs to.
-impl From<abi::Family> for Family {
-    fn from(family: abi::Family) -> Self {
-        match family {
-            abi::Family::Session => Self::Session,
-            abi::Family::Command | abi::Family::ProcessExit => Self::Command,
-            abi::Family::Disk => Self::Disk,
-            abi::Family::Network | abi::Family::NetworkResult => Self::Network,
-            abi::Family::Privilege => Self::Privilege,
+impl Family {
+    /// The family with which it is recorded or left out, and its ring.
+    const fn row(self) -> (Self, RingName) {
+        match self {
+            Self::Session => (Self::Session, RingName::Session),
+            Self::Command | Self::ProcessExit => (Self::Command, RingName::Command),
+            Self::Disk => (Self::Disk, RingName::Disk),
+            Self::Network | Self::NetworkResult => (Self::Network, RingName::Network),
+            Self::Privilege => (Self::Privilege, RingName::Command),
         }
+    }
+
+    /// The one of [`Family::CHOICES`] with which it is recorded or left out.
+    pub const fn choice(self) -> Self {
+        self.row().0
+    }
+
+    /// The ring by which it comes.
+    pub const fn ring(self) -> RingName {
+        self.row().1
+    }
+
+    const CHOICE_COUNT: usize = Self::choices().1;
+
+    /// Those that the config names, in the order in which they are attached.
+    pub const CHOICES: [Self; Self::CHOICE_COUNT] = {
+        let (all, _) = Self::choices();
+        *all.first_chunk().expect("as many as were counted")
+    };
+
+    const fn choices() -> ([Self; Self::COUNT], usize) {
+        let (mut choices, mut count, mut index) = (Self::ALL, 0, 0);
+        while index < Self::COUNT {
+            let family = Self::ALL[index];
+            if family.choice() as usize == family as usize {
+                choices[count] = family;
+                count += 1;
+            }
+            index += 1;
+        }
+        (choices, count)
+    }
+
+    /// Those of which events are counted. Of how sessions begin and end, only losses are.
+    pub fn counted() -> impl Iterator<Item = Self> + Clone {
+        Self::ALL.into_iter().filter(|it| *it != Self::Session)
     }
 }
 
@@ -60,3 +91,6 @@ impl fmt::Display for Family {
         f.write_str(self.name())
     }
 }
+
+/// The rings, and how full each is, in percent.
+pub type Fill = [(&'static str, u64); RingName::ALL.len()];

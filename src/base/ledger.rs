@@ -1,6 +1,6 @@
 //! What was written and what was lost, by family and cause.
 
-use crate::abi::{CAUSES, Counts, FAMILIES, Family, Losses};
+use crate::abi::{CAUSES, Counts, Family, Losses};
 
 /// Every reason for which an event can be missing: those of the probes, and that the log could not
 /// be written.
@@ -31,9 +31,9 @@ struct Missing {
 }
 
 static NOTHING: Missing = Missing {
-    lost: [[0; CAUSES.len()]; FAMILIES.len()],
-    unwritten: [0; FAMILIES.len()],
-    left_out: [0; FAMILIES.len()],
+    lost: [[0; CAUSES.len()]; Family::COUNT],
+    unwritten: [0; Family::COUNT],
+    left_out: [0; Family::COUNT],
 };
 
 impl Ledger {
@@ -88,20 +88,20 @@ impl Ledger {
     }
 
     /// The losses of a family, in the order of [`ALL_CAUSES`].
-    pub fn losses(&self, family: usize) -> impl Iterator<Item = u64> {
+    pub fn losses(&self, family: Family) -> impl Iterator<Item = u64> {
         let missing = self.missing();
-        let kernel = missing.lost[family].iter().copied();
-        kernel.chain([missing.unwritten[family]])
+        let kernel = missing.lost[family as usize].iter().copied();
+        kernel.chain([missing.unwritten[family as usize]])
     }
 
     /// All losses of a family.
-    pub fn lost_of(&self, family: usize) -> u64 {
+    pub fn lost_of(&self, family: Family) -> u64 {
         self.losses(family).fold(0, u64::saturating_add)
     }
 
     /// All losses.
     pub fn lost_at_all(&self) -> u64 {
-        let families = 0..FAMILIES.len();
+        let families = Family::ALL.into_iter();
         families.fold(0, |sum, family| sum.saturating_add(self.lost_of(family)))
     }
 }

@@ -17,12 +17,13 @@ mod reason;
 pub mod stderr;
 mod time;
 
+pub use crate::abi::Family;
 pub use account::{Names, login_name, name_in_title};
 pub use accounts::Accounts;
 pub use clock::{Clock, Moment, boot_time, date, processor_time, real_time};
 pub use descriptor::owned;
 pub use error::{Failed, named};
-pub use family::Family;
+pub use family::{Fill, RingName};
 pub use kind::{COMPAT, Kind};
 pub use ledger::{ALL_CAUSES, Ledger};
 pub use nearest::nearest;

@@ -63,7 +63,7 @@ impl Choice for Kind {
 }
 
 impl Choice for Family {
-    const ALL: &'static [Self] = &Family::ALL;
+    const ALL: &'static [Self] = &Family::CHOICES;
 
     fn name(self) -> &'static str {
         self.name()

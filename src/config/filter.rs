@@ -52,8 +52,8 @@ pub struct Pattern {
 pub const ALL_FAMILIES: &str = {
     const LENGTH: usize = {
         let (mut length, mut index) = (0, 0);
-        while index < Family::ALL.len() {
-            length += ", ".len() + Family::ALL[index].name().len();
+        while index < Family::CHOICES.len() {
+            length += ", ".len() + Family::CHOICES[index].name().len();
             index += 1;
         }
         length
@@ -61,13 +61,13 @@ pub const ALL_FAMILIES: &str = {
     const TEXT: [u8; LENGTH] = {
         let mut text = [b'['; LENGTH];
         let (mut end, mut index) = (1, 0);
-        while index < Family::ALL.len() {
+        while index < Family::CHOICES.len() {
             let (_, rest) = text.split_at_mut(end);
-            let name = Family::ALL[index].name().as_bytes();
+            let name = Family::CHOICES[index].name().as_bytes();
             rest.split_at_mut(name.len()).0.copy_from_slice(name);
             end += name.len();
             index += 1;
-            if index < Family::ALL.len() {
+            if index < Family::CHOICES.len() {
                 text[end] = b',';
                 text[end + 1] = b' ';
                 end += 2;

@@ -1,8 +1,8 @@
 //! What the recorder says of itself.
 
 use super::EventType;
-use crate::abi::{FAMILIES, MissedCounts, PROBES};
-use crate::base::{ALL_CAUSES, Account, Before, Ledger, Moment, Notice, Removed};
+use crate::abi::{Family, MissedCounts, PROBES};
+use crate::base::{ALL_CAUSES, Account, Before, Fill, Ledger, Moment, Notice, Removed};
 use crate::event::{Object, Writer};
 
 /// The state of the recorder.
@@ -34,7 +34,7 @@ pub struct Status<'a, Outputs> {
     /// What became of the lines since the start, by output.
     pub outputs: Outputs,
     /// The rings, and how full each was at most since the last status, in percent.
-    pub fill: [(&'static str, u64); 4],
+    pub fill: Fill,
 }
 
 impl Writer {
@@ -99,8 +99,8 @@ impl Writer {
             }
             object.number("sessions", status.sessions);
             object.object("events", |object| {
-                for (family, count) in FAMILIES.iter().zip(status.ledger.events).skip(1) {
-                    object.number(family, count);
+                for family in Family::counted() {
+                    object.number(family.name(), status.ledger.events[family as usize]);
                 }
             });
             losses(object, status.ledger);
@@ -178,11 +178,11 @@ fn reasons(object: &mut Object<'_>, key: &str, reasons: &[(&'static str, String)
 /// By family and cause; what is 0 is left out.
 fn losses(object: &mut Object<'_>, ledger: &Ledger) {
     object.object("losses", |object| {
-        for (family, name) in FAMILIES.iter().enumerate() {
+        for family in Family::ALL {
             if ledger.lost_of(family) == 0 {
                 continue;
             }
-            object.object(name, |object| {
+            object.object(family.name(), |object| {
                 for (cause, count) in ALL_CAUSES.iter().zip(ledger.losses(family)) {
                     if count > 0 {
                         object.number(cause, count);

@@ -3,7 +3,7 @@
 use super::record::{split, take};
 use super::recorder::missed;
 use super::{EventType, Malformed, Payload};
-use crate::abi::{self, Counts, FAMILIES, Losses, MissedCounts, SessionEnd, SessionStart};
+use crate::abi::{self, Counts, Family, Losses, MissedCounts, SessionEnd, SessionStart};
 use crate::base::{Ledger, Output};
 use crate::event::{Address, Object, Subject, Uuid, Writer, device};
 
@@ -89,8 +89,8 @@ pub struct Lost<'a> {
     pub from: u64,
     /// Not after this: nanoseconds since boot.
     pub to: u64,
-    /// One of [`FAMILIES`].
-    pub family: &'a str,
+    /// Of which family.
+    pub family: Family,
     /// Why.
     pub cause: &'a str,
     /// How many.
@@ -176,19 +176,19 @@ impl Writer {
                 object.string("session_stop", &clock.text(end.stop));
                 initial_command(object, end.initial_command);
                 object.object("events", |object| {
-                    for (family, count) in FAMILIES.iter().zip(end.ledger.events).skip(1) {
-                        object.number(family, count);
+                    for family in Family::counted() {
+                        object.number(family.name(), end.ledger.events[family as usize]);
                     }
                 });
                 object.object("losses", |object| {
-                    for (index, family) in FAMILIES.iter().enumerate() {
-                        object.number(family, end.ledger.lost_of(index));
+                    for family in Family::ALL {
+                        object.number(family.name(), end.ledger.lost_of(family));
                     }
                 });
                 if end.ledger.left_out().iter().any(|count| *count > 0) {
                     object.object("left_out", |object| {
-                        for (family, count) in FAMILIES.iter().zip(*end.ledger.left_out()).skip(1) {
-                            object.number(family, count);
+                        for family in Family::counted() {
+                            object.number(family.name(), end.ledger.left_out()[family as usize]);
                         }
                     });
                 }
@@ -214,7 +214,7 @@ impl Writer {
     pub fn lost(&mut self, subject: &mut Subject, lost: &Lost<'_>) {
         let title = EventType::Lost.title();
         self.line(subject, title, lost.to, |object, clock| {
-            object.string("family", lost.family.as_bytes());
+            object.string("family", lost.family.name().as_bytes());
             object.string("cause", lost.cause.as_bytes());
             object.number("count", lost.count);
             object.string("from", &clock.text(lost.from));

@@ -10,11 +10,8 @@ pub use control::{Control, ask};
 pub use file::MetricsFile;
 pub use latency::Latency;
 
-use crate::abi::{FAMILIES, LOGINS, MissedCounts, PROBES};
-use crate::base::{ALL_CAUSES, Account, Ledger};
-
-/// The first family of acts: of how sessions begin and end, only losses are counted.
-const ACTS: usize = 1;
+use crate::abi::{LOGINS, MissedCounts, PROBES};
+use crate::base::{ALL_CAUSES, Account, Family, Fill, Ledger};
 
 /// What the recorder knows of itself, since its start.
 pub struct Facts<'a, Accounts> {
@@ -35,7 +32,7 @@ pub struct Facts<'a, Accounts> {
     /// What became of the lines, by output.
     pub accounts: Accounts,
     /// The rings, and how full each was at most of late, in percent.
-    pub fill: [(&'static str, u64); 4],
+    pub fill: Fill,
     /// From acts to their lines, by how somebody logged in.
     pub latency: &'a [Latency; LOGINS.len()],
     /// Of the processor, for each round of reading the rings.
@@ -57,7 +54,9 @@ impl<Accounts: Iterator<Item = Account> + Clone> Facts<'_, Accounts> {
         out.counter(
             "events",
             "Events written, by family and how somebody logged in.",
-            self.by_login(ACTS, |ledger, family| ledger.events[family]),
+            self.by_login(Family::counted(), |ledger, family| {
+                ledger.events[family as usize]
+            }),
         );
         let causes = ALL_CAUSES.iter().enumerate();
         out.counter(
@@ -67,14 +66,16 @@ impl<Accounts: Iterator<Item = Account> + Clone> Facts<'_, Accounts> {
                 let lost = move |ledger: &Ledger, family| {
                     ledger.losses(family).nth(index).unwrap_or_default()
                 };
-                let samples = self.by_login(0, lost);
+                let samples = self.by_login(Family::ALL.into_iter(), lost);
                 samples.map(|([family, login], count)| ([family, ("cause", *cause), login], count))
             }),
         );
         out.counter(
             "left_out_events",
             "Events that the config leaves out, of sessions that have ended.",
-            self.by_login(ACTS, |ledger, family| ledger.left_out()[family]),
+            self.by_login(Family::counted(), |ledger, family| {
+                ledger.left_out()[family as usize]
+            }),
         );
         out.counter(
             "not_recorded",
@@ -144,18 +145,17 @@ impl<Accounts: Iterator<Item = Account> + Clone> Facts<'_, Accounts> {
         out.0
     }
 
-    /// A count of each family from the place `first` on, and each kind of login.
+    /// A count of each of the families, and each kind of login.
     fn by_login(
         &self,
-        first: usize,
-        count: impl Fn(&Ledger, usize) -> u64,
+        families: impl Iterator<Item = Family>,
+        count: impl Fn(&Ledger, Family) -> u64,
     ) -> impl Iterator<Item = ([Label; 2], u64)> {
-        let families = FAMILIES.iter().enumerate().skip(first);
-        families.flat_map(move |(index, family)| {
+        families.flat_map(move |family| {
             let logins = LOGINS.iter().zip(self.ledgers).skip(1);
             let samples = logins.map(|(login, ledger)| {
-                let labels = [("family", *family), ("login_type", *login)];
-                (labels, count(ledger, index))
+                let labels = [("family", family.name()), ("login_type", *login)];
+                (labels, count(ledger, family))
             });
             samples.collect::<Vec<_>>()
         })

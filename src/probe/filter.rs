@@ -2,17 +2,17 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::abi::{self, PatternEntry, Rules, verdict};
+use crate::abi::{PatternEntry, Rules, verdict};
 use crate::base::{Accounts, Family};
 use crate::config::{Filter, Pattern};
 
 /// Bits of the families that are left out where these are recorded. The life of a session never is.
 fn left_out(recorded: &BTreeSet<&str>) -> u64 {
-    let is_left_out = |family: &abi::Family| {
-        let family = Family::from(*family);
+    let is_left_out = |family: &Family| {
+        let family = family.choice();
         family != Family::Session && !recorded.contains(family.name())
     };
-    let left_out = abi::Family::ALL.into_iter().filter(is_left_out);
+    let left_out = Family::ALL.into_iter().filter(is_left_out);
     left_out.fold(0, |bits, family| bits | 1 << family as u64)
 }
 
@@ -26,8 +26,8 @@ pub fn rules(filter: &Filter) -> Rules {
         families: left_out(&names(&filter.families)),
         ..Rules::default()
     };
-    rules.operations[abi::Family::Disk as usize] = filter.disk_operations;
-    rules.operations[abi::Family::Privilege as usize] = filter.privilege_operations;
+    rules.operations[Family::Disk as usize] = filter.disk_operations;
+    rules.operations[Family::Privilege as usize] = filter.privilege_operations;
     // The first that fits decides.
     let except = filter.except.iter().map(|it| (it, verdict::KEPT));
     let paths = filter.paths.iter().map(|it| (it, verdict::LEFT_OUT));
@@ -86,7 +86,7 @@ mod tests {
     use super::*;
 
     fn bits(names: &[&str]) -> u64 {
-        let bit = |name: &&str| 1 << abi::FAMILIES.iter().position(|it| it == name).unwrap();
+        let bit = |name: &&str| 1 << Family::NAMES.iter().position(|it| it == name).unwrap();
         names.iter().map(bit).sum()
     }
 

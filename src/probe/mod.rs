@@ -36,7 +36,7 @@ pub use object::{ProbeError, Probes};
 pub use order::Order;
 pub use presence::can_wait;
 pub use ring::Ring;
-pub use settings::{RingSizes, Settings};
+pub use settings::Settings;
 pub use share::Shares;
 pub use shared::Shared;
 pub use tables::{OWN_KEYS, Tables, remove_over};

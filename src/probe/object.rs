@@ -30,16 +30,16 @@ use super::shared::{Shared, slots_of};
 use super::syscall::{Dispatcher, Dispatchers};
 use super::tables::Tables;
 use super::types;
-use crate::abi::{self, HELD_SIZE, PROCESSES_SIZE, Rules, SESSIONS_SIZE, Variables};
-use crate::base::{Accounts, Family, Kind};
+use crate::abi::{HELD_SIZE, PROCESSES_SIZE, Rules, SESSIONS_SIZE, Variables};
+use crate::base::{Accounts, Family, Kind, RingName};
 use crate::config::{Config, Filter};
 use crate::packed::OBJECT;
 
 /// Accounts of which a reload can say what is recorded, if the start did of fewer.
 const USERS: usize = 1_024;
 
-/// Room for the life of 16,384 sessions at once, without their environments. Bytes.
-const SESSION_RING: usize = 2 << 20;
+/// How many rings there are.
+const RINGS: usize = RingName::ALL.len();
 
 /// What could not be loaded or attached, and why.
 #[derive(Clone, Debug)]
@@ -69,8 +69,8 @@ impl std::error::Error for ProbeError {}
 pub struct Probes {
     /// How each family is seen.
     pub coverage: Vec<Coverage>,
-    /// The rings, in the order of the families.
-    pub rings: [Ring; 4],
+    /// The rings, in the order of [`RingName::ALL`].
+    pub rings: [Ring; RINGS],
     /// Control page and slots.
     pub shared: Shared,
     /// The kernel's tables.
@@ -84,7 +84,7 @@ pub struct Probes {
     /// The kernel's table of requests to io_uring.
     pub requests: Requests,
     held_descriptor: RawFd,
-    ring_maps: [MapData; 4],
+    ring_maps: [MapData; RINGS],
     /// Looks at all processes.
     pub(super) finder: Result<OwnedFd, ProbeError>,
     /// Compares them with the tables.
@@ -117,8 +117,7 @@ impl Probes {
         raise_memory_limit();
         let slots = slots_of(possible_cpus()?);
         let copies = preemption::is_possible();
-        let ring_sizes = [SESSION_RING, sizes.command, sizes.disk, sizes.network];
-        let ring_names = ["session_ring", "command_ring", "disk_ring", "network_ring"];
+        let ring_names = RingName::ALL.map(RingName::map);
         let mut unpacked = OBJECT.unpack();
         // A new loader reads all that the kernel has, whatever it is given then.
         let (loader, btf) = thread::scope(|scope| {
@@ -145,8 +144,8 @@ impl Probes {
             .map_max_entries("slots", slots as u32)
             // At a reload those before are there until the others are.
             .map_max_entries("users", 2 * users_limit as u32);
-        for (name, size) in ring_names.into_iter().zip(ring_sizes) {
-            loader.map_max_entries(name, size as u32);
+        for (name, size) in ring_names.iter().zip(sizes) {
+            loader.map_max_entries(name, *size as u32);
         }
         if !preemption::has_copies() {
             types::make_plain(&mut unpacked);
@@ -157,12 +156,12 @@ impl Probes {
             .load(&unpacked)
             .map_err(|e| ProbeError::new("probes", chain(&e)))?;
         let mut ring_maps = Vec::new();
-        for name in ring_names {
+        for name in &ring_names {
             ring_maps.push(take(&mut object, name)?);
         }
         let mut rings = Vec::new();
-        for (map, size) in ring_maps.iter().zip(ring_sizes) {
-            rings.push(Ring::map(map.fd().as_fd(), size).map_err(|e| ProbeError::new("ring", e))?);
+        for (map, size) in ring_maps.iter().zip(sizes) {
+            rings.push(Ring::map(map.fd().as_fd(), *size).map_err(|e| ProbeError::new("ring", e))?);
         }
         let control = take(&mut object, "control")?;
         let slot_map = take(&mut object, "slots")?;
@@ -177,12 +176,7 @@ impl Probes {
             slots,
         )
         .map_err(|e| ProbeError::new("shared memory", e))?;
-        shared.set_sizes(abi::Family::ALL.map(|family| match family.into() {
-            Family::Session => SESSION_RING,
-            Family::Command | Family::Privilege => sizes.command,
-            Family::Disk => sizes.disk,
-            Family::Network => sizes.network,
-        }));
+        shared.set_sizes(Family::ALL.map(|family| sizes[family.ring() as usize]));
         shared.set_silence(settings.silence.as_nanos() as u64);
         shared.set_mount_namespace(mount_namespace());
         let held_descriptor = match object.map("held") {
@@ -205,7 +199,7 @@ impl Probes {
         let users = typed(&mut object, "users")?;
         let requests = typed(&mut object, "requests")?;
         let variables = typed(&mut object, "variables")?;
-        let array = |_| ProbeError::new("rings", "not four");
+        let array = |_| ProbeError::new("rings", "another number of them");
         let mut probes = Self {
             coverage: Vec::new(),
             rings: rings.try_into().map_err(|_| array(()))?,
@@ -329,10 +323,14 @@ impl Probes {
                 }
                 continue;
             }
-            let session = &self.coverage[Family::Session as usize];
+            let is_session = |it: &Coverage| it.family == Family::Session;
             // All others would be silent.
-            if session.taken.is_none() {
-                self.coverage.truncate(1);
+            if !self
+                .coverage
+                .iter()
+                .any(|it| is_session(it) && it.taken.is_some())
+            {
+                self.coverage.retain(is_session);
                 return Ok(());
             }
             let verdict = selftest(self)?;
@@ -348,7 +346,7 @@ impl Probes {
     }
 
     /// The descriptors that become readable when a probe wakes the daemon.
-    pub fn descriptors(&self) -> [RawFd; 4] {
+    pub fn descriptors(&self) -> [RawFd; RINGS] {
         self.ring_maps
             .each_ref()
             .map(|map| map.fd().as_fd().as_raw_fd())

@@ -115,7 +115,7 @@ impl Plan {
     }
 }
 
-/// Every plan, in the order of [`Family::ALL`]. Which calls each program looks at is in
+/// Every plan, in the order of [`Family::CHOICES`]. Which calls each program looks at is in
 /// probes/syscalls.tbl.
 pub const PLANS: &[Plan] = &[
     Plan {

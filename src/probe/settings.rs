@@ -3,36 +3,27 @@
 use std::path::Path;
 use std::time::Duration;
 
-use crate::base::{Kind, page_size};
+use crate::base::{Kind, RingName, page_size};
 use crate::config::{Config, Filter, Overload};
 
-/// Sizes of the rings, in bytes: powers of two, and multiples of a page.
-#[derive(Clone, Copy, Debug)]
-pub struct RingSizes {
-    /// Ring of session.command.
-    pub command: usize,
-    /// Ring of session.disk.
-    pub disk: usize,
-    /// Ring of session.network.
-    pub network: usize,
-}
+/// Room for the life of 16,384 sessions at once, without their environments. Bytes.
+const SESSION_RING: usize = 2 << 20;
 
-impl RingSizes {
-    /// From numbers of pages, as the config has them.
-    pub fn from_pages(command: u32, disk: u32, network: u32) -> Self {
-        let bytes = |pages: u32| pages as usize * page_size();
-        Self {
-            command: bytes(command),
-            disk: bytes(disk),
-            network: bytes(network),
-        }
-    }
+/// The size of a ring, in bytes: a power of two, and a multiple of a page.
+fn ring_size(config: &Config, ring: RingName) -> usize {
+    let pages = match ring {
+        RingName::Session => return SESSION_RING,
+        RingName::Command => config.command_buffer_pages,
+        RingName::Disk => config.disk_buffer_pages,
+        RingName::Network => config.network_buffer_pages,
+    };
+    pages as usize * page_size()
 }
 
 /// What the probes are to do.
 pub struct Settings<'a> {
-    /// Of the rings.
-    pub sizes: RingSizes,
+    /// Of the rings, in bytes, in the order of [`RingName::ALL`].
+    pub sizes: [usize; RingName::ALL.len()],
     /// Names of the variables to record, as the config allows them.
     pub environment: &'a [String],
     /// For how long datagrams to one peer are one event.
@@ -51,11 +42,7 @@ impl<'a> Settings<'a> {
     /// As the config has it.
     pub fn new(config: &'a Config, btf: &'a Path) -> Self {
         Self {
-            sizes: RingSizes::from_pages(
-                config.command_buffer_pages,
-                config.disk_buffer_pages,
-                config.network_buffer_pages,
-            ),
+            sizes: RingName::ALL.map(|ring| ring_size(config, ring)),
             environment: &config.environment,
             silence: config.network_silence,
             btf,

@@ -6,7 +6,7 @@ use std::os::fd::BorrowedFd;
 use std::sync::atomic::{AtomicU64, Ordering, fence};
 
 use super::ring::Mapping;
-use crate::abi::{Claim, Control, FAMILIES, SLOTS_PER_CPU, SPARE_SLOTS, reader};
+use crate::abi::{Claim, Control, Family, SLOTS_PER_CPU, SPARE_SLOTS, reader};
 use crate::base::boot_time;
 
 /// A record may become visible this much later than its time says: clocks of two CPUs, and stores
@@ -111,14 +111,14 @@ impl Shared {
     pub fn begin_round(&self) {
         self.control(std::mem::offset_of!(Control, round))
             .fetch_add(1, Ordering::Relaxed);
-        for family in 0..FAMILIES.len() {
+        for family in 0..Family::COUNT {
             self.control(std::mem::offset_of!(Control, active) + family * size_of::<u64>())
                 .store(0, Ordering::Relaxed);
         }
     }
 
     /// Tells the probes how large the ring of each family of records is, in bytes.
-    pub(super) fn set_sizes(&self, sizes: [usize; FAMILIES.len()]) {
+    pub(super) fn set_sizes(&self, sizes: [usize; Family::COUNT]) {
         for (family, size) in sizes.into_iter().enumerate() {
             let offset = std::mem::offset_of!(Control, sizes) + family * size_of::<u64>();
             self.set(offset, size as u64);

@@ -15,7 +15,7 @@ pub use table::Table;
 use unwritten::Unwritten;
 use work::Work;
 
-use crate::abi::{CAUSES, Counts, Endpoint, FAMILIES, Family, LOGINS, Losses, MissedCounts, login};
+use crate::abi::{CAUSES, Counts, Endpoint, Family, LOGINS, Losses, MissedCounts, login};
 use crate::base::{Ledger, Names, login_name};
 use crate::event::{Origin, Subject, Uuid, Writer, address};
 use crate::family::{
@@ -297,14 +297,14 @@ impl Session {
             return;
         };
         let from = from.max(self.birth.time).min(to);
-        for (family, causes) in total.iter().enumerate() {
+        for (family, causes) in Family::ALL.into_iter().zip(total) {
             for (cause, count) in causes.iter().enumerate() {
-                let count = count.saturating_sub(self.ledger.lost()[family][cause]);
+                let count = count.saturating_sub(self.ledger.lost()[family as usize][cause]);
                 if count > 0 {
                     let lost = Lost {
                         from,
                         to,
-                        family: FAMILIES[family],
+                        family,
                         cause: CAUSES[cause],
                         count,
                         output: None,

@@ -1,6 +1,6 @@
 //! What could not be written of a session, until that is told.
 
-use crate::abi::{FAMILIES, Family};
+use crate::abi::Family;
 use crate::base::{Output, Outputs};
 use crate::event::{Subject, Writer};
 use crate::family::Lost;
@@ -20,7 +20,7 @@ struct Missing {
 /// What is missing since that was told last.
 #[derive(Default)]
 struct Period {
-    counts: [u64; FAMILIES.len()],
+    counts: [u64; Family::COUNT],
     /// Times of the first and the last. Nanoseconds since boot.
     times: Option<(u64, u64)>,
 }
@@ -62,7 +62,7 @@ impl Period {
         let Some((from, to)) = self.times else {
             return;
         };
-        for (family, count) in FAMILIES.iter().zip(self.counts) {
+        for (family, count) in Family::ALL.into_iter().zip(self.counts) {
             if count > 0 {
                 let lost = Lost {
                     from,

@@ -20,7 +20,7 @@ pub fn bash() -> String {
         let _ = writeln!(cases, "\t{name}) words='{}' ;;", words.join(" "));
     }
     let commands: Vec<_> = names.into_iter().filter(|name| !name.is_empty()).collect();
-    let families = Family::ALL.map(Family::name).join(" ");
+    let families = Family::CHOICES.map(Family::name).join(" ");
     format!(
         "_recorderd() {{
 \tlocal word=${{COMP_WORDS[COMP_CWORD]}} command= words= index
