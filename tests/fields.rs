@@ -1,6 +1,7 @@
 //! docs/events.md tells of every field that the schema knows: what it means, since which kernel, and what
 //! stands there where it is unknown.
 
+use recorderd::family::EVENTS as EVENT_TYPES;
 use serde_json::Value;
 
 const SCHEMA: &str = include_str!("../docs/events.schema.json");
@@ -53,6 +54,37 @@ fn every_field_is_told() {
         untold.extend(missing(name, definition, section));
     }
     assert_eq!(untold, [""; 0]);
+}
+
+/// The events of the schema and of the page are those of the table.
+#[test]
+fn every_event_is_told() {
+    let mut events: Vec<_> = EVENT_TYPES
+        .iter()
+        .map(|row| (row.title.name, row.title.code))
+        .collect();
+    events.sort_unstable();
+    let schema: Value = serde_json::from_str(SCHEMA).unwrap();
+    let listed = schema["oneOf"].as_array().unwrap().iter();
+    let constant = |it: &'_ Value, key: &str| it["properties"][key]["const"].clone();
+    let mut in_schema: Vec<_> = listed
+        .map(|it| (constant(it, "event"), constant(it, "code")))
+        .collect();
+    in_schema.sort_unstable_by_key(|it| it.0.to_string());
+    assert_eq!(
+        in_schema,
+        events
+            .iter()
+            .map(|it| (it.0.into(), it.1.into()))
+            .collect::<Vec<(Value, Value)>>()
+    );
+    let headings = EVENTS.lines().filter_map(|line| line.strip_prefix("## "));
+    let mut on_page: Vec<_> = headings
+        .filter_map(|heading| heading.trim_end_matches(" +").split_once(", "))
+        .filter(|(name, _)| name.starts_with("session.") || name.starts_with("recorder."))
+        .collect();
+    on_page.sort_unstable();
+    assert_eq!(on_page, events);
 }
 
 /// The comparison notices what it is there for.

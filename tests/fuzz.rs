@@ -112,8 +112,8 @@ fn lines_of_any_bytes() {
             events += 1;
             let _ = (
                 event.name(),
-                event.family(),
-                event.is_loss(),
+                recorderd::family::family(event),
+                recorderd::family::is_loss(event),
                 event.own().count(),
             );
             let _ = (event.text("path"), event.number("ei"), event.get("argv"));

@@ -15,6 +15,7 @@ mod page;
 pub mod quote;
 mod reason;
 pub mod stderr;
+mod text;
 mod time;
 
 pub use crate::abi::Family;
@@ -31,4 +32,5 @@ pub use notice::{Before, Notice, Removed, Tampered};
 pub use output::{Account, Limits, Output, Outputs, SUMMARY, Sync};
 pub use page::page_size;
 pub use reason::Reason;
+pub use text::{Text, Weight};
 pub use time::{instant, moment};

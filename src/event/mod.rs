@@ -2,9 +2,12 @@
 
 mod address;
 pub mod device;
+pub mod json;
+mod parsed;
 
 pub use address::{Address, address};
 pub use line::{Buffer, Ids, Object, Uuid};
+pub use parsed::{Event, errno, is_common, is_process};
 
 use crate::abi::RECORD_MAX;
 use crate::base::{Clock, Outputs};

@@ -3,10 +3,12 @@
 
 use std::collections::VecDeque;
 
+use super::describe::Members;
 use super::members::process;
 use super::record::split;
 use super::{Command, Context, EventType, Malformed, Payload, strings};
 use crate::abi::{self, Head, command_mark};
+use crate::base::{Text, Weight};
 use crate::event::device;
 
 /// What sshd is told by its config to run for a subsystem that it serves itself.
@@ -205,6 +207,35 @@ fn is_sftp_server(command: &[u8]) -> bool {
     let program = command.split(|byte| *byte == b' ').next();
     let name = program.and_then(|program| program.rsplit(|byte| *byte == b'/').next());
     name == Some(SFTP_SERVER)
+}
+
+/// What the client asked for on its connection.
+pub(super) fn describe_channel(members: &mut Members<'_, '_>, text: &mut Text) -> Option<()> {
+    let number = members.number("channel")?;
+    let kind = members.word("type")?;
+    text.add(Weight::Strong, format!("channel {number}: {kind}"));
+    if let Some(command) = members.word("command") {
+        text.add(Weight::Normal, format!(" {command}"));
+    }
+    if let Some(requested) = members.word("requested_command") {
+        text.add(Weight::Normal, format!(", asked for {requested}"));
+    }
+    if let Some(size) = members.word("size") {
+        text.add(Weight::Normal, format!(", terminal {size}"));
+    }
+    members.shown.push("command_base64");
+    members.shown.push("requested_command_base64");
+    Some(())
+}
+
+pub(super) fn describe_resize(members: &mut Members<'_, '_>, text: &mut Text) -> Option<()> {
+    let number = members.number("channel")?;
+    let size = members.word("size")?;
+    text.add(
+        Weight::Normal,
+        format!("terminal of channel {number} is {size}"),
+    );
+    Some(())
 }
 
 #[cfg(test)]

@@ -1,11 +1,12 @@
 //! Programs that are run, and how their processes end.
 
+use super::describe::{Members, duration, failure};
 use super::members::{ids, process};
 use super::record::{split, strings, take};
 use super::{Context, EventType, Malformed, Payload, Pending, channel};
 use crate::abi::{self, Head, ProcessExit, command_mark};
-use crate::base::page_size;
-use crate::event::{Object, Uuid, device};
+use crate::base::{Text, Weight, page_size};
+use crate::event::{Object, Uuid, device, json};
 
 /// A program that was run, or could not be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -219,4 +220,79 @@ fn environment(object: &mut Object<'_>, command: &Command<'_>) {
     if command.fixed.marks & command_mark::ENVIRONMENT_PARTIAL != 0 {
         object.boolean("environment_incomplete", true);
     }
+}
+
+pub(super) fn describe_command(members: &mut Members<'_, '_>, text: &mut Text) -> Option<()> {
+    let path = members.text("path")?;
+    let mut line = members.word("path")?;
+    members.words("argv", &mut line);
+    text.add(Weight::Strong, line);
+    failure(members, text);
+    let name = path.rsplit('/').next().unwrap_or_default();
+    let argv0 = members.text("argv0");
+    let interpreter = members.text("interpreter");
+    let usual = |argv0: &str| {
+        argv0 == path
+            || argv0.strip_prefix('-').unwrap_or(argv0) == name
+            || Some(argv0) == interpreter.as_deref()
+    };
+    if argv0.is_some_and(|argv0| !usual(&argv0)) {
+        let word = members.word("argv0")?;
+        text.add(Weight::Normal, format!(", called {word}"));
+    }
+    if interpreter.is_some() {
+        let word = members.word("interpreter")?;
+        text.add(Weight::Normal, format!(", run by {word}"));
+    } else if let Some(exe) = members.text("exe")
+        && exe.rsplit('/').next() != Some(name)
+        && let Some(exe) = members.word("exe")
+    {
+        text.add(Weight::Faint, format!(", file {exe}"));
+    }
+    members.shown.push("exe");
+    members.shown.push("exe_base64");
+    if members.is_true("privileged") {
+        let user = members.event.get("ids").and_then(|ids| {
+            let mut user = None;
+            json::each(ids, &mut |key, value| {
+                if key == Some("euid") {
+                    user = Some(value);
+                }
+            });
+            user
+        });
+        let user = user.map_or(String::new(), |user| format!(" as uid {user}"));
+        text.add(Weight::Failed, format!(", privilege raised{user}"));
+    }
+    for (key, words) in [
+        ("exe_memfd", "in memory only"),
+        ("exe_deleted", "of a deleted file"),
+    ] {
+        if members.is_true(key) {
+            text.add(Weight::Failed, format!(", {words}"));
+        }
+    }
+    if let Some(missing) = members.number("argv_missing") {
+        text.add(
+            Weight::Lost,
+            format!(", {missing} bytes of arguments missing"),
+        );
+    }
+    Some(())
+}
+
+/// How a process ended.
+pub(super) fn describe_exit(members: &mut Members<'_, '_>, text: &mut Text) -> Option<()> {
+    let took = members.number("duration_us").map(duration);
+    let took = took.map_or(String::new(), |took| format!(" after {took}"));
+    match (members.number("exit_code"), members.number("signal")) {
+        (Some(0), _) => text.add(Weight::Faint, format!("exit 0{took}")),
+        (Some(code), _) => text.add(Weight::Failed, format!("exit {code}{took}")),
+        (None, Some(signal)) => text.add(Weight::Failed, format!("signal {signal}{took}")),
+        _ => return None,
+    };
+    if members.event.get("core_dumped") == Some("true") {
+        text.add(Weight::Failed, ", core dumped");
+    }
+    Some(())
 }

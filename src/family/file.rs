@@ -2,12 +2,14 @@
 
 use std::fmt::Write;
 
+use super::describe::{Members, failure};
 use super::members::{incomplete, process};
 use super::path::{Shown, shown};
 use super::record::{split, take};
 use super::{Context, EventType, Malformed, Payload, delegate};
 use crate::abi::{self, DISK_OPERATIONS, Head, disk_operation as operation, path_note};
-use crate::event::{Object, Uuid, device};
+use crate::base::{Text, Weight};
+use crate::event::{Event, Object, Uuid, device};
 
 /// The owner or group that chown(2) leaves as it is.
 const UNCHANGED: u32 = u32::MAX;
@@ -179,4 +181,49 @@ fn mode(object: &mut Object<'_>, mode: u16) {
     // Sixteen bits have at most six digits.
     let _ = write!(text, "{mode:04o}");
     object.string("mode", text.as_bytes());
+}
+
+pub(super) fn describe(members: &mut Members<'_, '_>, text: &mut Text) -> Option<()> {
+    let path = members.word("path")?;
+    let flags = members.number("flags").unwrap_or(0);
+    let operation = members.word("operation");
+    let access = members.text("access");
+    if matches!(operation.as_deref(), Some("create" | "mkdir")) {
+        members.shown.push("mode");
+    }
+    let verb = match (operation, access.as_deref()) {
+        (Some(operation), _) if !is_open(members.event) => operation,
+        (_, Some("path" | "none")) => "open".into(),
+        _ if flags & i64::from(libc::O_ACCMODE) == i64::from(libc::O_WRONLY) => "write".into(),
+        _ if flags & CHANGING != 0 => "read and write".into(),
+        _ => "read".into(),
+    };
+    text.add(Weight::Normal, format!("{verb} "));
+    text.add(Weight::Strong, path);
+    if let Some(target) = members.word("target") {
+        text.add(Weight::Normal, " to ");
+        text.add(Weight::Strong, target);
+    }
+    failure(members, text);
+    if members.is_true("deleted") {
+        text.add(Weight::Normal, ", deleted");
+    }
+    Some(())
+}
+
+/// Whether a session.disk changes a file, or wants to: it is no open, or one for writing.
+pub fn changes(disk: &Event<'_>) -> bool {
+    let flags = disk.number("flags").unwrap_or(0);
+    let path = disk.text("path").unwrap_or_default();
+    // Written to by nearly every program, and no file of anybody's.
+    let device = matches!(&*path, "/dev/null" | "/dev/tty") || path.starts_with("/dev/pts/");
+    !is_open(disk) || flags & CHANGING != 0 && !device
+}
+
+/// O_WRONLY, O_RDWR, O_CREAT and O_TRUNC: the same on both architectures.
+const CHANGING: i64 = (libc::O_WRONLY | libc::O_RDWR | libc::O_CREAT | libc::O_TRUNC) as i64;
+
+fn is_open(disk: &Event<'_>) -> bool {
+    disk.text("operation")
+        .is_none_or(|operation| operation == "open")
 }

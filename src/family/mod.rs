@@ -5,6 +5,7 @@ mod arguments;
 mod channel;
 mod command;
 mod delegate;
+pub mod describe;
 mod dns;
 mod file;
 mod members;
@@ -19,10 +20,12 @@ mod sends;
 mod session;
 mod socket;
 
+use std::borrow::Cow;
+
 pub use channel::{Resize, Subsystem, is_for_channel, terminal_size};
 pub use command::{Arguments, Command};
 pub use dns::Dns;
-pub use file::{Disk, Path};
+pub use file::{Disk, Path, changes};
 pub use memory::{Memory, Share};
 pub use pending::Pending;
 pub use privilege::Privilege;
@@ -32,9 +35,11 @@ pub use sends::Sends;
 pub use session::{Began, End, Ended, Environment, Held, Identity, Lost, Start};
 pub use socket::LocalConnect;
 
+use describe::Members;
+
 use crate::abi::{self, Family, Head, Kind};
-use crate::base::Clock;
-use crate::event::{Class, Object, Subject, Title, Uuid, Writer};
+use crate::base::{Clock, Text};
+use crate::event::{Class, Event, Object, Subject, Title, Uuid, Writer};
 
 /// What the events of a session are written with.
 pub struct Context<'a> {
@@ -62,8 +67,8 @@ macro_rules! events {
     (
         lines { $($(#[$about:meta])* $event:ident {
             name: $name:literal, code: $code:literal, class: $class:ident
-            $(, family: $family:ident)?
-            $(, record: $body:ident($payload:ty))?
+            $(, family: $family:ident)? $(, sum: $sum:ident)?
+            $(, record: $body:ident($payload:ty))? $(, describe: $describe:path)?
         })* }
         parts { $($(#[$part_about:meta])* $part:ident($part_payload:ty),)* }
     ) => {
@@ -72,9 +77,12 @@ macro_rules! events {
         pub enum EventType { $($(#[$about])* $event,)* }
 
         /// Every event, in the order of [`EventType`].
-        pub const EVENTS: &[Event] = &[$(Event {
+        pub const EVENTS: &[Row] = &[$(Row {
+            event: EventType::$event,
             title: Title { name: $name, code: $code, class: Class::$class },
-            family: events!(@family $($family)?),
+            family: events!(@some $(Family::$family)?),
+            sum: events!(@some $(Sum::$sum)?),
+            describe: events!(@some $($describe)?),
         },)*];
 
         /// What a record tells.
@@ -112,8 +120,8 @@ macro_rules! events {
             }
         }
     };
-    (@family) => { None };
-    (@family $family:ident) => { Some(Family::$family) };
+    (@some) => { None };
+    (@some $some:expr) => { Some($some) };
 }
 
 events! {
@@ -121,15 +129,20 @@ events! {
         /// Somebody has logged in, or was found to be.
         Start {
             name: "session.start", code: "T2000I", class: Frame, family: Session,
-            record: SessionStart(Began<'a>)
+            record: SessionStart(Began<'a>),
+            describe: session::describe_start
         }
         /// The last process of a session is gone.
         End {
             name: "session.end", code: "T2004I", class: Frame, family: Session,
-            record: SessionEnd(Ended)
+            record: SessionEnd(Ended),
+            describe: session::describe_end
         }
         /// Events of a session are missing.
-        Lost { name: "session.lost", code: "R2001W", class: Frame }
+        Lost {
+            name: "session.lost", code: "R2001W", class: Frame,
+            describe: session::describe_lost
+        }
         /// Processes of a session were stopped for a while.
         Held { name: "session.held", code: "R2003W", class: Act }
         /// What the recorder says of itself.
@@ -137,49 +150,58 @@ events! {
         /// A client has opened a channel of its connection.
         Channel {
             name: "session.channel", code: "R4013I", class: Act, family: Session,
-            record: Subsystem(Subsystem)
+            record: Subsystem(Subsystem),
+            describe: channel::describe_channel
         }
         /// The terminal of a channel has another size.
         Resize {
             name: "session.resize", code: "R4014I", class: Act, family: Session,
-            record: Resize(Resize)
+            record: Resize(Resize),
+            describe: channel::describe_resize
         }
         /// A program was run, or could not be.
         Command {
-            name: "session.command", code: "T4000I", class: Act, family: Command,
-            record: Command(Command<'a>)
+            name: "session.command", code: "T4000I", class: Act, family: Command, sum: Commands,
+            record: Command(Command<'a>),
+            describe: command::describe_command
         }
         /// A process that ran a command is gone.
         ProcessExit {
             name: "session.process_exit", code: "R4003I", class: Bulk, family: ProcessExit,
-            record: ProcessExit(abi::ProcessExit)
+            record: ProcessExit(abi::ProcessExit),
+            describe: command::describe_exit
         }
         /// A file operation, or the attempt at one.
         Disk {
-            name: "session.disk", code: "T4001I", class: Bulk, family: Disk,
-            record: Disk(Disk<'a>)
+            name: "session.disk", code: "T4001I", class: Bulk, family: Disk, sum: Files,
+            record: Disk(Disk<'a>),
+            describe: file::describe
         }
         /// A connection was begun or accepted, a socket listens, or a first datagram was sent.
         Network {
-            name: "session.network", code: "T4002I", class: Bulk, family: Network,
-            record: Network(abi::Network)
+            name: "session.network", code: "T4002I", class: Bulk, family: Network, sum: Connections,
+            record: Network(abi::Network),
+            describe: network::describe_network
         }
         /// What became of a TCP connect.
         NetworkResult {
             name: "session.network_result", code: "R4004I", class: Bulk, family: NetworkResult,
-            record: NetworkResult(abi::NetworkResult)
+            record: NetworkResult(abi::NetworkResult),
+            describe: network::describe_result
         }
         /// Datagrams that have no event of their own.
         NetworkSends { name: "session.network_sends", code: "R4008I", class: Bulk, family: Network }
         /// A local socket was connected to, or could not be.
         LocalConnect {
-            name: "session.local_connect", code: "R4005I", class: Bulk, family: Network,
-            record: LocalConnect(LocalConnect<'a>)
+            name: "session.local_connect", code: "R4005I", class: Bulk, family: Network, sum: Connections,
+            record: LocalConnect(LocalConnect<'a>),
+            describe: socket::describe_connect
         }
         /// A first datagram was sent to a local socket. The same record tells of one to an address.
         LocalSend {
-            name: "session.local_send", code: "R4010I", class: Bulk, family: Network,
-            record: Send(abi::Send)
+            name: "session.local_send", code: "R4010I", class: Bulk, family: Network, sum: Connections,
+            record: Send(abi::Send),
+            describe: socket::describe_send
         }
         /// A name was asked for.
         Dns {
@@ -188,7 +210,7 @@ events! {
         }
         /// A socket for virtual machines was connected, was accepted, or listens.
         Vsock {
-            name: "session.vsock", code: "R4011I", class: Bulk, family: Network,
+            name: "session.vsock", code: "R4011I", class: Bulk, family: Network, sum: Connections,
             record: Vsock(abi::Vsock)
         }
         /// A socket for frames of network devices was made, or refused.
@@ -199,7 +221,8 @@ events! {
         /// Rights were changed, or another process or the kernel was reached into.
         Privilege {
             name: "session.privilege", code: "R4007I", class: Act, family: Privilege,
-            record: Privilege(Privilege<'a>)
+            record: Privilege(Privilege<'a>),
+            describe: privilege::describe
         }
         /// Somebody else can have been asked to do something.
         Delegated { name: "session.delegated", code: "R4009I", class: Act }
@@ -214,22 +237,101 @@ events! {
     }
 }
 
+/// Tells what is known of an event, of which the members that it shows are noted; nothing if it is not
+/// as it should be.
+type Describe = fn(&mut Members<'_, '_>, &mut Text) -> Option<()>;
+
+/// As what `recorderd sessions` counts an event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub enum Sum {
+    Commands,
+    Files,
+    Connections,
+}
+
 /// A row of the table.
-pub struct Event {
+pub struct Row {
+    /// Which event.
+    pub event: EventType,
     /// What its lines are called, and what matters about them.
     pub title: Title,
     /// As what it is counted, where it is.
     pub family: Option<Family>,
+    /// As what a summary of the session counts it.
+    pub sum: Option<Sum>,
+    /// In words; without it, all members are shown as they stand.
+    describe: Option<Describe>,
 }
 
 impl EventType {
     /// Its row.
-    pub fn row(self) -> &'static Event {
+    pub fn row(self) -> &'static Row {
         &EVENTS[self as usize]
+    }
+
+    /// The one of this name, as it is in `event`.
+    pub fn named(name: &[u8]) -> Option<Self> {
+        let row = EVENTS.iter().find(|row| row.title.name.as_bytes() == name);
+        row.map(|row| row.event)
+    }
+
+    /// What a line of the log tells, if that is known.
+    pub fn of(event: &Event<'_>) -> Option<Self> {
+        Self::named(event.text("event")?.as_bytes())
     }
 
     /// What its lines are called, and what matters about them.
     pub fn title(self) -> &'static Title {
         &self.row().title
+    }
+}
+
+/// The family an event belongs to, as the config has it: `session`, `command`, `disk`, `network`,
+/// `privilege`; else its own name. A loss belongs to what was lost.
+pub fn family<'a>(event: &Event<'a>) -> Cow<'a, str> {
+    let (family, name) = match EventType::of(event) {
+        Some(EventType::Lost) => {
+            let name = event.text("family").unwrap_or_default();
+            let mut all = Family::ALL.into_iter();
+            (all.find(|family| family.name() == name), name)
+        }
+        known => (known.and_then(|it| it.row().family), event.name()),
+    };
+    family.map_or(name, |family| family.choice().name().into())
+}
+
+/// Whether an event tells of events that are not in the log.
+pub fn is_loss(event: &Event<'_>) -> bool {
+    EventType::of(event) == Some(EventType::Lost)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_loss_belongs_to_what_was_lost() {
+        let family = |name: &str, lost: &str| {
+            let line = format!(r#"{{"event":"{name}","time":"2023-07-04","family":"{lost}"}}"#);
+            super::family(&Event::parse(line.as_bytes()).unwrap()).into_owned()
+        };
+        assert_eq!(family("session.lost", "process_exit"), "command");
+        assert_eq!(family("session.lost", "disk"), "disk");
+        assert_eq!(family("session.local_connect", ""), "network");
+        assert_eq!(family("session.end", ""), "session");
+        assert_eq!(family("session.novel", ""), "novel");
+        assert_eq!(family("recorder.status", ""), "recorder.status");
+    }
+
+    #[test]
+    fn each_row_is_found_by_its_number_and_its_name() {
+        for (index, row) in EVENTS.iter().enumerate() {
+            assert_eq!(row.event as usize, index);
+            assert_eq!(EventType::named(row.title.name.as_bytes()), Some(row.event));
+            let same = |other: &&Row| other.title.code == row.title.code;
+            assert_eq!(EVENTS.iter().filter(same).count(), 1, "{}", row.title.code);
+        }
+        assert_eq!(EventType::named(b"session.novel"), None);
     }
 }

@@ -1,12 +1,14 @@
 //! Connections and datagrams between addresses.
 
+use super::describe::{Members, duration, failure};
 use super::members::process;
 use super::record::split;
 use super::sends::Sends;
 use super::socket::local_name;
 use super::{Context, EventType, Malformed, Payload, Pending};
 use crate::abi::{Endpoint, Head, Network, NetworkResult, Send, SendsKey, operation, send_mark};
-use crate::event::{Object, Subject, Writer, address};
+use crate::base::{Text, Weight};
+use crate::event::{Object, Subject, Writer, address, errno};
 
 impl<'a> Payload<'a> for Network {
     fn decode(bytes: &'a [u8]) -> Result<Self, Malformed> {
@@ -194,4 +196,48 @@ fn raw(object: &mut Object<'_>, key: &SendsKey) {
     if key.marks & send_mark::RAW != 0 {
         object.boolean("raw", true);
     }
+}
+
+/// What a session.network does: `operation` of docs/events.md.
+pub(super) fn describe_network(members: &mut Members<'_, '_>, text: &mut Text) -> Option<()> {
+    let own = members.end("src_addr", "src_port");
+    let peer = members.end("dst_addr", "dst_port");
+    let (verb, first, second) = match members.number("operation")? {
+        0 => ("connect to", peer, None),
+        1 => ("send to", peer, None),
+        2 => ("listen on", own, None),
+        3 => ("accept from", peer, own),
+        _ => return None,
+    };
+    text.add(Weight::Normal, format!("{verb} "));
+    text.add(Weight::Strong, first?);
+    if let Some(second) = second {
+        text.add(Weight::Normal, format!(" on {second}"));
+    }
+    if let Some(protocol) = members.word("protocol") {
+        text.add(Weight::Normal, format!(", {protocol}"));
+    }
+    members.shown.push("version");
+    match members.number("action") {
+        Some(1) => text.add(Weight::Failed, ", denied"),
+        _ => text,
+    };
+    failure(members, text);
+    Some(())
+}
+
+pub(super) fn describe_result(members: &mut Members<'_, '_>, text: &mut Text) -> Option<()> {
+    let took = members.number("duration_us").map(duration);
+    let took = took.map_or(String::new(), |took| format!(" after {took}"));
+    match members.number("result")? {
+        0 => text.add(Weight::Faint, format!("connected{took}")),
+        result => text.add(Weight::Failed, format!("{}{took}", errno(result))),
+    };
+    if !members.shown.contains(&"dst_addr")
+        && let Some(peer) = members.end("dst_addr", "dst_port")
+    {
+        text.add(Weight::Faint, format!(", {peer}"));
+    }
+    members.shown.extend(["src_addr", "src_port", "version"]);
+    Some(())
 }

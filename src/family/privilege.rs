@@ -1,12 +1,13 @@
 //! What changes a process's rights, or reaches into others and the kernel.
 
+use super::describe::{Members, failure};
 use super::members::{ids, incomplete, process};
 use super::record::{split, take};
 use super::{Context, EventType, Malformed, Payload};
 use crate::abi::{
     self, Head, ID_NONE, PRIVILEGE_OPERATIONS, TARGETS, privilege_operation as operation,
 };
-use crate::base::Clock;
+use crate::base::{Clock, Text, Weight, quote};
 use crate::event::Object;
 
 /// Rights that were changed, or another process or the kernel that was reached into.
@@ -212,4 +213,20 @@ fn program_type(object: &mut Object<'_>, number: u32) {
             itoa::Buffer::new().format(number).as_bytes(),
         ),
     }
+}
+
+pub(super) fn describe(members: &mut Members<'_, '_>, text: &mut Text) -> Option<()> {
+    let operation = members.word("operation")?;
+    text.add(Weight::Failed, operation);
+    if let Some(path) = members.word("path") {
+        text.add(Weight::Strong, format!(" {path}"));
+    }
+    failure(members, text);
+    // What it became is the news here.
+    if let Some(ids) = members.event.get("ids") {
+        let mut out = String::from(" ids=");
+        quote::plain(ids, &mut out);
+        text.add(Weight::Normal, out);
+    }
+    Some(())
 }

@@ -1,10 +1,11 @@
 //! How a session begins and ends, what it lost, and how it was held.
 
+use super::describe::{Members, losses};
 use super::record::{split, take};
 use super::recorder::missed;
 use super::{EventType, Malformed, Payload};
 use crate::abi::{self, Counts, Family, Losses, MissedCounts, SessionEnd, SessionStart};
-use crate::base::{Ledger, Output};
+use crate::base::{Ledger, Output, Text, Weight};
 use crate::event::{Address, Object, Subject, Uuid, Writer, device};
 
 /// A login was seen for the first time.
@@ -234,4 +235,52 @@ fn initial_command(object: &mut Object<'_>, command: &[Vec<u8>]) {
             command.iter().map(Vec::as_slice),
         );
     }
+}
+
+pub(super) fn describe_start(members: &mut Members<'_, '_>, text: &mut Text) -> Option<()> {
+    text.add(Weight::Strong, "login");
+    for (key, word) in [("addr.remote", "from"), ("addr.local", "to")] {
+        if let Some(end) = members.word(key) {
+            text.add(Weight::Normal, format!(" {word} {end}"));
+        }
+    }
+    if let Some(size) = members.word("size") {
+        text.add(Weight::Normal, format!(", terminal {size}"));
+    }
+    asked(members, text);
+    Some(())
+}
+
+fn asked(members: &mut Members<'_, '_>, text: &mut Text) {
+    let mut words = String::new();
+    members.words("initial_command", &mut words);
+    if !words.is_empty() {
+        text.add(Weight::Normal, format!(", to run{words}"));
+    }
+}
+
+pub(super) fn describe_end(members: &mut Members<'_, '_>, text: &mut Text) -> Option<()> {
+    text.add(Weight::Strong, "end of the session");
+    members.shown.extend([
+        "events",
+        "initial_command",
+        "interactive",
+        "losses",
+        "participants",
+        "participants_base64",
+        "session_start",
+        "session_stop",
+    ]);
+    let lost = losses(members.event);
+    if lost > 0 {
+        text.add(Weight::Lost, format!(", {lost} events lost"));
+    }
+    Some(())
+}
+
+pub(super) fn describe_lost(members: &mut Members<'_, '_>, text: &mut Text) -> Option<()> {
+    let (family, cause) = (members.word("family")?, members.word("cause")?);
+    let count = members.number("count")?;
+    text.add(Weight::Lost, format!("LOST: {count} of {family}, {cause}"));
+    Some(())
 }

@@ -1,9 +1,11 @@
 //! Sockets that are not of the internet.
 
+use super::describe::{Members, failure};
 use super::members::{incomplete, process};
 use super::record::{split, take};
 use super::{Context, EventType, Malformed, Payload, delegate};
 use crate::abi::{self, Head, PacketSocket, VSOCK_ANY, Vsock, operation};
+use crate::base::{Text, Weight};
 use crate::event::Object;
 
 /// A local socket that was connected to, or could not be.
@@ -94,4 +96,25 @@ pub(super) fn local_name(object: &mut Object<'_>, is_abstract: bool, name: &[u8]
         (true, Some((_, rest))) => object.bytes("abstract", "abstract_base64", rest),
         _ => object.bytes("path", "path_base64", name),
     }
+}
+
+/// A local socket was connected to, or could not be.
+pub(super) fn describe_connect(members: &mut Members<'_, '_>, text: &mut Text) -> Option<()> {
+    local(members, text, "connect to ")
+}
+
+/// A first datagram was sent to one.
+pub(super) fn describe_send(members: &mut Members<'_, '_>, text: &mut Text) -> Option<()> {
+    local(members, text, "send to ")
+}
+
+fn local(members: &mut Members<'_, '_>, text: &mut Text, verb: &'static str) -> Option<()> {
+    let name = match members.word("abstract") {
+        Some(name) => format!("@{name}"),
+        None => members.word("path")?,
+    };
+    text.add(Weight::Normal, verb);
+    text.add(Weight::Strong, name);
+    failure(members, text);
+    Some(())
 }

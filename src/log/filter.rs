@@ -4,8 +4,8 @@ use std::net::{IpAddr, SocketAddr};
 
 use memchr::memmem::Finder;
 
-use super::event::{Event, is_process};
-use super::json;
+use crate::event::{Event, is_process, json};
+use crate::family::family;
 
 /// What an event must be to be wanted. Of each kind that is given, one must fit.
 #[derive(Default)]
@@ -80,7 +80,7 @@ impl Filter {
 
     fn is_of_family(&self, event: &Event<'_>) -> bool {
         let fits = |wanted: &String| {
-            *wanted == event.family()
+            *wanted == family(event)
                 || *wanted == event.name()
                 || event.text("event").is_some_and(|name| *wanted == name)
         };

@@ -2,14 +2,12 @@
 //! the events in them. Needs no daemon, and takes lines of any origin: what is no event is counted
 //! and left out.
 
-mod event;
 mod files;
 mod filter;
-pub mod json;
 mod lines;
 mod reader;
 
-pub use event::{Event, errno, is_common, is_process};
+pub use crate::event::{Event, errno, is_common, is_process, json};
 pub use files::{Source, find};
 pub use filter::{Filter, Network, Text};
 pub use lines::Lines;

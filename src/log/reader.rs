@@ -4,10 +4,10 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::ops::ControlFlow;
 
-use super::event::Event;
 use super::files::Source;
 use super::filter::Filter;
 use super::lines::Lines;
+use crate::event::Event;
 
 /// Lines that are no events: cut off in writing, or of another origin.
 #[derive(Default)]

@@ -1,6 +1,5 @@
 //! The commands that show a log: `sessions`, `show`, `tail`, `search` and `report`.
 
-mod describe;
 mod options;
 mod output;
 mod report;

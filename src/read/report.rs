@@ -16,11 +16,11 @@ use sha2::{Digest, Sha256};
 
 use crate::log::{Event, Source};
 
-use super::describe;
 use super::options::Request;
-use super::output::{Text, Weight};
 use super::show::{self, entry_text, entry_time, heading, opened};
 use super::tree::{Entry, Step, Tree, What};
+use crate::base::{Text, Weight};
+use crate::family::{self, describe};
 
 const STYLE: &str = include_str!("report.css");
 const SCRIPT: &str = include_str!("report.js");
@@ -176,7 +176,7 @@ fn uses(all: &[(usize, &Entry)], family: &str) -> Vec<Use> {
         let Some(event) = Event::parse(event.as_bytes()) else {
             continue;
         };
-        if event.family() != family || event.is_loss() {
+        if family::family(&event) != family || family::is_loss(&event) {
             continue;
         }
         let outcome = outcome

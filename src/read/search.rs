@@ -4,7 +4,8 @@ use crate::log::Source;
 
 use super::options::Request;
 use super::output::{Form, Output};
-use super::{describe, go_on, read};
+use super::{go_on, read};
+use crate::family::describe;
 
 /// Shows what the filter takes, one line each.
 pub fn run(sources: &[Source], request: &Request, output: &mut Output) -> Result<(), String> {

@@ -5,12 +5,13 @@ use std::collections::HashMap;
 
 use crate::log::{Filter, Source};
 
-use super::describe::duration;
 use super::options::Request;
-use super::output::{Form, Output, Text, Weight};
+use super::output::{Form, Output};
 use super::summary::Summary;
 use super::{go_on, read};
 use crate::base::quote;
+use crate::base::{Text, Weight};
+use crate::family::describe::duration;
 
 /// Shows the sessions that have an event which the filter takes. Each is forgotten at its end, so
 /// that only open ones take memory.

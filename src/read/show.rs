@@ -6,13 +6,15 @@ use std::ops::ControlFlow;
 use crate::log::{Event, Filter, Source, Text as Wanted};
 use line::Object;
 
-use super::describe::{self, duration};
 use super::options::{Command, Request};
-use super::output::{Form, Output, Text, Weight};
+use super::output::{Form, Output};
 use super::read;
 use super::summary::Summary;
 use super::tree::{Entry, Process, Step, Tree, What};
 use crate::base::quote;
+use crate::base::{Text, Weight};
+use crate::family::EventType;
+use crate::family::describe::{self, duration};
 
 /// Length of a `sid`.
 const SID: usize = 36;
@@ -62,7 +64,7 @@ fn one(
         }
         visit(event)?;
         // A whole id has no other session, and nothing comes behind its end.
-        match sid.len() >= SID && event.name() == "end" {
+        match sid.len() >= SID && EventType::of(event) == Some(EventType::End) {
             true => ControlFlow::Break(()),
             false => ControlFlow::Continue(()),
         }

@@ -1,5 +1,6 @@
 //! A session in one line.
 
+use crate::family::{EventType, Sum};
 use crate::log::Event;
 use line::Object;
 
@@ -31,11 +32,11 @@ pub struct Summary {
     pub is_whole: bool,
     /// The time of session.end; `None` while it is open.
     pub end: Option<String>,
-    /// session.command
+    /// Events that count as [`Sum::Commands`].
     pub commands: u64,
-    /// session.disk
+    /// As [`Sum::Files`].
     pub files: u64,
-    /// session.network, session.local_connect, session.local_send, session.vsock
+    /// As [`Sum::Connections`].
     pub connections: u64,
     /// Events that are not in the log.
     pub lost: u64,
@@ -58,7 +59,7 @@ impl Summary {
             begin: text("time"),
             first: event.time,
             last: event.time,
-            is_whole: event.name() == "start",
+            is_whole: EventType::of(event) == Some(EventType::Start),
             next: event.number("ei").unwrap_or(0),
             ..Self::default()
         }
@@ -74,19 +75,23 @@ impl Summary {
             self.lost = self.lost.saturating_add(gap as u64);
             self.next = self.next.max(index.saturating_add(1));
         }
-        match &*event.name() {
-            "start" => {
+        let what = EventType::of(event);
+        match what.and_then(|what| what.row().sum) {
+            Some(Sum::Commands) => self.commands += 1,
+            Some(Sum::Files) => self.files += 1,
+            Some(Sum::Connections) => self.connections += 1,
+            None => {}
+        }
+        match what {
+            Some(EventType::Start) => {
                 (self.from, self.to) = (text("addr.remote"), text("addr.local"));
                 self.asked = event.get("initial_command").map(str::to_owned);
             }
-            "command" => self.commands += 1,
-            "disk" => self.files += 1,
-            "network" | "local_connect" | "local_send" | "vsock" => self.connections += 1,
-            "lost" => {
+            Some(EventType::Lost) => {
                 let count = event.number("count").unwrap_or(0).max(0);
                 self.lost = self.lost.saturating_add(count as u64);
             }
-            "end" => {
+            Some(EventType::End) => {
                 self.end = text("time");
                 if let Some(begin) = text("session_start")
                     && let Some(first) = crate::base::instant(&begin)

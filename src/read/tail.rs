@@ -11,7 +11,8 @@ use crate::log::{Event, Lines, Reader, Source, Strays, Visit, find};
 
 use super::options::Request;
 use super::output::{Form, Output};
-use super::{describe, go_on, notice};
+use super::{go_on, notice};
+use crate::family::describe;
 
 /// What is looked through first for the last events, bytes from the end.
 const NEAR: u64 = 1 << 20;

@@ -6,8 +6,9 @@ use std::ops::ControlFlow;
 
 use crate::log::{Event, is_common};
 
-use super::describe::{changes, path, shown};
 use super::summary::Summary;
+use crate::family::describe::{path, shown};
+use crate::family::{EventType, changes};
 
 /// The processes of one session, and what each did. Opens that change nothing are only counted.
 pub struct Tree {
@@ -106,7 +107,8 @@ impl Tree {
             self.next = self.next.max(index.saturating_add(1));
         }
         let place = self.place(event);
-        if event.name() == "process_exit"
+        let what = EventType::of(event);
+        if what == Some(EventType::ProcessExit)
             && let Some(pid) = event.number("pid")
         {
             self.by_pid.remove(&pid);
@@ -114,7 +116,7 @@ impl Tree {
         if !wanted {
             return;
         }
-        if event.name() == "disk" && !changes(event) {
+        if what == Some(EventType::Disk) && !changes(event) {
             let process = &mut self.processes[place];
             let failed = event.number("return_code").is_some_and(|code| code < 0);
             match failed {
@@ -176,7 +178,7 @@ impl Tree {
             self.processes[place].parent = parent;
             self.processes[parent].is_parent = true;
         }
-        if event.name() == "command" {
+        if EventType::of(event) == Some(EventType::Command) {
             let process = &mut self.processes[place];
             let runs = event.number("return_code").is_none_or(|code| code >= 0);
             // A shell tries one folder after the other.

@@ -5,6 +5,9 @@ use std::io;
 
 use memchr::memmem;
 
+use crate::event::Class;
+use crate::family::EventType;
+
 /// Sends one line after the other until one fails; tells how many bytes are behind it.
 pub fn each(
     lines: &[u8],
@@ -35,12 +38,14 @@ pub fn value<'a>(line: &'a [u8], key: &str) -> &'a [u8] {
     b""
 }
 
+/// How it is kept; of a line that this build does not write, nothing is known.
+pub fn class(line: &[u8]) -> Option<Class> {
+    EventType::named(value(line, "event")).map(|event| event.title().class)
+}
+
 /// Whether it tells of losses and of how sessions begin and end, rather than of an act.
 pub fn is_frame(line: &[u8]) -> bool {
-    matches!(
-        value(line, "event"),
-        b"session.start" | b"session.end" | b"session.lost" | b"recorder.status"
-    )
+    class(line) == Some(Class::Frame)
 }
 
 /// Whether it tells that something is missing.

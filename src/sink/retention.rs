@@ -12,6 +12,7 @@ use rustc_hash::FxHashMap;
 use super::log::{names, text};
 use super::{line, log::DAY};
 use crate::base::{Limits, Notice, Reason, Removed, SUMMARY, named};
+use crate::event::Class;
 
 /// What stays takes one part in so many: of a file, and of all that is kept.
 const PART: u64 = 4;
@@ -21,17 +22,6 @@ const SLICE: u64 = 256 << 10;
 
 /// How many sessions of a file are named.
 const NAMED: usize = 100;
-
-/// Names of events of which there are many for each command. What begins so does not stay.
-const BULK: [&[u8]; 7] = [
-    b"session.disk",
-    b"session.process_exit",
-    b"session.network",
-    b"session.local",
-    b"session.dns",
-    b"session.vsock",
-    b"session.packet",
-];
 
 /// Sees to it that files go.
 pub struct Retention {
@@ -315,11 +305,10 @@ enum Worth {
 
 impl Worth {
     fn of(line: &[u8]) -> Self {
-        let event = line::value(line, "event");
-        match BULK.iter().any(|bulk| event.starts_with(bulk)) {
-            true => Self::Bulk,
-            false if line::is_frame(line) => Self::Frame,
-            false => Self::Act,
+        match line::class(line) {
+            Some(Class::Bulk) => Self::Bulk,
+            Some(Class::Frame) => Self::Frame,
+            Some(Class::Act) | None => Self::Act,
         }
     }
 }

@@ -5,6 +5,8 @@ use std::net::SocketAddr;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
+use recorderd::abi::Family;
+use recorderd::family::EVENTS;
 use serde_json::Value;
 
 /// The lines of one kind.
@@ -131,35 +133,23 @@ pub fn start(login: &str, more: &str) -> String {
     )
 }
 
-/// The events that count as of the family `network`.
-const NETWORK: &[&str] = &[
-    "network",
-    "network_sends",
-    "local_connect",
-    "local_send",
-    "dns",
-    "vsock",
-    "packet_socket",
-];
-
 /// The session.end of `lines`, as `plain` gives it, where nothing was lost.
 pub fn end(login: &str, interactive: bool, more: &str, lines: &[Value]) -> String {
-    let count = |event: &&str| of_kind(lines, &format!("session.{event}")).len();
-    let [commands, exits, disks, results, privileges] = [
-        "command",
-        "process_exit",
-        "disk",
-        "network_result",
-        "privilege",
-    ]
-    .map(|event| count(&event));
-    let networks: usize = NETWORK.iter().map(count).sum();
+    let count = |family: Family| {
+        let of_family = EVENTS.iter().filter(|row| row.family == Some(family));
+        let counts = of_family.map(|row| of_kind(lines, row.title.name).len());
+        format!(r#""{family}":{}"#, counts.sum::<usize>())
+    };
+    let counts = Family::counted().map(count).collect::<Vec<_>>().join(",");
+    let none = Family::ALL
+        .map(|family| format!(r#""{family}":0"#))
+        .join(",");
     expected(
         "session.end",
         "T2004I",
         login,
         &format!(
-            r#""enhanced_recording":true,"interactive":{interactive},"participants":["{login}"],"session_start":"<session_start>","session_stop":"<session_stop>",{more}"events":{{"command":{commands},"process_exit":{exits},"disk":{disks},"network":{networks},"network_result":{results},"privilege":{privileges}}},"losses":{{"session":0,"command":0,"process_exit":0,"disk":0,"network":0,"network_result":0,"privilege":0}}"#
+            r#""enhanced_recording":true,"interactive":{interactive},"participants":["{login}"],"session_start":"<session_start>","session_stop":"<session_stop>",{more}"events":{{{counts}}},"losses":{{{none}}}"#
         ),
     )
 }

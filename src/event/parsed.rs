@@ -107,28 +107,6 @@ impl<'a> Event<'a> {
             Cow::Owned(name) => name.replacen("session.", "", 1).into(),
         }
     }
-
-    /// The family an event belongs to: `session`, `command`, `disk`, `network`, or its own name.
-    /// A loss belongs to what was lost.
-    pub fn family(&self) -> Cow<'a, str> {
-        let name = self.name();
-        let what = match &*name {
-            "lost" => self.text("family").unwrap_or_default(),
-            _ => name,
-        };
-        match &*what {
-            "start" | "end" | "channel" | "resize" => "session".into(),
-            "process_exit" => "command".into(),
-            "network_result" | "network_sends" | "local_connect" | "local_send" | "dns"
-            | "vsock" | "packet_socket" => "network".into(),
-            _ => what,
-        }
-    }
-
-    /// Whether it tells of events that are not in the log.
-    pub fn is_loss(&self) -> bool {
-        self.name() == "lost"
-    }
 }
 
 /// What an errno means, in words: of −2, `No such file or directory`.
@@ -165,20 +143,6 @@ mod tests {
             [("pid", "7"), ("path", "\"/a\"")]
         );
         assert!(Event::parse(b"{\"event\":\"a\xff\",\"time\":\"2023-07-04\"}").is_none());
-    }
-
-    #[test]
-    fn a_loss_belongs_to_what_was_lost() {
-        let family = |name: &str, lost: &str| {
-            let line = format!(r#"{{"event":"{name}","time":"2023-07-04","family":"{lost}"}}"#);
-            Event::parse(line.as_bytes()).unwrap().family().into_owned()
-        };
-        assert_eq!(family("session.lost", "process_exit"), "command");
-        assert_eq!(family("session.lost", "disk"), "disk");
-        assert_eq!(family("session.local_connect", ""), "network");
-        assert_eq!(family("session.end", ""), "session");
-        assert_eq!(family("session.novel", ""), "novel");
-        assert_eq!(family("recorder.status", ""), "recorder.status");
     }
 
     #[test]
