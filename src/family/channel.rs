@@ -2,11 +2,13 @@
 //! subsystem, with a terminal of its own or without one.
 
 use std::collections::VecDeque;
+use std::io;
 
+use super::act::Act;
 use super::describe::Members;
 use super::members::process;
 use super::record::split;
-use super::{Command, Context, EventType, Malformed, Payload, strings};
+use super::{Body, Command, Context, EventType, Malformed, Payload, strings};
 use crate::abi::{self, Head, command_mark};
 use crate::base::{Text, Weight};
 use crate::event::device;
@@ -236,6 +238,26 @@ pub(super) fn describe_resize(members: &mut Members<'_, '_>, text: &mut Text) ->
         format!("terminal of channel {number} is {size}"),
     );
     Some(())
+}
+
+/// What the self-test does.
+pub(super) const ACTS: &[Act] = &[Act {
+    program: "channel_act",
+    perform: serve,
+    shows: |record| matches!(&record.body, Body::Subsystem(_)),
+}];
+
+/// As sshd begins to serve files for a channel itself; nothing changes.
+fn serve() -> io::Result<()> {
+    // SAFETY: takes and gives numbers, and sets what is set.
+    let set = unsafe {
+        let dumpable = libc::prctl(libc::PR_GET_DUMPABLE);
+        libc::prctl(libc::PR_SET_DUMPABLE, dumpable)
+    };
+    match set {
+        0 => Ok(()),
+        _ => Err(io::Error::last_os_error()),
+    }
 }
 
 #[cfg(test)]

@@ -1,9 +1,13 @@
 //! Programs that are run, and how their processes end.
 
+use std::io;
+use std::process::{self, Stdio};
+
+use super::act::{Act, NOTHING, refused};
 use super::describe::{Members, duration, failure};
 use super::members::{ids, process};
 use super::record::{split, strings, take};
-use super::{Context, EventType, Malformed, Payload, Pending, channel};
+use super::{Body, Context, EventType, Malformed, Payload, Pending, channel};
 use crate::abi::{self, Head, ProcessExit, command_mark};
 use crate::base::{Text, Weight, page_size};
 use crate::event::{Object, Uuid, device, json};
@@ -295,4 +299,26 @@ pub(super) fn describe_exit(members: &mut Members<'_, '_>, text: &mut Text) -> O
         text.add(Weight::Failed, ", core dumped");
     }
     Some(())
+}
+
+/// What the self-test does.
+pub(super) const ACTS: &[Act] = &[
+    Act {
+        program: "command_exec",
+        perform: run,
+        shows: |record| matches!(&record.body, Body::Command(command) if command.fixed.return_code == 0),
+    },
+    Act {
+        program: "command_failed",
+        perform: || refused(process::Command::new(NOTHING).status()),
+        shows: |record| matches!(&record.body, Body::Command(command) if command.fixed.return_code < 0),
+    },
+];
+
+/// Ourselves, as the one program that is sure to be there.
+fn run() -> io::Result<()> {
+    let mut command = process::Command::new("/proc/self/exe");
+    command.arg("--version").env_clear().stdin(Stdio::null());
+    command.stdout(Stdio::null()).stderr(Stdio::null());
+    command.status().map(drop)
 }

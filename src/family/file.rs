@@ -1,13 +1,18 @@
 //! What is done to files.
 
 use std::fmt::Write;
+use std::fs::{File, Permissions};
+use std::io;
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::PermissionsExt;
 
+use super::act::{Act, NOTHING, refused, unfiltered};
 use super::describe::{Members, failure};
 use super::members::{incomplete, process};
 use super::path::{Shown, shown};
 use super::record::{split, take};
-use super::{Context, EventType, Malformed, Payload, delegate};
-use crate::abi::{self, DISK_OPERATIONS, Head, disk_operation as operation, path_note};
+use super::{Body, Context, EventType, Malformed, Payload, Record, delegate};
+use crate::abi::{self, DISK_OPERATIONS, Head, disk_operation as operation, path_note, via};
 use crate::base::{Text, Weight};
 use crate::event::{Event, Object, Uuid, device};
 
@@ -226,4 +231,79 @@ const CHANGING: i64 = (libc::O_WRONLY | libc::O_RDWR | libc::O_CREAT | libc::O_T
 fn is_open(disk: &Event<'_>) -> bool {
     disk.text("operation")
         .is_none_or(|operation| operation == "open")
+}
+
+/// What the self-test does.
+pub(super) const ACTS: &[Act] = &[
+    Act {
+        program: "disk_open",
+        perform: || refused(File::open(NOTHING)),
+        shows: |record| {
+            matches!(&record.body, Body::Disk(it) if it.fixed.operation == operation::OPEN)
+                && !by_ring(record)
+        },
+    },
+    Act {
+        program: "disk_change",
+        perform: || refused(std::fs::remove_file(NOTHING)),
+        shows: |record| matches!(&record.body, Body::Disk(it) if it.fixed.operation == operation::UNLINK),
+    },
+    Act {
+        program: "disk_name",
+        perform: || {
+            denied(std::fs::set_permissions(
+                KEPT,
+                Permissions::from_mode(0o444),
+            ))
+        },
+        shows: |record| {
+            matches!(&record.body, Body::Disk(it) if it.fixed.operation == operation::CHMOD
+                && it.path.notes & path_note::TYPED == 0)
+        },
+    },
+    Act {
+        program: "disk_map",
+        perform: map,
+        shows: |record| matches!(&record.body, Body::Disk(it) if it.fixed.operation == operation::MAP),
+    },
+];
+
+/// A file whose mode nobody can change.
+const KEPT: &str = "/proc/self/status";
+
+/// What nobody may do.
+fn denied(result: io::Result<()>) -> io::Result<()> {
+    match result {
+        Ok(()) => Err(io::Error::other(format!("{KEPT} was changed"))),
+        Err(e) if e.kind() == io::ErrorKind::PermissionDenied => unfiltered(&e),
+        Err(e) => Err(e),
+    }
+}
+
+/// Of length 0, which the kernel refuses.
+fn map() -> io::Result<()> {
+    let file = File::open("/proc/self/status")?;
+    // SAFETY: with any length, a new mapping where the kernel has room touches no other.
+    let address = unsafe {
+        libc::mmap(
+            std::ptr::null_mut(),
+            0,
+            libc::PROT_EXEC,
+            libc::MAP_PRIVATE,
+            file.as_raw_fd(),
+            0,
+        )
+    };
+    match address {
+        libc::MAP_FAILED => match io::Error::last_os_error() {
+            error if error.kind() == io::ErrorKind::InvalidInput => Ok(()),
+            error => unfiltered(&error),
+        },
+        _ => Err(io::Error::other("a mapping of no length was made")),
+    }
+}
+
+/// Whether a record is of a request to io_uring.
+pub fn by_ring(record: &Record<'_>) -> bool {
+    u32::from(record.head.via) & via::IO_URING != 0
 }

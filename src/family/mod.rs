@@ -1,6 +1,7 @@
 //! Every event, in one table: what it is called, to which family it belongs, from which record it
 //! comes, and how it is told to a person. A file for each family has the rest.
 
+mod act;
 mod arguments;
 mod channel;
 mod command;
@@ -22,10 +23,11 @@ mod socket;
 
 use std::borrow::Cow;
 
+pub use act::Act;
 pub use channel::{Resize, Subsystem, is_for_channel, terminal_size};
 pub use command::{Arguments, Command};
 pub use dns::Dns;
-pub use file::{Disk, Path, changes};
+pub use file::{Disk, Path, by_ring, changes};
 pub use memory::{Memory, Share};
 pub use pending::Pending;
 pub use privilege::Privilege;
@@ -69,6 +71,7 @@ macro_rules! events {
             name: $name:literal, code: $code:literal, class: $class:ident
             $(, family: $family:ident)? $(, sum: $sum:ident)?
             $(, record: $body:ident($payload:ty))? $(, describe: $describe:path)?
+            $(, acts: $acts:path)?
         })* }
         parts { $($(#[$part_about:meta])* $part:ident($part_payload:ty),)* }
     ) => {
@@ -83,6 +86,7 @@ macro_rules! events {
             family: events!(@some $(Family::$family)?),
             sum: events!(@some $(Sum::$sum)?),
             describe: events!(@some $($describe)?),
+            acts: events!(@all $($acts)?),
         },)*];
 
         /// What a record tells.
@@ -120,6 +124,8 @@ macro_rules! events {
             }
         }
     };
+    (@all) => { &[] };
+    (@all $all:expr) => { $all };
     (@some) => { None };
     (@some $some:expr) => { Some($some) };
 }
@@ -130,7 +136,8 @@ events! {
         Start {
             name: "session.start", code: "T2000I", class: Frame, family: Session,
             record: SessionStart(Began<'a>),
-            describe: session::describe_start
+            describe: session::describe_start,
+            acts: session::ACTS
         }
         /// The last process of a session is gone.
         End {
@@ -147,23 +154,12 @@ events! {
         Held { name: "session.held", code: "R2003W", class: Act }
         /// What the recorder says of itself.
         Status { name: "recorder.status", code: "R2002I", class: Frame }
-        /// A client has opened a channel of its connection.
-        Channel {
-            name: "session.channel", code: "R4013I", class: Act, family: Session,
-            record: Subsystem(Subsystem),
-            describe: channel::describe_channel
-        }
-        /// The terminal of a channel has another size.
-        Resize {
-            name: "session.resize", code: "R4014I", class: Act, family: Session,
-            record: Resize(Resize),
-            describe: channel::describe_resize
-        }
         /// A program was run, or could not be.
         Command {
             name: "session.command", code: "T4000I", class: Act, family: Command, sum: Commands,
             record: Command(Command<'a>),
-            describe: command::describe_command
+            describe: command::describe_command,
+            acts: command::ACTS
         }
         /// A process that ran a command is gone.
         ProcessExit {
@@ -171,17 +167,32 @@ events! {
             record: ProcessExit(abi::ProcessExit),
             describe: command::describe_exit
         }
+        /// A client has opened a channel of its connection.
+        Channel {
+            name: "session.channel", code: "R4013I", class: Act, family: Session,
+            record: Subsystem(Subsystem),
+            describe: channel::describe_channel,
+            acts: channel::ACTS
+        }
+        /// The terminal of a channel has another size.
+        Resize {
+            name: "session.resize", code: "R4014I", class: Act, family: Session,
+            record: Resize(Resize),
+            describe: channel::describe_resize
+        }
         /// A file operation, or the attempt at one.
         Disk {
             name: "session.disk", code: "T4001I", class: Bulk, family: Disk, sum: Files,
             record: Disk(Disk<'a>),
-            describe: file::describe
+            describe: file::describe,
+            acts: file::ACTS
         }
         /// A connection was begun or accepted, a socket listens, or a first datagram was sent.
         Network {
             name: "session.network", code: "T4002I", class: Bulk, family: Network, sum: Connections,
             record: Network(abi::Network),
-            describe: network::describe_network
+            describe: network::describe_network,
+            acts: network::ACTS
         }
         /// What became of a TCP connect.
         NetworkResult {
@@ -195,7 +206,8 @@ events! {
         LocalConnect {
             name: "session.local_connect", code: "R4005I", class: Bulk, family: Network, sum: Connections,
             record: LocalConnect(LocalConnect<'a>),
-            describe: socket::describe_connect
+            describe: socket::describe_connect,
+            acts: socket::ACTS
         }
         /// A first datagram was sent to a local socket. The same record tells of one to an address.
         LocalSend {
@@ -222,7 +234,8 @@ events! {
         Privilege {
             name: "session.privilege", code: "R4007I", class: Act, family: Privilege,
             record: Privilege(Privilege<'a>),
-            describe: privilege::describe
+            describe: privilege::describe,
+            acts: privilege::ACTS
         }
         /// Somebody else can have been asked to do something.
         Delegated { name: "session.delegated", code: "R4009I", class: Act }
@@ -262,6 +275,8 @@ pub struct Row {
     pub sum: Option<Sum>,
     /// In words; without it, all members are shown as they stand.
     describe: Option<Describe>,
+    /// By which the self-test makes it happen; those of a row may be of others, too.
+    pub acts: &'static [Act],
 }
 
 impl EventType {

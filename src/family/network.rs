@@ -1,11 +1,17 @@
 //! Connections and datagrams between addresses.
 
+use std::io;
+use std::net::{Ipv4Addr, TcpListener, TcpStream, UdpSocket};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::act::Act;
 use super::describe::{Members, duration, failure};
 use super::members::process;
 use super::record::split;
 use super::sends::Sends;
 use super::socket::local_name;
-use super::{Context, EventType, Malformed, Payload, Pending};
+use super::{Body, Context, EventType, Malformed, Payload, Pending};
 use crate::abi::{Endpoint, Head, Network, NetworkResult, Send, SendsKey, operation, send_mark};
 use crate::base::{Text, Weight};
 use crate::event::{Object, Subject, Writer, address, errno};
@@ -241,3 +247,50 @@ pub(super) fn describe_result(members: &mut Members<'_, '_>, text: &mut Text) ->
     members.shown.extend(["src_addr", "src_port", "version"]);
     Some(())
 }
+
+/// What the self-test does.
+pub(super) const ACTS: &[Act] = &[
+    Act {
+        program: "network_state",
+        perform: || listen().map(drop),
+        shows: |record| matches!(&record.body, Body::Network(it) if it.operation == operation::LISTEN),
+    },
+    Act {
+        program: "network_accept",
+        perform: accept,
+        shows: |record| matches!(&record.body, Body::Network(it) if it.operation == operation::ACCEPT),
+    },
+    Act {
+        program: "network_packet",
+        perform: send,
+        shows: |record| matches!(&record.body, Body::Send(it) if it.key.name_length == 0),
+    },
+];
+
+fn listen() -> io::Result<TcpListener> {
+    TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
+}
+
+fn accept() -> io::Result<()> {
+    let listener = listen()?;
+    let _client = TcpStream::connect_timeout(&listener.local_addr()?, PATIENCE)?;
+    listener.set_nonblocking(true)?;
+    // The last step of the handshake may be under way yet.
+    let ends = Instant::now() + PATIENCE;
+    loop {
+        match listener.accept() {
+            Err(e) if e.kind() == io::ErrorKind::WouldBlock && Instant::now() < ends => {
+                thread::sleep(Duration::from_millis(1));
+            }
+            accepted => return accepted.map(drop),
+        }
+    }
+}
+
+fn send() -> io::Result<()> {
+    let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?;
+    socket.send_to(&[], socket.local_addr()?).map(drop)
+}
+
+/// How long a connection to ourselves may take.
+const PATIENCE: Duration = Duration::from_secs(1);

@@ -1,9 +1,16 @@
 //! What changes a process's rights, or reaches into others and the kernel.
 
+use std::io;
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::os::linux::net::SocketAddrExt;
+use std::os::unix::fs::chroot;
+use std::os::unix::net::{SocketAddr, UnixDatagram};
+
+use super::act::{Act, NOTHING, refused};
 use super::describe::{Members, failure};
 use super::members::{ids, incomplete, process};
 use super::record::{split, take};
-use super::{Context, EventType, Malformed, Payload};
+use super::{Body, Context, EventType, Malformed, Payload, Record};
 use crate::abi::{
     self, Head, ID_NONE, PRIVILEGE_OPERATIONS, TARGETS, privilege_operation as operation,
 };
@@ -229,4 +236,117 @@ pub(super) fn describe(members: &mut Members<'_, '_>, text: &mut Text) -> Option
         text.add(Weight::Normal, out);
     }
     Some(())
+}
+
+/// What the self-test does.
+pub(super) const ACTS: &[Act] = &[
+    Act {
+        program: "privilege_act",
+        perform: || refused(chroot(NOTHING)),
+        shows: |record| is_privilege(record, |of| !OF_OTHERS.contains(&of)),
+    },
+    Act {
+        program: "privilege_host",
+        perform: freeze,
+        shows: |record| is_privilege(record, |of| of == operation::BPF_MAP_FREEZE),
+    },
+    Act {
+        program: "privilege_file",
+        perform: receive,
+        shows: |record| is_privilege(record, |of| of == operation::RECVMSG),
+    },
+    Act {
+        program: "privilege_signal",
+        perform: signal,
+        shows: |record| is_privilege(record, |of| of == operation::SIGNAL),
+    },
+];
+
+/// Operations that other programs tell of than most.
+const OF_OTHERS: [u32; 3] = [
+    operation::RECVMSG,
+    operation::SIGNAL,
+    operation::BPF_MAP_FREEZE,
+];
+
+fn is_privilege(record: &Record<'_>, is_it: fn(u32) -> bool) -> bool {
+    matches!(&record.body, Body::Privilege(it) if is_it(it.fixed.operation))
+}
+
+/// Of no map, which the kernel refuses.
+fn freeze() -> io::Result<()> {
+    const MAP_FREEZE: libc::c_int = 22;
+    let nothing = [u64::from(u32::MAX); 1];
+    // SAFETY: the kernel reads the words.
+    unsafe {
+        libc::syscall(
+            libc::SYS_bpf,
+            MAP_FREEZE,
+            nothing.as_ptr(),
+            size_of_val(&nothing),
+        )
+    };
+    Ok(())
+}
+
+/// One that does nothing.
+fn signal() -> io::Result<()> {
+    // SAFETY: takes numbers.
+    match unsafe { libc::kill(libc::getpid(), libc::SIGURG) } {
+        0 => Ok(()),
+        _ => Err(io::Error::last_os_error()),
+    }
+}
+
+/// A descriptor, by a socket without a peer: nobody knows who has sent it.
+fn receive() -> io::Result<()> {
+    let name = format!("recorderd-{}", std::process::id());
+    let address = SocketAddr::from_abstract_name(name.as_bytes())?;
+    let receiver = UnixDatagram::bind_addr(&address)?;
+    let sender = UnixDatagram::unbound()?;
+    // SAFETY: plain numbers and pointers, of which none is no value.
+    let (mut message, mut to): (libc::msghdr, libc::sockaddr_un) = unsafe { std::mem::zeroed() };
+    to.sun_family = libc::AF_UNIX as libc::sa_family_t;
+    for (place, byte) in to.sun_path[1..].iter_mut().zip(name.bytes()) {
+        *place = byte as libc::c_char;
+    }
+    let mut byte = [0u8];
+    let mut part = libc::iovec {
+        iov_base: byte.as_mut_ptr().cast(),
+        iov_len: 1,
+    };
+    // Its length; its level and type; the descriptor, and what fills up the last word.
+    let mut control = [
+        20u64,
+        (libc::SCM_RIGHTS as u64) << 32 | libc::SOL_SOCKET as u64,
+        sender.as_raw_fd() as u64,
+    ];
+    message.msg_iov = &raw mut part;
+    message.msg_iovlen = 1;
+    message.msg_control = control.as_mut_ptr().cast();
+    message.msg_controllen = size_of_val(&control) as _;
+    message.msg_name = (&raw mut to).cast();
+    message.msg_namelen = (size_of::<libc::sa_family_t>() + 1 + name.len()) as u32;
+    // SAFETY: the kernel reads all that the message points to.
+    if unsafe { libc::sendmsg(sender.as_raw_fd(), &raw const message, 0) } < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    message.msg_name = std::ptr::null_mut();
+    message.msg_namelen = 0;
+    // SAFETY: the kernel writes no more than the lengths allow.
+    if unsafe {
+        libc::recvmsg(
+            receiver.as_raw_fd(),
+            &raw mut message,
+            libc::MSG_CMSG_CLOEXEC,
+        )
+    } < 0
+    {
+        return Err(io::Error::last_os_error());
+    }
+    if message.msg_controllen >= 20 {
+        // SAFETY: the kernel has just made this descriptor for us.
+        drop(unsafe { OwnedFd::from_raw_fd(control[2] as i32) });
+    }
+    Ok(())
 }

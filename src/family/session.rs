@@ -1,11 +1,16 @@
 //! How a session begins and ends, what it lost, and how it was held.
 
+use std::fs::OpenOptions;
+use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
+
+use super::act::Act;
 use super::describe::{Members, losses};
 use super::record::{split, take};
 use super::recorder::missed;
-use super::{EventType, Malformed, Payload};
+use super::{Body, EventType, Malformed, Payload};
 use crate::abi::{self, Counts, Family, Losses, MissedCounts, SessionEnd, SessionStart};
-use crate::base::{Ledger, Output, Text, Weight};
+use crate::base::{Ledger, Output, Text, Weight, boot_time};
 use crate::event::{Address, Object, Subject, Uuid, Writer, device};
 
 /// A login was seen for the first time.
@@ -283,4 +288,32 @@ pub(super) fn describe_lost(members: &mut Members<'_, '_>, text: &mut Text) -> O
     let count = members.number("count")?;
     text.add(Weight::Lost, format!("LOST: {count} of {family}, {cause}"));
     Some(())
+}
+
+/// What the self-test does.
+pub(super) const ACTS: &[Act] = &[
+    // One act for both, of which one is at work.
+    Act {
+        program: "identity_file",
+        perform: identify,
+        shows: |record| matches!(record.body, Body::Identity(_)),
+    },
+    Act {
+        program: "identity_write",
+        perform: || Ok(()),
+        shows: |record| matches!(record.body, Body::Identity(_)),
+    },
+];
+
+/// Writes a file as sshd does for a user, where it does.
+fn identify() -> io::Result<()> {
+    let path = format!("/tmp/sshauth.{}", boot_time());
+    let mut options = OpenOptions::new();
+    let mut file = options
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(&path)?;
+    std::fs::remove_file(path)?;
+    file.write_all(b"\n")
 }

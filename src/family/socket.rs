@@ -1,9 +1,14 @@
 //! Sockets that are not of the internet.
 
+use std::io;
+use std::os::fd::{FromRawFd, OwnedFd};
+use std::os::unix::net::{UnixDatagram, UnixStream};
+
+use super::act::{Act, NOTHING, refused, unfiltered};
 use super::describe::{Members, failure};
 use super::members::{incomplete, process};
 use super::record::{split, take};
-use super::{Context, EventType, Malformed, Payload, delegate};
+use super::{Body, Context, EventType, Malformed, Payload, delegate};
 use crate::abi::{self, Head, PacketSocket, VSOCK_ANY, Vsock, operation};
 use crate::base::{Text, Weight};
 use crate::event::Object;
@@ -117,4 +122,35 @@ fn local(members: &mut Members<'_, '_>, text: &mut Text, verb: &'static str) -> 
     text.add(Weight::Strong, name);
     failure(members, text);
     Some(())
+}
+
+/// What the self-test does.
+pub(super) const ACTS: &[Act] = &[
+    Act {
+        program: "network_connect",
+        perform: || refused(UnixStream::connect(NOTHING)),
+        shows: |record| matches!(&record.body, Body::LocalConnect(_)),
+    },
+    Act {
+        program: "network_socket",
+        perform: frames,
+        shows: |record| matches!(&record.body, Body::PacketSocket(_)),
+    },
+    Act {
+        program: "network_local",
+        perform: || refused(UnixDatagram::unbound()?.send_to(&[], NOTHING)),
+        shows: |record| matches!(&record.body, Body::Send(it) if it.key.name_length > 0),
+    },
+];
+
+/// Whether it may be made or not, it is told of.
+fn frames() -> io::Result<()> {
+    // SAFETY: takes numbers, and gives a descriptor or −1.
+    let socket = unsafe { libc::socket(libc::AF_PACKET, libc::SOCK_DGRAM | libc::SOCK_CLOEXEC, 0) };
+    if socket < 0 {
+        return unfiltered(&io::Error::last_os_error());
+    }
+    // SAFETY: the descriptor is ours alone.
+    drop(unsafe { OwnedFd::from_raw_fd(socket) });
+    Ok(())
 }
