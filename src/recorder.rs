@@ -74,7 +74,6 @@ pub enum Next {
 impl Recorder {
     /// Joins the parts.
     pub fn new(probes: Probes, table: Table, writer: Writer, sink: Sink) -> Self {
-        probes.shared.watch(0, std::process::id());
         Self {
             order: Order::new(&probes.rings),
             probes,

@@ -20,6 +20,7 @@ pub fn tests() -> Vec<Trial> {
             ("200 commands", many),
             ("a command in disguise", disguised),
             ("a command that fails", failed),
+            ("ways and arguments of a failed exec", failed_ways),
             ("arguments that JSON has to escape", escaped),
             ("bytes that are not text", bytes),
             ("a program run by a thread", thread),
@@ -95,6 +96,36 @@ except FileNotFoundError:
             failed_command(ONE, "bash", plain_file, &[], -libc::EACCES),
             command(ONE, "python3", PYTHON, &["-Ic", python]),
             failed_command(ONE, "python3", "/nonexistent/y", &["b"], -libc::ENOENT),
+        ]
+    );
+    Ok(())
+}
+
+/// By each call, with more arguments than are read at once
+fn failed_ways() -> Outcome {
+    const SCRIPT: &str = r#"
+import ctypes, os
+libc = ctypes.CDLL(None)
+EXECVEAT = {"x86_64": 322, "aarch64": 281}[os.uname().machine]
+def array(*words):
+    return (ctypes.c_char_p * (len(words) + 1))(*words, None)
+libc.execve(b"/nonexistent/one", array(b"one", *[b"%d" % i for i in range(100)]), None)
+libc.syscall(EXECVEAT, -100, b"/nonexistent/two", array(b"two", b"words"), None, 0)
+libc.syscall(EXECVEAT, -100, b"/etc", array(b"etc"), None, 0)
+"#;
+    let host = Host::start();
+    let asked = format!("{PYTHON} -Ic '{SCRIPT}'");
+    host.ssh(ONE, &asked);
+    let lines = host.sessions(1).remove(0);
+    let numbers: Vec<_> = (0..100).map(|i| i.to_string()).collect();
+    let numbers: Vec<_> = numbers.iter().map(String::as_str).collect();
+    let failed = |path, argv: &[&str], code: i32| failed_command(ONE, "python3", path, argv, -code);
+    assert_eq!(
+        plains(&lines, "session.command")[2..],
+        [
+            failed("/nonexistent/one", &numbers, libc::ENOENT),
+            failed("/nonexistent/two", &["words"], libc::ENOENT),
+            failed("/etc", &[], libc::EACCES),
         ]
     );
     Ok(())

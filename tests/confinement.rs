@@ -126,9 +126,19 @@ fn memory(protection: i32) -> libc::c_long {
     unsafe { libc::mmap(std::ptr::null_mut(), 4096, protection, flags, -1, 0) as libc::c_long }
 }
 
+/// Without rights, the kernel says that there is none of those numbers before it says that it may not be: only the
+/// filter answers with EPERM.
 fn bpf(command: u32) -> libc::c_long {
-    // SAFETY: attributes without a length.
-    unsafe { libc::syscall(libc::SYS_bpf, command, std::ptr::null::<u8>(), 0) }
+    let attributes = [0xffu8; 72];
+    // SAFETY: the kernel reads so many bytes.
+    unsafe {
+        libc::syscall(
+            libc::SYS_bpf,
+            command,
+            attributes.as_ptr(),
+            size_of_val(&attributes),
+        )
+    }
 }
 
 fn is_refused(call: fn() -> libc::c_long) -> bool {

@@ -1,6 +1,7 @@
 //! Every event is in the log, or in the count of what was lost: never more, never less.
 
 use std::fs;
+use std::io::{BufRead, BufReader};
 
 use crate::common::log::{commands, totals};
 use crate::common::{self, Host, ONE, Outcome, PYTHON, of_kind, patiently, schema};
@@ -22,6 +23,10 @@ pub fn tests() -> Vec<Trial> {
                 commands_in_the_smallest_ring,
             ),
             ("opens in the smallest ring", opens_in_the_smallest_ring),
+            (
+                "losses of a session that goes on",
+                losses_of_a_session_that_goes_on,
+            ),
             ("20,000 plain commands fit 8 MiB", plain_commands_are_small),
             (
                 "a noisy session beside a quiet one",
@@ -119,6 +124,33 @@ fn opens_in_the_smallest_ring() -> Outcome {
     let lines = session(&host, 1, &opens(&host, 20_000).0);
     assert_eq!(all(&lines), of_login + 20_000);
     assert!(totals(&lines, "disk").1 > 0, "the ring has not overflowed");
+    Ok(())
+}
+
+/// They are told before the session ends, and what the end tells is their sum.
+fn losses_of_a_session_that_goes_on() -> Outcome {
+    let host = Host::with("", SMALLEST);
+    host.daemon.signal(libc::SIGSTOP);
+    let script = "for ((i = 0; i < 500; i++)); do /bin/true; done; echo; read";
+    let mut login = host.login(ONE, script);
+    BufReader::new(login.child.stdout.take().unwrap()).read_line(&mut String::new())?;
+    host.daemon.signal(libc::SIGCONT);
+    let lost = |lines: &[Value]| {
+        let lost = of_kind(lines, "session.lost").into_iter();
+        let commands = lost.filter(|line| line["family"] == "command");
+        commands.map(|line| line["count"].as_u64().unwrap()).sum()
+    };
+    let told: u64 = patiently("the losses", || {
+        let told = lost(host.all_sessions().first()?);
+        (told > 0).then_some(told)
+    });
+    assert_eq!(of_kind(&host.all_sessions()[0], "session.end").len(), 0);
+    drop(login.child.stdin.take());
+    let lines = host.sessions(1).remove(0);
+    let end = lines.last().unwrap();
+    assert_eq!((told, lost(&lines)), (told, told), "{end}");
+    assert_eq!(end["losses"]["command"], told);
+    assert_eq!(totals(&lines, "command"), (501 - told, told));
     Ok(())
 }
 

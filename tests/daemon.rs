@@ -19,9 +19,15 @@ use libtest_mimic::Trial;
 use recorderd::config::Config;
 use serde_json::{Value, json};
 
+/// Shows what calls return.
+const TRACER: &str = "/usr/bin/strace";
+
+/// Needs a tracer.
+const WOKEN: &str = "woken by each ring";
+
 /// The tests of this file.
 pub fn tests() -> Vec<Trial> {
-    common::tests(
+    common::tests_with(
         module_path!(),
         &[
             ("help and version", help_and_version),
@@ -36,6 +42,7 @@ pub fn tests() -> Vec<Trial> {
             ("names in every event", names_in_every_event),
             ("another name of the host", another_name),
             ("ring sizes", ring_sizes),
+            (WOKEN, woken_by_each_ring),
             ("a cgroup for each session", a_cgroup_for_each_session),
             ("cgroups that are left", cgroups_that_are_left),
             ("service manager", manager::service_manager),
@@ -54,6 +61,7 @@ pub fn tests() -> Vec<Trial> {
             ("record: a command that ignores SIGTERM", record::ignored),
             ("record: an interactive shell", record::interactive),
         ],
+        |name| (name == WOKEN && !Path::new(TRACER).exists()).then_some("strace"),
     )
 }
 
@@ -420,22 +428,70 @@ impl Drop for Root {
     }
 }
 
-/// Sizes in bytes of the ring buffers that a daemon has open, as the kernel tells them.
-fn rings(daemon: &Process) -> Vec<u64> {
+/// The size in bytes of what a daemon has open, if that is a ring buffer, as the kernel tells it.
+fn ring(file: &str) -> Option<u64> {
     const RINGBUF: &str = "27";
-    let mut sizes: Vec<u64> = daemon
-        .open_files()
-        .filter_map(|text| {
-            let value = |key| {
-                let of_key = |line: &str| Some(line.strip_prefix(key)?.trim().to_owned());
-                text.lines().find_map(of_key)
-            };
-            let is_ring = value("map_type:")? == RINGBUF;
-            is_ring.then(|| value("max_entries:")?.parse().ok())?
-        })
-        .collect();
+    let value = |key| {
+        let of_key = |line: &str| Some(line.strip_prefix(key)?.trim().to_owned());
+        file.lines().find_map(of_key)
+    };
+    let is_ring = value("map_type:")? == RINGBUF;
+    is_ring.then(|| value("max_entries:")?.parse().ok())?
+}
+
+/// The sizes of all of them.
+fn rings(daemon: &Process) -> Vec<u64> {
+    let mut sizes: Vec<u64> = daemon.open_files().filter_map(|it| ring(&it)).collect();
     sizes.sort_unstable();
     sizes
+}
+
+/// What comes after a quiet spell is not left until the daemon looks by itself.
+fn woken_by_each_ring() -> Outcome {
+    const PAGES: [u64; 3] = [16, 64, 32];
+    let [command, disk, network] = PAGES;
+    let host = Host::with(
+        "",
+        &format!(
+            "command_buffer_size: {command}\ndisk_buffer_size: {disk}\nnetwork_buffer_size: {network}"
+        ),
+    );
+    let pid = host.daemon.child.id();
+    let trace = host.folder.path().join("trace");
+    let mut tracer = Command::new(TRACER);
+    tracer.args(["-qq", "-e", "trace=epoll_wait,epoll_pwait", "-o"]);
+    let _tracer = Process::spawn(tracer.arg(&trace).args(["-p", &pid.to_string()]));
+    let traced = || fs::read_to_string(&trace).unwrap_or_default();
+    patiently("the tracer", || {
+        host.daemon.signal(libc::SIGHUP);
+        (!traced().is_empty()).then_some(())
+    });
+    let has_woken = |size: u64| {
+        let folder = format!("/proc/{pid}/fdinfo");
+        let mut files = fs::read_dir(folder).unwrap().flatten();
+        let file = files.find(|file| ring(&fs::read_to_string(file.path()).unwrap()) == Some(size));
+        let number = file.unwrap().file_name().into_string().unwrap();
+        traced().contains(&format!("u64={number}}}"))
+    };
+    let of_pages = |pages: u64| pages * 4096;
+    let sessions = *rings(&host.daemon)
+        .iter()
+        .find(|size| !PAGES.map(of_pages).contains(size))
+        .unwrap();
+    let mut login = host.login(ONE, "while read -r line; do eval \"$line\"; done");
+    patiently("a login to wake it", || has_woken(sessions).then_some(()));
+    let mut typed = login.child.stdin.take().unwrap();
+    for (pages, act) in [
+        (command, "/bin/true"),
+        (disk, ": </etc/hostname"),
+        (network, ": >/dev/udp/127.0.0.1/9"),
+    ] {
+        patiently(act, || {
+            writeln!(typed, "{act}").unwrap();
+            has_woken(of_pages(pages)).then_some(())
+        });
+    }
+    Ok(())
 }
 
 /// A size that is written is the size in the kernel; one that is not is the default.

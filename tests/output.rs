@@ -27,6 +27,7 @@ pub fn tests() -> Vec<Trial> {
         &[
             ("rsyslog gets every event", rsyslog_gets_every_event),
             ("rsyslog is started again", rsyslog_is_started_again),
+            ("a socket in another's place", a_socket_in_anothers_place),
             ("journald gets every event", journald_gets_every_event),
             ("a reader that is stuck", a_reader_that_is_stuck),
             ("longer than a datagram", longer_than_a_datagram),
@@ -47,6 +48,12 @@ pub fn tests() -> Vec<Trial> {
         },
     )
 }
+
+/// The longest datagram that the kernel takes at all, however much it is allowed to. Bytes.
+const LONGEST: usize = 8 << 20;
+
+/// A session one of whose events is longer.
+const TOO_LONG: &str = r"a=$(printf '\001%.0s' {1..100000}); /bin/true $a $a $a $a $a $a $a $a $a $a $a $a $a $a $a; exit";
 
 /// A host whose daemon also writes to the socket at `path`.
 fn host(output: &str, path: &Path) -> Host {
@@ -171,6 +178,51 @@ fn rsyslog_is_started_again() -> Outcome {
     Ok(())
 }
 
+/// Who reads the socket that was there goes on with it until SIGHUP; from then on it is the one that is there.
+fn a_socket_in_anothers_place() -> Outcome {
+    let folder = Folder::new();
+    let path = folder.path().join("socket");
+    let reader = || {
+        let _ = fs::remove_file(&path);
+        let socket = UnixDatagram::bind(&path).unwrap();
+        socket.set_nonblocking(true).unwrap();
+        socket
+    };
+    let first = reader();
+    let host = host("syslog", &path);
+    let second = reader();
+    let mut buffer = vec![0; 1 << 20];
+    let mut got = [Vec::new(), Vec::new()];
+    let mut read = || {
+        for (socket, got) in [&first, &second].into_iter().zip(&mut got) {
+            while let Ok(length) = socket.recv(&mut buffer) {
+                let text = str::from_utf8(&buffer[..length]).unwrap();
+                got.push(text[text.find('{').unwrap()..].to_owned());
+            }
+        }
+        got.each_ref().map(|got| {
+            let words = ["to the first", "to the second"];
+            words.map(|word| got.iter().filter(|line| line.contains(word)).count())
+        })
+    };
+    let mut tell = |word: &str, expected: [[usize; 2]; 2]| {
+        let lines = session(&host, &format!("/bin/true {word}; exit"));
+        let told = lines.iter().filter(|it| it.to_string().contains(word));
+        assert_eq!(told.count(), 4);
+        let sum = |counts: [[usize; 2]; 2]| counts.as_flattened().iter().sum::<usize>();
+        patiently(word, || (sum(read()) >= sum(expected)).then_some(()));
+        assert_eq!(read(), expected);
+    };
+    tell("to the first", [[4, 0], [0, 0]]);
+    let path = path.display();
+    let config = format!("output: [file, syslog]\nsyslog_socket: {path}\nlog_file_size: 1M");
+    write_config(host.folder.path(), &config);
+    host.daemon.signal(libc::SIGHUP);
+    status(&host, "config_changed");
+    tell("to the second", [[4, 0], [0, 4]]);
+    Ok(())
+}
+
 /// Also what is longer than a datagram, as a file in memory.
 fn journald_gets_every_event() -> Outcome {
     let folder = Folder::new();
@@ -191,7 +243,7 @@ fn journald_gets_every_event() -> Outcome {
     });
     let host = host("journald", &socket);
     let lines = session(&host, "/bin/true 1; exit");
-    session(&host, "/bin/true $(seq 100000); exit");
+    session(&host, TOO_LONG);
     let entries = |more: &str| -> Vec<Value> {
         let output = Command::new("journalctl")
             .args(["--quiet", "--all", "-o", "json", "-D"])
@@ -209,7 +261,7 @@ fn journald_gets_every_event() -> Outcome {
         entries("SYSLOG_FACILITY=10").iter().map(message).collect()
     });
     let longest = host.text().lines().map(str::len).max().unwrap();
-    assert!(longest > 500_000, "{longest}");
+    assert!(longest > LONGEST, "{longest}");
     let commands = entries(&format!(
         "RECORDERD_SID={}",
         lines[0]["sid"].as_str().unwrap()
@@ -306,17 +358,12 @@ fn a_reader_that_is_stuck() -> Outcome {
 
 /// Lost to the one output, and told.
 fn longer_than_a_datagram() -> Outcome {
-    // As much as the kernel takes at all, however much it is allowed to.
-    const LONGEST: usize = 8 << 20;
     let folder = Folder::new();
     let path = folder.path().join("socket");
     let socket = UnixDatagram::bind(&path).unwrap();
     std::thread::spawn(move || while socket.recv(&mut [0]).is_ok() {});
     let host = host("syslog", &path);
-    let lines = session(
-        &host,
-        r"a=$(printf '\001%.0s' {1..100000}); /bin/true $a $a $a $a $a $a $a $a $a $a $a $a $a $a $a; exit",
-    );
+    let lines = session(&host, TOO_LONG);
     assert!(lines.iter().any(|line| line.to_string().len() > LONGEST));
     let told = status(&host, "line_too_long");
     assert!(told["bytes"].as_u64().unwrap() > LONGEST as u64, "{told}");

@@ -228,7 +228,7 @@ fn kill(pid: i32) {
 }
 
 /// The process that lets go of who is held when the daemon is gone.
-fn guard(host: &Host) -> i32 {
+pub fn guard(host: &Host) -> i32 {
     let of_daemon = format!(" {} ", host.daemon.child.id());
     let processes = fs::read_dir("/proc").unwrap().flatten();
     let mut guards = processes.filter_map(|process| {
@@ -375,6 +375,14 @@ fn frozen_and_killed() -> Outcome {
 fn stopped_and_left() -> Outcome {
     let noise = Noise::new(SMALL);
     let mut noisy = noise.begin(SMALL_BURSTS);
+    // A service manager that ends all of the daemon's cgroup does not end the guard.
+    let cgroups = fs::read_to_string(format!("/proc/{}/cgroup", guard(&noise.host)))?;
+    assert!(
+        cgroups
+            .lines()
+            .any(|line| line.starts_with("0::") && line.ends_with("/recorderd")),
+        "{cgroups}"
+    );
     noise.stop();
     kill(noise.host.daemon.child.id() as i32);
     noise.is_enough(&mut noisy);

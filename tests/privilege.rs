@@ -26,6 +26,7 @@ pub fn tests() -> Vec<Trial> {
             ("modules and kernels", modules),
             ("BPF objects of others", bpf_objects),
             ("signals to the recorder", signals),
+            ("signals to the guard", signals_to_the_guard),
             ("how the recorder runs", limits),
             ("clocks, and the host", host_wide),
             ("a restart that succeeds", restart),
@@ -465,11 +466,15 @@ assert bpf(22, word(map)) == 0
 
 /// What a line says of the daemon.
 fn daemon_target(host: &Host) -> String {
-    let exe = fs::read_link(format!("/proc/{}/exe", host.daemon.child.id())).unwrap();
-    let comm = fs::read_to_string(format!("/proc/{}/comm", host.daemon.child.id())).unwrap();
+    outside_target(host.daemon.child.id())
+}
+
+/// What a line says of a process of no session.
+fn outside_target(pid: u32) -> String {
+    let exe = fs::read_link(format!("/proc/{pid}/exe")).unwrap();
+    let comm = fs::read_to_string(format!("/proc/{pid}/comm")).unwrap();
     format!(
-        r#","target_pid":{},"target_program":"{}","target_exe":"{}","target_session":"none""#,
-        host.daemon.child.id(),
+        r#","target_pid":{pid},"target_program":"{}","target_exe":"{}","target_session":"none""#,
         comm.trim(),
         exe.display()
     )
@@ -516,6 +521,24 @@ assert libc.syscall(129 if x86 else 138, {pid}, CONT, information) == 0
         .map(|(program, signal)| sent(program, signal))
         .collect();
     assert_eq!(plain, expected);
+    Ok(())
+}
+
+/// The process that lets go of who is held is the recorder's as much as the daemon is.
+fn signals_to_the_guard() -> Outcome {
+    let host = Host::with("", "overload: throttle");
+    let guard = crate::overload::guard(&host) as u32;
+    host.ssh(
+        "root",
+        &format!("exec {PYTHON} -Ic 'import os; os.kill({guard}, 18)'"),
+    );
+    let lines = host.sessions(1).remove(0);
+    let expected = of_root(
+        "signal",
+        0,
+        &format!(r#"{},"signal":18"#, outside_target(guard)),
+    );
+    assert_eq!(plains(&lines, "session.privilege"), [expected]);
     Ok(())
 }
 

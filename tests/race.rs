@@ -33,6 +33,7 @@ pub fn tests() -> Vec<Trial> {
             ("memory that takes turns, and that does not", sharers),
             ("flags that are rewritten during the call", flags),
             ("arguments that can be rewritten", arguments),
+            ("a part of a failed exec that can be rewritten", failed_exec),
             ("numbers of which a part counts", widths),
             ("calls that a filter answers", filtered),
             ("calls that a tracer answers", emulated),
@@ -673,6 +674,48 @@ act(b"another-nobody")
     ];
     let of = |can_be| expected.map(|(event, operation)| (event, operation, can_be));
     assert_eq!(told, [of(false), of(true)].concat());
+    Ok(())
+}
+
+/// The path or an argument, in a page that others may have
+fn failed_exec() -> Outcome {
+    let script = r#"
+import mmap
+pages = []
+def shared(text):
+    page = mmap.mmap(-1, mmap.PAGESIZE)
+    page.write(text)
+    pages.append(page)
+    return ctypes.cast(ctypes.byref(ctypes.c_char.from_buffer(page)), ctypes.c_char_p)
+def act(path, *words):
+    libc.execve(path, (ctypes.c_char_p * (len(words) + 1))(*words, None), None)
+act(b"/absent/0", b"zero", b"words")
+act(shared(b"/absent/1"), b"one", b"word")
+act(b"/absent/2", shared(b"two"), b"words")
+act(b"/absent/3", b"three", shared(b"word"))
+"#;
+    let host = Host::start();
+    let here = host.folder.shared();
+    let lines = host.did(ONE, &in_folder(&host, &here, script)?);
+    let told: Vec<_> = of_kind(&lines, "session.command")
+        .into_iter()
+        .filter(|line| line["path"].as_str().unwrap().starts_with("/absent/"))
+        .map(|line| {
+            (
+                line["path"].as_str().unwrap(),
+                line["arguments_unsettled"] == true,
+            )
+        })
+        .collect();
+    assert_eq!(
+        told,
+        [
+            ("/absent/0", false),
+            ("/absent/1", true),
+            ("/absent/2", true),
+            ("/absent/3", true)
+        ]
+    );
     Ok(())
 }
 

@@ -145,8 +145,6 @@ pub const ALLOWED: &[c_long] = &[
     libc::SYS_setsockopt,
     // Signals to the processes of sessions.
     libc::SYS_kill,
-    libc::SYS_pidfd_open,
-    libc::SYS_pidfd_send_signal,
     // Memory; journald takes long lines in some of its own.
     libc::SYS_memfd_create,
     libc::SYS_brk,

@@ -90,3 +90,35 @@ fn sealed(entry: &[u8]) -> io::Result<File> {
         _ => Err(io::Error::last_os_error()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::net::UnixDatagram;
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn each_event_has_its_severity_and_its_session() {
+        const LOST: &str = r#"{"event":"session.lost","code":"R2001W","sid":"1"}"#;
+        const RAN: &str = r#"{"event":"session.command","code":"T4000I","sid":"2"}"#;
+        let path = std::env::temp_dir().join(format!("recorderd-journal-{}", std::process::id()));
+        let reader = UnixDatagram::bind(&path).unwrap();
+        let mut journald = Journald::new(&path);
+        let lines = format!("{LOST}\n{RAN}\n");
+        let (sent, done) = journald.append(lines.as_bytes(), &Patience::new(Duration::ZERO));
+        std::fs::remove_file(&path).unwrap();
+        assert_eq!((sent, done.map_err(|e| e.kind())), (lines.len(), Ok(())));
+        for (priority, event, sid, line) in
+            [(4, "session.lost", 1, LOST), (6, "session.command", 2, RAN)]
+        {
+            let mut buffer = [0; 512];
+            let length = reader.recv(&mut buffer).unwrap();
+            let expected = format!(
+                "SYSLOG_IDENTIFIER=recorderd\nSYSLOG_FACILITY=10\nPRIORITY={priority}\n\
+                 RECORDERD_EVENT={event}\nRECORDERD_SID={sid}\nMESSAGE={line}\n"
+            );
+            assert_eq!(str::from_utf8(&buffer[..length]).unwrap(), expected);
+        }
+    }
+}

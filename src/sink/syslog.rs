@@ -87,3 +87,37 @@ impl Syslog {
         std::mem::take(&mut self.too_long)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::net::UnixDatagram;
+    use std::time::Duration;
+
+    use super::*;
+
+    /// Head and text of each message, as RFC 5424 has them.
+    #[test]
+    fn each_event_has_its_severity_and_its_head() {
+        const LOST: &str = r#"{"event":"session.lost","code":"R2001W","time":"2026-01-02T03:04:05.006Z","server_hostname":"web\u00e9-1"}"#;
+        const RAN: &str =
+            r#"{"event":"session.command","code":"T4000I","time":"2026-01-02T03:04:05.007Z"}"#;
+        let path = std::env::temp_dir().join(format!("recorderd-syslog-{}", std::process::id()));
+        let reader = UnixDatagram::bind(&path).unwrap();
+        let mut syslog = Syslog::new(&path);
+        let lines = format!("{LOST}\n{RAN}\n");
+        let (sent, done) = syslog.append(lines.as_bytes(), &Patience::new(Duration::ZERO));
+        std::fs::remove_file(&path).unwrap();
+        assert_eq!((sent, done.map_err(|e| e.kind())), (lines.len(), Ok(())));
+        let id = std::process::id();
+        for expected in [
+            format!(
+                "<84>1 2026-01-02T03:04:05.006Z web\\u00e9-1 recorderd {id} session.lost - {LOST}"
+            ),
+            format!("<86>1 2026-01-02T03:04:05.007Z - recorderd {id} session.command - {RAN}"),
+        ] {
+            let mut buffer = [0; 512];
+            let length = reader.recv(&mut buffer).unwrap();
+            assert_eq!(str::from_utf8(&buffer[..length]).unwrap(), expected);
+        }
+    }
+}
