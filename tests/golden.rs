@@ -87,6 +87,35 @@ fn what_waits_for_the_start_is_bounded() {
     assert!(writer.lines().len() > waiting);
 }
 
+/// How often, and how long together, from the first moment to the last.
+#[test]
+fn how_a_session_was_held_is_told() {
+    let (mut table, mut writer) = (Table::default(), writer());
+    let second = 1_000_000_000;
+    table.take(&start().1, &mut NoKernel, &mut writer);
+    table.tick(10 * second, &mut writer);
+    // What is noted again while it lasts is the same.
+    for (since, until) in [(2 * second, 3 * second + 1_500), (4 * second, 5 * second)] {
+        table.hold(7, since);
+        table.hold(7, since + 1);
+        table.go_on(7, until);
+        table.go_on(7, until + second);
+    }
+    writer.clear();
+    assert_eq!(writer.lines(), b"");
+    table.settle(20 * second, &mut NoKernel, &mut writer);
+    let text = str::from_utf8(writer.lines()).unwrap();
+    let held: Vec<_> = text
+        .lines()
+        .filter(|line| line.contains("session.held"))
+        .collect();
+    schema::check(held[0]);
+    let time = "2023-07-04T16:42:2";
+    let end =
+        format!(r#","count":2,"held_us":2000001,"from":"{time}2.000Z","to":"{time}5.000Z"}}"#);
+    assert!(held.len() == 1 && held[0].ends_with(&end), "{text}");
+}
+
 /// Flips, cuts, stretches, or writes a number over what may be a length.
 fn damage(random: &mut Random, bytes: &mut Vec<u8>) {
     let at = random.below(bytes.len());
