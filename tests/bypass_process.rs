@@ -384,5 +384,17 @@ trace(17, 0, None)";
     let lines = host.session(&asked);
     assert_eq!(ran(&lines).last(), Some(&json!(["/bin/true", "injected"])));
     assert_eq!(ran(&other).len(), 2, "{other:#?}");
+    let reached: Vec<_> = of_kind(&other, "session.privilege")
+        .into_iter()
+        .map(|line| {
+            [
+                &line["operation"],
+                &line["target_pid"],
+                &line["target_session"],
+            ]
+            .map(Value::to_string)
+        })
+        .collect();
+    assert_eq!(reached, [[r#""ptrace_attach""#, &pid, r#""other""#]]);
     Ok(())
 }

@@ -334,6 +334,9 @@ u = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM); u.connect(('::1', 53)); p
             json!([-(refused as i64), 1, begun[3]["uid"]]),
         ]
     );
+    for result in of_kind(&lines, "session.network_result") {
+        assert!(result["duration_us"].as_u64() > Some(0), "{result}");
+    }
     let connected = of_kind(&lines, "session.network_result")[0];
     assert_eq!(connected["src_port"], client);
     Ok(())

@@ -168,9 +168,13 @@ os.unlink("hard", dir_fd=a)
 os.rmdir("folder", dir_fd=a)
 os.rename("moved", "../out", src_dir_fd=a, dst_dir_fd=a)
 assert not libc.renameat2(a, b"../out", a, b"../b/in", 1)
+here = os.open(".", os.O_RDONLY)
+os.rename("in", "first", src_dir_fd=a, dst_dir_fd=here)
+os.link("first", "second", src_dir_fd=here, dst_dir_fd=a, follow_symlinks=False)
+assert not libc.renameat2(here, b"first", a, b"third", 1)
 "#,
     );
-    assert!(fs::symlink_metadata(folder.join("b/in"))?.is_symlink());
+    assert!(fs::symlink_metadata(folder.join("b/third"))?.is_symlink());
     let here = folder.display();
     let of = |flags: u32, name: &str, rest: &str| {
         flagged(ONE, &format!("{here}/{name}"), flags, 0, rest)
@@ -194,6 +198,9 @@ assert not libc.renameat2(a, b"../out", a, b"../b/in", 1)
             of(0x200, "b/folder", r#""rmdir","typed":"folder""#),
             two(0, "b/moved", "moved", "rename", "out", "../out"),
             format!(r#"{unresolved},"target_unresolved":true}}"#),
+            two(0, "b/in", "in", "rename", "first", "first"),
+            two(0, "first", "first", "link", "b/second", "second"),
+            two(1, "first", "first", "rename", "b/third", "third"),
         ]
     );
     Ok(())

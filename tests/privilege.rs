@@ -147,7 +147,7 @@ fn capabilities() -> Outcome {
 header = (ctypes.c_uint32 * 2)(0x20080522, 0)
 sets = (ctypes.c_uint32 * 6)()
 libc.capget(header, sets)
-sets[0] &= ~1
+sets[0] &= ~3
 sets[1] &= ~1
 sets[2] = 2
 assert libc.capset(header, sets) == 0
