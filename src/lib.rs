@@ -16,6 +16,7 @@ pub mod abi;
 pub mod base;
 pub mod check;
 pub mod claim;
+pub mod cli;
 pub mod config;
 pub mod confine;
 pub mod daemon;
@@ -38,7 +39,6 @@ pub mod session;
 pub mod sink;
 pub mod state;
 pub mod throttle;
-pub mod usage;
 
 /// The numbers that the tests of all folders draw.
 #[cfg(test)]

@@ -18,6 +18,7 @@ pub fn tests() -> Vec<Trial> {
             ("all of it is taken", all_of_it_is_taken),
             ("nothing is asked for", nothing_asked),
             ("words are misspelled", misspelled),
+            ("each command has a help", each_has_help),
         ],
         |name| {
             let lacks = name == "the page is well formed" && !Path::new("/usr/bin/mandoc").exists();
@@ -164,6 +165,41 @@ fn nothing_asked() -> Outcome {
     Ok(())
 }
 
+/// It has the lines of the command, and each of its options
+fn each_has_help() -> Outcome {
+    let help = printed(&["--help"]);
+    let usage = help.split("\n\n").find(|part| part.starts_with("Usage:"));
+    let lines = usage.unwrap().lines();
+    let lines: Vec<_> = lines
+        .filter(|line| line.starts_with("  recorderd "))
+        .collect();
+    let commands = offered(&["recorderd", ""]);
+    let commands: Vec<_> = commands.iter().filter(|it| !it.starts_with('-')).collect();
+    assert_eq!(commands.len(), 14);
+    for command in commands {
+        let start = format!("  recorderd {command}");
+        let of_it = |line: &&&str| {
+            let rest = line.strip_prefix(&start);
+            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(' '))
+        };
+        let expected: Vec<_> = lines.iter().filter(of_it).copied().collect();
+        for option in ["--help", "-h"] {
+            let text = printed(&[command, option]);
+            let (usage, options) = text.split_once("\n\n").unwrap_or((text.trim_end(), ""));
+            assert_eq!(usage.lines().skip(1).collect::<Vec<_>>(), expected);
+            for word in offered(&["recorderd", command, "-"]) {
+                let is_there =
+                    |text: &str| text.split([' ', ',', '[', ']', '\n']).any(|it| it == word);
+                assert!(
+                    is_there(options) || is_there(usage),
+                    "{command} {word}: {text}"
+                );
+            }
+        }
+    }
+    Ok(())
+}
+
 /// It says what may have been meant
 fn misspelled() -> Outcome {
     let all = "record, check, install, uninstall, config, metrics, schema, man, completions, \
@@ -197,6 +233,27 @@ fn misspelled() -> Outcome {
         ),
         (&["schema", "all"], "unexpected argument \"all\""),
         (&["show", "1", "2"], "unexpected argument \"2\""),
+        (
+            &["tail", "-n", "x"],
+            "-n \"x\" is no number of lines; write one, such as 20",
+        ),
+        (
+            &["config", "--print-default", "check"],
+            "unexpected argument \"check\"",
+        ),
+        (
+            &["config", "check", "/x", "--print-default"],
+            "invalid option '--print-default'",
+        ),
+        (&["config", "--json"], "invalid option '--json'"),
+        (
+            &["check", "--service", "all"],
+            "unexpected argument \"all\"",
+        ),
+        (
+            &["install", "--froce"],
+            "invalid option '--froce'; did you mean --force?",
+        ),
     ] {
         let more = if expected.ends_with('?') {
             " See"

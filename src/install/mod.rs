@@ -1,5 +1,6 @@
 //! The recorder as a service of its host: put there, and taken away again.
 
+mod fault;
 mod file;
 mod service;
 
@@ -11,6 +12,7 @@ use std::os::unix::fs::chroot;
 use std::path::{Path, PathBuf};
 
 use crate::config::defaults;
+pub use fault::Fault;
 use file::{Content, Found, Item};
 use service::Init;
 
@@ -32,31 +34,12 @@ pub struct Request {
     pub force: bool,
 }
 
-impl Request {
-    /// Reads the options behind `install` and `uninstall`.
-    ///
-    /// # Errors
-    /// What is not understood.
-    pub fn parse(parser: &mut lexopt::Parser) -> Result<Self, lexopt::Error> {
-        use lexopt::prelude::*;
-        let mut request = Self::default();
-        while let Some(argument) = parser.next()? {
-            match argument {
-                Long("root") => request.root = Some(parser.value()?.into()),
-                Long("force") => request.force = true,
-                _ => return Err(argument.unexpected()),
-            }
-        }
-        Ok(request)
-    }
-}
-
 /// Puts program, config and service on the host; says what it does on standard output. Tells
 /// whether everything is there as it should be.
 ///
 /// # Errors
 /// What can't be done, and why.
-pub fn install(request: &Request) -> Result<bool, String> {
+pub fn install(request: &Request) -> Result<bool, Fault> {
     let own = own_program()?;
     let init = enter(request)?;
     let (program, there) = match home(&own.path) {
@@ -71,7 +54,7 @@ pub fn install(request: &Request) -> Result<bool, String> {
         complete &= put(&item, request.force)?;
     }
     let config = config();
-    match config.look().map_err(text)? {
+    match config.look()? {
         Found::Different => say(format_args!("{CONFIG}: stays as it is")),
         _ => complete &= put(&config, false)?,
     }
@@ -89,7 +72,7 @@ pub fn install(request: &Request) -> Result<bool, String> {
 ///
 /// # Errors
 /// What can't be done, and why.
-pub fn uninstall(request: &Request) -> Result<bool, String> {
+pub fn uninstall(request: &Request) -> Result<bool, Fault> {
     let own = own_program()?;
     let init = enter(request)?;
     let places = places();
@@ -103,7 +86,7 @@ pub fn uninstall(request: &Request) -> Result<bool, String> {
         complete &= take(item, request.force)?;
     }
     let config = config();
-    match config.look().map_err(text)? {
+    match config.look()? {
         Found::Different => say(format_args!("{CONFIG}: stays, since it was changed")),
         _ => complete &= take(&config, false)?,
     }
@@ -120,27 +103,22 @@ struct Own {
     bytes: Vec<u8>,
 }
 
-fn own_program() -> Result<Own, String> {
+fn own_program() -> Result<Own, Fault> {
     let read = std::env::current_exe().and_then(|path| {
         let bytes = fs::read("/proc/self/exe")?;
         Ok(Own { path, bytes })
     });
-    read.map_err(|e| format!("/proc/self/exe: {e}; the program can't be copied from there"))
+    read.map_err(Fault::Own)
 }
 
 /// Goes into the image, if there is one, and finds out what starts its services.
-fn enter(request: &Request) -> Result<Init, String> {
+fn enter(request: &Request) -> Result<Init, Fault> {
     if let Some(root) = &request.root {
         chroot(root)
             .and_then(|()| std::env::set_current_dir("/"))
-            .map_err(|e| format!("--root: {}: {e}", root.display()))?;
+            .map_err(|error| Fault::Root(root.clone(), error))?;
     }
-    Init::of_host().ok_or_else(|| {
-        format!(
-            "neither systemd, OpenRC nor busybox with an /etc/inittab starts the services of this \
-             host; have whatever does run `{NAME} --config {CONFIG}`"
-        )
-    })
+    Init::of_host().ok_or(Fault::NoInit)
 }
 
 /// Where the program can be.
@@ -158,14 +136,9 @@ fn config() -> Item {
     Item::new(CONFIG, 0o640, Content::Bytes(text))
 }
 
-fn place() -> Result<PathBuf, String> {
+fn place() -> Result<PathBuf, Fault> {
     let found = FOLDERS.iter().map(Path::new).find(|it| takes_files(it));
-    found.map(|folder| folder.join(NAME)).ok_or_else(|| {
-        format!(
-            "neither {} can be written to; run it as root, or make one of them writable",
-            FOLDERS.join(" nor ")
-        )
-    })
+    found.map(|folder| folder.join(NAME)).ok_or(Fault::NoFolder)
 }
 
 /// Whether files can be made in `folder`, which is made first if it can be.
@@ -179,9 +152,9 @@ fn takes_files(folder: &Path) -> bool {
     unsafe { libc::access(path.as_ptr(), libc::W_OK) == 0 }
 }
 
-fn put(item: &Item, force: bool) -> Result<bool, String> {
+fn put(item: &Item, force: bool) -> Result<bool, Fault> {
     let path = item.path.display();
-    match item.look().map_err(text)? {
+    match item.look()? {
         Found::Same => say(format_args!("{path}: is there")),
         Found::Different if !force => {
             say(format_args!(
@@ -190,16 +163,16 @@ fn put(item: &Item, force: bool) -> Result<bool, String> {
             return Ok(false);
         }
         Found::Absent | Found::Different => {
-            item.put().map_err(text)?;
+            item.put()?;
             say(format_args!("{path}: written"));
         }
     }
     Ok(true)
 }
 
-fn take(item: &Item, force: bool) -> Result<bool, String> {
+fn take(item: &Item, force: bool) -> Result<bool, Fault> {
     let path = item.path.display();
-    match item.look().map_err(text)? {
+    match item.look()? {
         Found::Absent => {}
         Found::Different if !force => {
             say(format_args!(
@@ -208,7 +181,7 @@ fn take(item: &Item, force: bool) -> Result<bool, String> {
             return Ok(false);
         }
         Found::Same | Found::Different => {
-            item.take().map_err(text)?;
+            item.take()?;
             say(format_args!("{path}: removed"));
         }
     }
@@ -218,8 +191,4 @@ fn take(item: &Item, force: bool) -> Result<bool, String> {
 /// Nobody has to read it.
 fn say(line: std::fmt::Arguments<'_>) {
     let _ = writeln!(std::io::stdout(), "{line}");
-}
-
-fn text(e: std::io::Error) -> String {
-    e.to_string()
 }

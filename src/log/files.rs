@@ -1,5 +1,6 @@
 //! The files of a log, in the order in which they were written.
 
+use super::fault::Fault;
 use crate::base::{SUMMARY, instant};
 use std::fs;
 use std::io;
@@ -33,34 +34,22 @@ impl std::fmt::Display for Source {
 ///
 /// # Errors
 /// What can't be read or holds no log, by name, and the remedy.
-pub fn find(places: &[PathBuf], since: Option<i64>) -> Result<Vec<Source>, String> {
+pub fn find(places: &[PathBuf], since: Option<i64>) -> Result<Vec<Source>, Fault> {
     let mut sources = Vec::new();
     for place in places {
         if place.as_os_str() == "-" {
             sources.push(Source::Input);
             continue;
         }
-        let fault = |error: &io::Error| match error.kind() {
-            io::ErrorKind::NotFound => {
-                format!("{}: {error}; name the log with --log", place.display())
-            }
-            io::ErrorKind::PermissionDenied => format!(
-                "{}: {error}; the log is readable to root only",
-                place.display()
-            ),
-            _ => format!("{}: {error}", place.display()),
-        };
-        if !fs::metadata(place).map_err(|error| fault(&error))?.is_dir() {
+        let fault = |error| Fault::Place(place.clone(), error);
+        if !fs::metadata(place).map_err(fault)?.is_dir() {
             sources.push(Source::File(place.clone()));
             continue;
         }
         let mut files = Vec::new();
-        walk(place, DEPTH, &mut files).map_err(|error| fault(&error))?;
+        walk(place, DEPTH, &mut files).map_err(fault)?;
         if files.is_empty() {
-            return Err(format!(
-                "{}: holds no file of a day, such as 2023-07-04.00:00:00.log; name the log with --log",
-                place.display()
-            ));
+            return Err(Fault::Empty(place.clone()));
         }
         files.sort();
         let files = files.into_iter();
@@ -155,10 +144,11 @@ mod tests {
         assert!(
             find(&[folder.join("none")], None)
                 .unwrap_err()
+                .to_string()
                 .contains("--log")
         );
         fs::create_dir(folder.join("empty")).unwrap();
-        let empty = find(&[folder.join("empty")], None).unwrap_err();
+        let empty = find(&[folder.join("empty")], None).unwrap_err().to_string();
         assert!(empty.contains("holds no file of a day"), "{empty}");
         fs::remove_dir_all(&folder).unwrap();
     }

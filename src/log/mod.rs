@@ -2,12 +2,14 @@
 //! the events in them. Needs no daemon, and takes lines of any origin: what is no event is counted
 //! and left out.
 
+mod fault;
 mod files;
 mod filter;
 mod lines;
 mod reader;
 
 pub use crate::event::{Event, errno, is_common, is_process, json};
+pub use fault::Fault;
 pub use files::{Source, find};
 pub use filter::{Filter, Network, Text};
 pub use lines::Lines;

@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::ops::ControlFlow;
 
+use super::fault::Fault;
 use super::files::Source;
 use super::filter::Filter;
 use super::lines::Lines;
@@ -59,11 +60,11 @@ impl<'a> Reader<'a> {
     ///
     /// # Errors
     /// What can't be read, by name.
-    pub fn read(&mut self, sources: &[Source], visit: &mut Visit<'_>) -> Result<(), String> {
+    pub fn read(&mut self, sources: &[Source], visit: &mut Visit<'_>) -> Result<(), Fault> {
         for source in sources {
             let input = match open(source) {
                 Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
-                opened => opened.map_err(|error| format!("{source}: {error}"))?,
+                opened => opened.map_err(|error| Fault::Source(source.clone(), error))?,
             };
             let mut lines = Lines::new(input);
             let mut flow = self.lines(source, &mut lines, visit)?;
@@ -86,10 +87,11 @@ impl<'a> Reader<'a> {
         source: &Source,
         lines: &mut Lines<R>,
         visit: &mut Visit<'_>,
-    ) -> Result<ControlFlow<()>, String> {
+    ) -> Result<ControlFlow<()>, Fault> {
         loop {
             let number = lines.count() + 1;
-            match lines.next().map_err(|error| format!("{source}: {error}"))? {
+            let next = lines.next();
+            match next.map_err(|error| Fault::Source(source.clone(), error))? {
                 None => return Ok(ControlFlow::Continue(())),
                 Some(line) => {
                     if self.line(source, number, line, visit).is_break() {

@@ -1,8 +1,9 @@
 //! The commands that show a log: `sessions`, `show`, `tail`, `search` and `report`.
 
-mod options;
+mod fault;
 mod output;
 mod report;
+mod request;
 mod search;
 mod sessions;
 mod show;
@@ -13,28 +14,16 @@ mod tree;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
-pub use options::Request;
+pub use fault::Fault;
+pub use output::Form;
+pub use request::{Command, Request};
 
 use crate::base::Output as Sink;
 use crate::config::Config;
 use crate::install::CONFIG;
 use crate::log::{Filter, Reader, Source, find};
-use options::Command;
+
 use output::Output;
-
-/// Why a command could not do what was asked.
-pub enum Fault {
-    /// The command line or the config is wrong; lines that say how.
-    Usage(Vec<String>),
-    /// It can't be done, and why.
-    Cannot(String),
-}
-
-impl From<String> for Fault {
-    fn from(reason: String) -> Self {
-        Self::Cannot(reason)
-    }
-}
 
 /// Does what is asked for.
 ///
@@ -56,7 +45,7 @@ pub fn run(request: &Request) -> Result<(), Fault> {
         Command::Tail => tail::run(&places, &sources, request, &mut output)?,
         Command::Search => search::run(&sources, request, &mut output)?,
     }
-    Ok(output.finish()?)
+    output.finish().map_err(Fault::Output)
 }
 
 /// Where the log is: as said, else as the config says, else where the daemon keeps it.
@@ -68,14 +57,9 @@ fn places(request: &Request) -> Result<Vec<PathBuf>, Fault> {
         None if !Path::new(CONFIG).exists() => Config::default(),
         path => {
             let path = path.as_deref().unwrap_or(Path::new(CONFIG));
-            let config = Config::load(path)
-                .map_err(|refused| Fault::Usage(refused.lines()))?
-                .config;
+            let config = Config::load(path).map_err(Fault::Config)?.config;
             if !config.output.contains(&Sink::File) {
-                return Err(Fault::Cannot(format!(
-                    "{}: the log goes elsewhere than to files (output); name one with --log",
-                    path.display()
-                )));
+                return Err(Fault::NoFiles(path.to_owned()));
             }
             config
         }
@@ -88,11 +72,11 @@ fn read(
     sources: &[Source],
     filter: &Filter,
     visit: &mut crate::log::Visit<'_>,
-) -> Result<(), String> {
+) -> Result<(), Fault> {
     let mut reader = Reader::new(filter);
     let done = reader.read(sources, visit);
     notice(&reader);
-    done
+    Ok(done?)
 }
 
 fn notice(reader: &Reader<'_>) {

@@ -107,12 +107,10 @@ impl Output {
     ///
     /// # Errors
     /// What could not be written. That nobody reads any more is no error.
-    pub fn finish(mut self) -> Result<(), String> {
+    pub fn finish(mut self) -> io::Result<()> {
         self.flush();
         match self.error {
-            Some(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-                Err(format!("standard output: {error}"))
-            }
+            Some(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error),
             _ => Ok(()),
         }
     }

@@ -16,7 +16,8 @@ use sha2::{Digest, Sha256};
 
 use crate::log::{Event, Source};
 
-use super::options::Request;
+use super::fault::Fault;
+use super::request::Request;
 use super::show::{self, entry_text, entry_time, heading, opened};
 use super::tree::{Entry, Step, Tree, What};
 use crate::base::{Text, Weight};
@@ -30,7 +31,7 @@ const SCRIPT: &str = include_str!("report.js");
 const DEPTH: usize = 100;
 
 /// Writes the page of the session whose id begins with `sid`; `-` is standard output.
-pub fn run(sources: &[Source], sid: &str, request: &Request, page: &Path) -> Result<(), String> {
+pub fn run(sources: &[Source], sid: &str, request: &Request, page: &Path) -> Result<(), Fault> {
     let tree = show::tree(sources, sid, request)?;
     let written = match page.as_os_str() == "-" {
         true => write(&tree, &mut BufWriter::new(io::stdout().lock())),
@@ -45,7 +46,7 @@ pub fn run(sources: &[Source], sid: &str, request: &Request, page: &Path) -> Res
     };
     match written {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-            Err(format!("{}: {error}", page.display()))
+            Err(Fault::Page(page.to_owned(), error))
         }
         _ => Ok(()),
     }

@@ -5,8 +5,9 @@ use std::collections::HashMap;
 
 use crate::log::{Filter, Source};
 
-use super::options::Request;
+use super::fault::Fault;
 use super::output::{Form, Output};
+use super::request::Request;
 use super::summary::Summary;
 use super::{go_on, read};
 use crate::base::quote;
@@ -15,7 +16,7 @@ use crate::family::describe::duration;
 
 /// Shows the sessions that have an event which the filter takes. Each is forgotten at its end, so
 /// that only open ones take memory.
-pub fn run(sources: &[Source], request: &Request, output: &mut Output) -> Result<(), String> {
+pub fn run(sources: &[Source], request: &Request, output: &mut Output) -> Result<(), Fault> {
     let mut open: HashMap<String, (Summary, bool)> = HashMap::new();
     if output.form != Form::Json {
         heading(output);

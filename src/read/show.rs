@@ -6,9 +6,10 @@ use std::ops::ControlFlow;
 use crate::log::{Event, Filter, Source, Text as Wanted};
 use line::Object;
 
-use super::options::{Command, Request};
+use super::fault::Fault;
 use super::output::{Form, Output};
 use super::read;
+use super::request::{Command, Request};
 use super::summary::Summary;
 use super::tree::{Entry, Process, Step, Tree, What};
 use crate::base::quote;
@@ -25,7 +26,7 @@ pub fn run(
     sid: &str,
     request: &Request,
     output: &mut Output,
-) -> Result<(), String> {
+) -> Result<(), Fault> {
     if request.flat {
         return one(sources, sid, &mut |event| {
             match output.form {
@@ -49,7 +50,7 @@ fn one(
     sources: &[Source],
     sid: &str,
     visit: &mut dyn FnMut(&Event<'_>) -> ControlFlow<()>,
-) -> Result<(), String> {
+) -> Result<(), Fault> {
     let filter = Filter {
         sessions: vec![Wanted::new(sid)],
         ..Filter::default()
@@ -69,22 +70,15 @@ fn one(
             false => ControlFlow::Continue(()),
         }
     })?;
-    let sid = sid.escape_debug();
     match (found, other) {
-        (None, _) => Err(format!(
-            "{sid}: no session in the log has an id that begins so; `recorderd sessions` shows those there are"
-        )),
-        (Some(one), Some(other)) => Err(format!(
-            "{sid}: more than one session has an id that begins so: {}, {}; give more of it",
-            one.escape_debug(),
-            other.escape_debug()
-        )),
+        (None, _) => Err(Fault::NoSession(sid.to_owned())),
+        (Some(one), Some(other)) => Err(Fault::Sessions(sid.to_owned(), [one, other])),
         _ => Ok(()),
     }
 }
 
 /// The session whose id begins with `sid`, with the events that the filter takes.
-pub fn tree(sources: &[Source], sid: &str, request: &Request) -> Result<Tree, String> {
+pub fn tree(sources: &[Source], sid: &str, request: &Request) -> Result<Tree, Fault> {
     let lists_opened = matches!(request.command, Command::Report(..));
     let mut tree: Option<Tree> = None;
     one(sources, sid, &mut |event| {
@@ -93,7 +87,7 @@ pub fn tree(sources: &[Source], sid: &str, request: &Request) -> Result<Tree, St
             .add(event, wanted);
         ControlFlow::Continue(())
     })?;
-    let mut tree = tree.ok_or("no session")?;
+    let mut tree = tree.ok_or_else(|| Fault::NoSession(sid.to_owned()))?;
     tree.join();
     Ok(tree)
 }

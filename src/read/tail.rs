@@ -2,15 +2,16 @@
 
 use std::collections::VecDeque;
 use std::fs::File;
-use std::io::{self, Seek, SeekFrom};
+use std::io::{Seek, SeekFrom};
 use std::ops::ControlFlow;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use crate::log::{Event, Lines, Reader, Source, Strays, Visit, find};
+use crate::log::{self, Event, Lines, Reader, Source, Strays, Visit, find};
 
-use super::options::Request;
+use super::fault::Fault;
 use super::output::{Form, Output};
+use super::request::Request;
 use super::{go_on, notice};
 use crate::family::describe;
 
@@ -26,7 +27,7 @@ pub fn run(
     sources: &[Source],
     request: &Request,
     output: &mut Output,
-) -> Result<(), String> {
+) -> Result<(), Fault> {
     let mut reader = Reader::new(&request.filter);
     if request.follow && sources.contains(&Source::Input) {
         let mut live = |event: &Event<'_>| {
@@ -75,7 +76,7 @@ fn last(
     sources: &[Source],
     request: &Request,
     output: &mut Output,
-) -> Result<Option<Followed>, String> {
+) -> Result<Option<Followed>, Fault> {
     let mut kept = Kept {
         lines: VecDeque::new(),
         most: request.count,
@@ -113,7 +114,7 @@ fn follow(
     places: &[PathBuf],
     reader: &mut Reader<'_>,
     output: &mut Output,
-) -> Result<(), String> {
+) -> Result<(), Fault> {
     loop {
         output.flush();
         if !output.is_open() || !pause() {
@@ -156,8 +157,8 @@ struct Followed {
 
 impl Followed {
     /// Opens a file to read it from the first whole line that begins at `begin` or behind it.
-    fn open(path: &Path, begin: u64) -> Result<Self, String> {
-        let fault = |error: io::Error| format!("{}: {error}", path.display());
+    fn open(path: &Path, begin: u64) -> Result<Self, Fault> {
+        let fault = |error| log::Fault::Source(Source::File(path.to_owned()), error);
         let mut file = File::open(path).map_err(fault)?;
         // The byte in front is read too: it tells whether a line begins there.
         let before = begin.checked_sub(1);
@@ -175,8 +176,9 @@ impl Followed {
         })
     }
 
-    fn read(&mut self, reader: &mut Reader<'_>, visit: &mut Visit<'_>) -> Result<(), String> {
-        reader.lines(&self.source, &mut self.lines, visit).map(drop)
+    fn read(&mut self, reader: &mut Reader<'_>, visit: &mut Visit<'_>) -> Result<(), Fault> {
+        let _ = reader.lines(&self.source, &mut self.lines, visit)?;
+        Ok(())
     }
 
     fn rest(&mut self, reader: &mut Reader<'_>, visit: &mut Visit<'_>) -> ControlFlow<()> {

@@ -2,7 +2,9 @@
 
 use std::fmt::Write;
 
-use super::{AGAIN, COMMANDS, EXIT, EXIT_OF_RECORD, OPTIONS, READING, RECORD, SUMMARY};
+use super::command::{self, Form};
+use super::help::{AGAIN, EXIT, EXIT_OF_RECORD, LOG, RECORD, SUMMARY};
+use super::option::READING;
 use crate::config::shown;
 
 /// When the command line changed last.
@@ -15,22 +17,25 @@ pub fn page() -> String {
     section(&mut page, "NAME", &[]);
     let _ = writeln!(page, "recorderd \\- {}", escaped(SUMMARY));
     section(&mut page, "SYNOPSIS", &[]);
-    for (index, command) in COMMANDS.iter().enumerate() {
-        let line = format!("{} {}", command.name, command.arguments);
+    let forms = command::all().flat_map(|command| {
+        let line = |form: &Form| format!("{} {}", command.name, form.text());
+        command
+            .forms
+            .iter()
+            .map(move |form| (line(form), form.meaning))
+    });
+    let forms: Vec<_> = forms.collect();
+    for (index, (line, _)) in forms.iter().enumerate() {
         let before = if index == 0 { "" } else { ".br\n" };
         let _ = writeln!(page, "{before}.B recorderd\n{}", escaped(line.trim()));
     }
     section(&mut page, "COMMANDS", &[]);
-    for command in COMMANDS
-        .iter()
-        .filter(|command| !command.meaning.is_empty())
-    {
-        let line = format!("{} {}", command.name, command.arguments);
-        item(&mut page, line.trim(), command.meaning);
+    for (line, meaning) in forms.iter().filter(|(_, meaning)| !meaning.is_empty()) {
+        item(&mut page, line.trim(), meaning);
     }
-    section(&mut page, "READING THE LOG", &[READING]);
-    for (option, meaning) in OPTIONS {
-        item(&mut page, option, meaning);
+    section(&mut page, "READING THE LOG", &[LOG]);
+    for row in READING {
+        item(&mut page, &row.text(), row.meaning);
     }
     let _ = writeln!(page, ".PP\n{}", escaped(AGAIN));
     section(&mut page, "RECORDING A COMMAND", &[RECORD]);

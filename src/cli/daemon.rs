@@ -1,0 +1,82 @@
+//! The daemon: all SSH logins, in the foreground.
+
+use std::path::Path;
+
+use super::failure::{Done, cannot};
+use super::line::Line;
+use super::start;
+use crate::base::stderr;
+use crate::claim::Claim;
+use crate::config::Overload;
+use crate::confine::confine;
+use crate::manager::Manager;
+use crate::metrics::{Control, MetricsFile};
+use crate::probe::preflight;
+use crate::reload::Reload;
+use crate::session::{Cgroups, Table};
+use crate::sink::{Heartbeat, WriterThread};
+use crate::{daemon, host};
+
+/// Records until it is told to end.
+pub fn run(line: Line) -> Done {
+    let path = line.config.as_deref().unwrap_or(Path::new(""));
+    let config = start::load(path)?;
+    if !config.enabled {
+        crate::report!(
+            "recorderd: {}: recording is switched off (enabled: false), so there is nothing to do",
+            path.display()
+        );
+        return Ok(0);
+    }
+    let btf = preflight::btf(config.btf_path.as_deref());
+    preflight::preflight(&btf).map_err(cannot)?;
+    preflight::audit().map_err(cannot)?;
+    let _claim = Claim::take(&config.data_dir).map_err(cannot)?;
+    let id = host::id(&config.data_dir).map_err(cannot)?;
+    let cgroups = Cgroups::new(&config.cgroup_path, &config.root_path)
+        .inspect_err(|error| {
+            crate::report!("recorderd: {error}; sessions get no cgroups of their own")
+        })
+        .ok();
+    let (mut recorder, waiter) = start::recorder(&config, &btf, &id, Table::new(cgroups))?;
+    if config.overload == Overload::Throttle {
+        let throttled = recorder.throttle();
+        throttled
+            .map_err(|e| cannot(format!("overload: throttle: no guard can be started: {e}")))?;
+    }
+    if let Err(error) = recorder.probes().notice_logins(config.logins) {
+        crate::report!("recorderd: sessions that are open already are not recorded: {error}");
+    }
+    let (heartbeat, before) = Heartbeat::begin(&config.data_dir)
+        .map(|(heartbeat, before)| (Some(heartbeat), before))
+        .unwrap_or_else(|error| {
+            crate::report!("recorderd: {error}; the next start won't know when this one ended");
+            (None, None)
+        });
+    recorder.tell(heartbeat, before);
+    let control = Control::listen(&config.data_dir)
+        .and_then(|control| waiter.add(control.descriptor()).map(|()| control))
+        .inspect_err(|error| crate::report!("recorderd: {error}; nobody can ask for the metrics"));
+    let file = config.metrics_file.as_deref().map(MetricsFile::new);
+    recorder.show(control.ok(), file);
+    let mut manager = Manager::of_environment();
+    let place = recorder.sink.name();
+    let give_up_rights = || {
+        if let Err(error) = confine() {
+            crate::report!("recorderd: it keeps more rights than it needs: {error}");
+        }
+    };
+    // The guard is a copy of one thread, and none can be started once the rights are gone.
+    let parted = recorder.sink.part(give_up_rights);
+    let chores = || WriterThread::start(None, None, give_up_rights);
+    let parted = parted.and_then(|()| stderr::hurry(|| Ok(Box::new(chores()?))));
+    parted.map_err(|e| cannot(format!("no thread can be started for the log: {e}")))?;
+    give_up_rights();
+    crate::report!("ready: recording SSH sessions to {place}");
+    manager.ready();
+    let mut reload = Reload::new(path.into(), config);
+    let done = daemon::run(recorder, &waiter, &mut manager, &mut reload);
+    stderr::finish(daemon::LAST);
+    done.map_err(cannot)?;
+    Ok(0)
+}

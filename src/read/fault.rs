@@ -1,0 +1,64 @@
+//! Why a log can't be shown.
+
+use std::error::Error;
+use std::fmt::{self, Display, Formatter};
+use std::io;
+use std::path::PathBuf;
+
+use crate::config::Refused;
+use crate::log;
+
+/// Why a command could not do what was asked.
+#[derive(Debug)]
+pub enum Fault {
+    /// The config is wrong.
+    Config(Refused),
+    /// By this config there is no log in files.
+    NoFiles(PathBuf),
+    /// The log can't be read.
+    Log(log::Fault),
+    /// No session has an id that begins so.
+    NoSession(String),
+    /// More than one session has: two of them.
+    Sessions(String, [String; 2]),
+    /// A page can't be written.
+    Page(PathBuf, io::Error),
+    /// Standard output can't be written.
+    Output(io::Error),
+}
+
+impl Display for Fault {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Config(refused) => refused.fmt(f),
+            Self::NoFiles(config) => write!(
+                f,
+                "{}: the log goes elsewhere than to files (output); name one with --log",
+                config.display()
+            ),
+            Self::Log(fault) => fault.fmt(f),
+            Self::NoSession(sid) => write!(
+                f,
+                "{}: no session in the log has an id that begins so; `recorderd sessions` shows those there are",
+                sid.escape_debug()
+            ),
+            Self::Sessions(sid, [one, other]) => write!(
+                f,
+                "{}: more than one session has an id that begins so: {}, {}; give more of it",
+                sid.escape_debug(),
+                one.escape_debug(),
+                other.escape_debug()
+            ),
+            Self::Page(path, error) => write!(f, "{}: {error}", path.display()),
+            Self::Output(error) => write!(f, "standard output: {error}"),
+        }
+    }
+}
+
+impl Error for Fault {}
+
+impl From<log::Fault> for Fault {
+    fn from(fault: log::Fault) -> Self {
+        Self::Log(fault)
+    }
+}

@@ -1,0 +1,41 @@
+//! What the commands that show a log are asked for.
+
+use std::path::PathBuf;
+
+use super::output::Form;
+use crate::log::Filter;
+
+/// What to show of a log, and how.
+pub struct Request {
+    /// In what manner.
+    pub command: Command,
+    /// Where the log is: folders, files, or `-`; else as the config says.
+    pub places: Vec<PathBuf>,
+    /// The config to go by.
+    pub config: Option<PathBuf>,
+    /// Which events.
+    pub filter: Filter,
+    /// As text or JSON.
+    pub form: Form,
+    /// A session by event, instead of its tree.
+    pub flat: bool,
+    /// Each further event, too.
+    pub follow: bool,
+    /// How many of the last events.
+    pub count: usize,
+}
+
+/// A manner to show a log.
+#[derive(PartialEq)]
+pub enum Command {
+    /// A line for each session.
+    Sessions,
+    /// One session, by the beginning of its `sid`.
+    Show(String),
+    /// One session as a page, and where that goes.
+    Report(String, PathBuf),
+    /// The last events.
+    Tail,
+    /// All events.
+    Search,
+}
