@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""Writes src/abi/generated.rs to standard output: the Rust side of probes/abi.h.
+"""Writes the Rust side of probes/abi.h (src/abi/generated.rs).
 
-Usage: abi.py CLANG OBJCOPY
+Usage: abi.py CLANG OBJCOPY OUTPUT
 
 What there is, in which order, and its comments come from the header; types, offsets, sizes and values
 from the BTF that the compiler makes of it.
@@ -127,7 +127,7 @@ class Btf:
             return f"[{inner}; {members[2]}]", width * members[2]
         if kind == STRUCT:
             return type_name(name), size
-        raise ValueError(f"{name}: a type of kind {kind} can't be in a shared structure")
+        sys.exit(f"abi.h: {name}: a type of kind {kind} can't be in a shared structure")
 
 
 def type_name(name):
@@ -157,11 +157,11 @@ def structure(btf, name, about, docs):
         field = btf.text(text)
         rust, width = btf.rust(number)
         if bits != 8 * at:
-            raise ValueError(f"struct {name} has padding before {field}: fill it with `unused`")
+            sys.exit(f"abi.h: struct {name} has padding before {field}: fill it with `unused`")
         at += width
         fields.append(commented(docs.get(field, ""), "    ") + f"    pub {field}: {rust},\n")
     if at != size:
-        raise ValueError(f"struct {name} has padding at its end: fill it with `unused`")
+        sys.exit(f"abi.h: struct {name} has padding at its end: fill it with `unused`")
     return (
         f"{commented(about)}#[derive(Clone, Copy, Debug, PartialEq, Eq)]\n#[repr(C)]\n"
         f"pub struct {type_name(name)} {{\n{''.join(fields)}}}\n\nlayout!({type_name(name)}, {size});\n"
@@ -223,7 +223,7 @@ def type_of(name, about, docs, members, names):
         minus = f" - {first}"
         place = f"let place = (number as usize).checked_sub({first})?;\n        Self::ALL.get(place).copied()"
     if [value for *_, value in members] != list(range(first, first + len(members))):
-        raise ValueError(f"enum {name} has gaps, and is a type on the Rust side")
+        sys.exit(f"abi.h: enum {name} has gaps, and is a type on the Rust side")
     return f"""{commented(about)}#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(u32)]
 pub enum {name} {{
@@ -250,7 +250,7 @@ impl {name} {{
 """
 
 
-def main(clang, objcopy):
+def main(clang, objcopy, output):
     found = definitions(HEADER.read_text())
     # What nobody refers to is not in the BTF.
     keep = "".join(f"{keyword} {name} m{at};" for at, (keyword, name, *_) in enumerate(found))
@@ -260,19 +260,20 @@ def main(clang, objcopy):
         subprocess.run([*clang.split(), "-g", "-w", "-x", "c", "-c", "-", "-o", compiled], input=source, text=True, check=True)
         subprocess.run([objcopy, "--dump-section", f".BTF={section}", compiled], check=True)
         btf = Btf(Path(section).read_bytes())
-    print(
+    text = (
         "//! What the probes and the daemon share. Made from probes/abi.h by probes/build.sh: change that.\n\n"
         "// What has no comment in the header says what it is by its name.\n"
         "#![allow(missing_docs)]\n\n"
-        "use super::layout;"
+        "use super::layout;\n"
     )
     for keyword, name, about, docs in found:
-        print()
         kind = structure if keyword == "struct" else enumeration
-        print(kind(btf, name, about, docs), end="")
+        text += "\n" + kind(btf, name, about, docs)
+    # Only now: what can't be made leaves what is there.
+    Path(output).write_text(text)
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 3:
+    if len(sys.argv) != 4:
         sys.exit(__doc__)
     main(*sys.argv[1:])

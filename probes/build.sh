@@ -63,7 +63,7 @@ calls() {
 
 # The Rust side of abi.h.
 mirror() {
-	python3 abi.py "$clang ${flags[*]} -I/usr/include/$(uname -m)-linux-gnu" "$objcopy" >"$1"
+	python3 abi.py "$clang ${flags[*]} -I/usr/include/$(uname -m)-linux-gnu" "$objcopy" "$1"
 }
 
 if [ "${1:-}" = --check ]; then
