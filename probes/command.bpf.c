@@ -512,6 +512,8 @@ SYSCALL_EXIT(command_failed, PROBE_COMMAND_FAILED)
 	command->lengths[TEXT_CWD] =
 	    command_walk(slot->index, 0, (__u64)&BPF_CORE_READ(task, fs)->pwd);
 	argv = syscall_argument(path + 1);
+	if (argv)
+		settled_note(slot, argv, sizeof(__u64));
 	for (int i = 0; i < ARGV_COUNT; i += ARGV_AT_ONCE) {
 		if (!arguments_append(slot->index, argv, i))
 			break;

@@ -129,9 +129,7 @@ SYSCALL_EXIT(privilege_host, PROBE_PRIVILEGE_HOST)
 		privilege->value = (__u32)syscall_argument(0);
 		break;
 	case PRIVILEGE_SETHOSTNAME:
-		bpf_probe_read_user_str(privilege->name, OBJECT_NAME_LENGTH,
-					(void *)syscall_argument(0));
-		settled_note(slot, syscall_argument(0), OBJECT_NAME_LENGTH);
+		fill_host(slot);
 		break;
 	case PRIVILEGE_ACCT:
 		fill_typed_path(slot, syscall_argument(0));
@@ -139,6 +137,7 @@ SYSCALL_EXIT(privilege_host, PROBE_PRIVILEGE_HOST)
 	case PRIVILEGE_BPF_OBJ_PIN:
 	case PRIVILEGE_BPF_OBJ_GET:
 		fill_typed_path(slot, pointer_at(syscall_argument(1), 0));
+		settled_note(slot, syscall_argument(1), sizeof(__u64));
 		break;
 	default:
 		if (operation >= PRIVILEGE_BPF_MAP_UPDATE_ELEM &&

@@ -8,6 +8,7 @@
 #include "pid.h"
 #include "privilege.h"
 #include "privilege_operation.h"
+#include "settled.h"
 #include "syscall.h"
 #include "syscalls.h"
 
@@ -150,6 +151,9 @@ static __always_inline enum object object_kind(__u32 operation)
 	return operation <= PRIVILEGE_BPF_LINK_DETACH ? OBJECT_LINK : OBJECT_OTHER;
 }
 
+/* Of what a command of bpf(2) has in memory, the bytes that can have its object's descriptor. */
+#define DESCRIPTORS_LENGTH 40
+
 /* The descriptor of the object, which the command takes, or has made. */
 static __noinline int object_descriptor(__u32 operation, int result)
 {
@@ -184,6 +188,7 @@ static __noinline int fill_object(struct slot *slot, long result)
 	struct bpf_link *link;
 	struct bpf_map *map;
 	struct file *file;
+	int descriptor;
 
 	switch (operation) {
 	case PRIVILEGE_BPF_MAP_GET_FD_BY_ID:
@@ -193,7 +198,12 @@ static __noinline int fill_object(struct slot *slot, long result)
 		privilege->object_id = word_at(syscall_argument(1));
 		settled_note(slot, syscall_argument(1), sizeof(__u32));
 	}
-	file = result < 0 ? NULL : file_of(object_descriptor(operation, result));
+	if (result < 0)
+		return 0;
+	descriptor = object_descriptor(operation, result);
+	if (descriptor != result)
+		settled_note(slot, syscall_argument(1), DESCRIPTORS_LENGTH);
+	file = file_of(descriptor);
 	if (!file)
 		return 0;
 	switch (object_kind(operation)) {
@@ -230,6 +240,8 @@ static __noinline int fill_clock(struct slot *slot, __u64 number)
 	if (privilege->operation != PRIVILEGE_SETTIMEOFDAY && number != X86_ADJTIMEX &&
 	    number != ARM64_ADJTIMEX)
 		privilege->value = (__u32)syscall_argument(0);
+	if (privilege->operation == PRIVILEGE_CLOCK_ADJTIME)
+		settled_note(slot, time_asked(number), sizeof(__u32));
 	if (privilege->operation == PRIVILEGE_CLOCK_ADJTIME || is_32_bit() ||
 	    bpf_probe_read_user(set, sizeof(set), (void *)from))
 		return 0;
@@ -237,6 +249,22 @@ static __noinline int fill_clock(struct slot *slot, __u64 number)
 	if (privilege->operation == PRIVILEGE_SETTIMEOFDAY)
 		set[1] *= 1000;
 	privilege->time = set[0] * 1000000000 + set[1];
+	return 0;
+}
+
+/* The name of a host is as long as the call says, and no zero has to end it. */
+static __noinline int fill_host(struct slot *slot)
+{
+	struct privilege *privilege = (struct privilege *)slot->record;
+	__u64 from = syscall_argument(0), length = (__u32)syscall_argument(1);
+
+	if (length > OBJECT_NAME_LENGTH - 1)
+		length = OBJECT_NAME_LENGTH - 1;
+	barrier_var(length);
+	if (length < OBJECT_NAME_LENGTH &&
+	    bpf_probe_read_user(privilege->name, length, (void *)from))
+		return 0;
+	settled_note(slot, from, length);
 	return 0;
 }
 

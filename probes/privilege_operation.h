@@ -6,6 +6,7 @@
 #include "path.h"
 #include "pid.h"
 #include "privilege.h"
+#include "settled.h"
 #include "syscall.h"
 #include "syscalls.h"
 
@@ -181,12 +182,18 @@ static __noinline __u32 arm64_host_operation(__u64 number)
 	}
 }
 
+/* Where clock_adjtime or adjtimex has its struct timex. */
+static __always_inline __u64 time_asked(__u64 number)
+{
+	return syscall_argument(number == X86_ADJTIMEX || number == ARM64_ADJTIMEX ? 0 : 1);
+}
+
 /* The same of these calls. */
 static __noinline __u32 host_operation_told(__u64 number, long result)
 {
 	struct pt_regs___arm64 *registers = NULL;
 	__u32 operation;
-	__u64 command;
+	__u64 command, asked;
 
 	if (is_restarted(result))
 		return PRIVILEGE_NONE;
@@ -206,9 +213,12 @@ static __noinline __u32 host_operation_told(__u64 number, long result)
 		return is_about_recorder(operation) ? operation : PRIVILEGE_NONE;
 	case PRIVILEGE_CLOCK_ADJTIME:
 		/* struct timex begins with what is to be changed. */
-		command = word_at(
-		    syscall_argument(number == X86_ADJTIMEX || number == ARM64_ADJTIMEX ? 0 : 1));
-		return command && command != ADJ_OFFSET_SS_READ ? operation : PRIVILEGE_NONE;
+		asked = time_asked(number);
+		command = word_at(asked);
+		return (command && command != ADJ_OFFSET_SS_READ) ||
+			       is_unsettled(asked, sizeof(command))
+			   ? operation
+			   : PRIVILEGE_NONE;
 	case PRIVILEGE_SYSLOG:
 		command = (__u32)syscall_argument(0);
 		return command >= SYSLOG_READ_CLEAR && command <= SYSLOG_CONSOLE_LEVEL

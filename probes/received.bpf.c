@@ -2,6 +2,7 @@
 /* session.privilege of files that come with a message of a local socket. */
 #include "privilege_object.h"
 #include "privilege_operation.h"
+#include "settled.h"
 #include "syscall.h"
 #include "syscalls.h"
 
@@ -78,6 +79,8 @@ __noinline int descriptors_send(__u64 message)
 		slot_release(slot);
 		return 0;
 	}
+	settled_note(slot, message, MESSAGES_STEP);
+	settled_note(slot, at, CONTROL_HEADER + sizeof(__u32));
 	privilege->value = (long_at(at) - CONTROL_HEADER) / sizeof(__u32);
 	fill_file(slot, file_of((int)word_at(at + CONTROL_HEADER)));
 	act_send(slot, &command_ring, FAMILY_PRIVILEGE, 0);

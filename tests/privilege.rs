@@ -618,7 +618,7 @@ call("clock_adjtime", 305, 266, 0, at(0x100, 1))
 assert libc.clock_adjtime(0, at()) >= 0
 call("adjtimex", 159, 171, at(0x4000))
 call("reboot", 169, 142, 0xfee1dead, 672274793, 0x1234567, None)
-call("sethostname", 170, 161, b"elsewhere", 9)
+call("sethostname", 170, 161, b"elsewhere and more", 9)
 call("syslog", 103, 116, 5, None, 0)
 libc.klogctl(10, None, 0)
 call("acct", 163, 89, b"/tmp/nothing")
@@ -671,6 +671,8 @@ os.write(2, b"listens %d\n" % kept)
 peer, _ = listener.accept()
 socket.send_fds(peer, [b"x"], [kept, 2])
 peer.recv(1)
+socket.send_fds(peer, [b"x"], [kept])
+peer.recv(1)
 "#,
         file.display(),
         socket.display()
@@ -683,7 +685,7 @@ peer.recv(1)
         "root",
         &format!(
             r#"
-import socket
+import socket, threading
 one, other = socket.socketpair()
 socket.send_fds(one, [b"x"], [0])
 assert len(socket.recv_fds(other, 1, 4)[1]) == 1
@@ -692,6 +694,12 @@ peer.connect("{}")
 assert len(socket.recv_fds(peer, 1, 4)[1]) == 2
 assert libc.syscall(438, os.pidfd_open({pid}), {kept}, 0) >= 0
 assert libc.syscall(438, os.pidfd_open({pid}), 999, 0) == -1
+peer.send(b"x")
+# From here on, the message can be another by the time it is looked at.
+thread = threading.Thread(target=lambda: None)
+thread.start()
+thread.join()
+assert len(socket.recv_fds(peer, 1, 4)[1]) == 1
 peer.send(b"x")
 "#,
             socket.display()
@@ -705,6 +713,10 @@ peer.send(b"x")
             of_root("recvmsg", 0, &format!(r#"{from},"descriptors":2{path}"#)),
             of_root("pidfd_getfd", 0, &format!("{from}{path}")),
             of_root("pidfd_getfd", -libc::EBADF, &from),
+            of_root("recvmsg", 0, &format!(r#"{from},"descriptors":1{path}"#)).replace(
+                r#""audit_session_id":"<audit_session_id>""#,
+                r#""audit_session_id":"<audit_session_id>","arguments_unsettled":true"#,
+            ),
         ]
     );
     Ok(())

@@ -34,6 +34,7 @@ pub fn tests() -> Vec<Trial> {
             ("flags that are rewritten during the call", flags),
             ("arguments that can be rewritten", arguments),
             ("a part of a failed exec that can be rewritten", failed_exec),
+            ("what an argument points to", pointed_to),
             ("numbers of which a part counts", widths),
             ("calls that a filter answers", filtered),
             ("calls that a tracer answers", emulated),
@@ -714,6 +715,62 @@ act(b"/absent/3", b"three", shared(b"word"))
             ("/absent/1", true),
             ("/absent/2", true),
             ("/absent/3", true)
+        ]
+    );
+    Ok(())
+}
+
+/// In a page that others have too: the list of an exec's arguments, the descriptor or the path that bpf(2)
+/// takes. Of a clock, what is to be changed: nothing, as it stands there
+fn pointed_to() -> Outcome {
+    let script = r#"
+import mmap, struct
+BPF, ADJTIMEX = {"x86_64": (321, 159), "aarch64": (280, 171)}[os.uname().machine]
+page = mmap.mmap(-1, mmap.PAGESIZE)
+shared = ctypes.addressof(ctypes.c_char.from_buffer(page))
+def act(place):
+    def at(data):
+        own = ctypes.create_string_buffer(bytes(data), 256)
+        if place is None: return own
+        ctypes.memmove(place, own, 256)
+        return ctypes.c_void_p(place)
+    text = ctypes.create_string_buffer(b"absent", 64)
+    address = ctypes.addressof(text)
+    libc.execve(b"absent", at(struct.pack("2Q", address, 0)), None)
+    table = libc.syscall(BPF, 0, at(struct.pack("4I", 2, 4, 8, 1)), 16)
+    assert table >= 0
+    assert libc.syscall(BPF, 7, at(struct.pack("2Q", address, 0)), 16) < 0
+    key, value = (ctypes.create_string_buffer(8) for _ in range(2))
+    entry = struct.pack("4Q", table, ctypes.addressof(key), ctypes.addressof(value), 0)
+    assert libc.syscall(BPF, 2, at(entry), 32) == 0
+    assert libc.syscall(ADJTIMEX, at(b"")) >= 0
+act(None)
+act(shared)
+"#;
+    let host = Host::start();
+    let here = host.folder.shared();
+    let lines = host.did("root", &in_folder(&host, &here, script)?);
+    let named = ["bpf_obj_get", "bpf_map_update_elem", "clock_adjtime"];
+    let told: Vec<_> = lines
+        .iter()
+        .filter(|line| line["program"] == "python3")
+        .filter_map(|line| {
+            let operation = line["operation"].as_str().filter(|it| named.contains(it));
+            let failed = line["event"] == "session.command" && line["return_code"] != 0;
+            let what = operation.or(failed.then_some("exec"))?;
+            Some((what, line["arguments_unsettled"] == true))
+        })
+        .collect();
+    assert_eq!(
+        told,
+        [
+            ("exec", false),
+            ("bpf_obj_get", false),
+            ("bpf_map_update_elem", false),
+            ("exec", true),
+            ("bpf_obj_get", true),
+            ("bpf_map_update_elem", true),
+            ("clock_adjtime", true),
         ]
     );
     Ok(())
