@@ -171,7 +171,7 @@ impl Report {
             }
             let unseen: Vec<_> = coverage.unseen().collect();
             if !unseen.is_empty() {
-                writeln!(out, "  not seen: {}", unseen.join("; "))?;
+                writeln!(out, "  gaps: {}", unseen.join("; "))?;
             }
             for (kind, reason) in &coverage.refused {
                 writeln!(out, "  {kind} would be better, but: {reason}")?;

@@ -19,7 +19,7 @@ pub struct Claim(#[expect(dead_code, reason = "open as long as it is held")] Fil
 pub enum ClaimError {
     /// Another recorder has it: this process, if that is known.
     Taken(PathBuf, Option<libc::pid_t>),
-    /// What can't be made, by name.
+    /// What can't be created, by name.
     Failed(io::Error),
 }
 
@@ -47,7 +47,7 @@ impl Claim {
     /// Takes a data_dir, which is made if it is not there.
     ///
     /// # Errors
-    /// Who has it already, or what can't be made, by name, and the remedy.
+    /// Who has it already, or what can't be created, by name, and the remedy.
     pub fn take(data_dir: &Path) -> Result<Self, ClaimError> {
         let made = fs::create_dir_all(data_dir);
         made.map_err(|e| ClaimError::Failed(named(data_dir, &e)))?;

@@ -44,7 +44,7 @@ impl Waiter {
     /// Waits for signals, which no longer interrupt, and for `descriptors`.
     ///
     /// # Errors
-    /// What the operating system says.
+    /// The error of epoll_create1(2), epoll_ctl(2) or signalfd(2).
     pub fn new(descriptors: &[RawFd]) -> io::Result<Self> {
         // SAFETY: makes a descriptor.
         let epoll = owned(unsafe { libc::epoll_create1(libc::EPOLL_CLOEXEC) }.into())?;
@@ -60,7 +60,7 @@ impl Waiter {
     /// Waits for one more.
     ///
     /// # Errors
-    /// What the operating system says.
+    /// The error of epoll_ctl(2).
     pub fn add(&self, descriptor: RawFd) -> io::Result<()> {
         add(
             &self.epoll,

@@ -72,13 +72,14 @@ pub fn id(data_dir: &Path) -> Result<String, IdError> {
         Ok(text) => match uuid::Uuid::try_parse(text.trim()) {
             Ok(id) => Ok(id.to_string()),
             Err(e) => Err(fault(
-                "holds no UUID; remove it to be given a new one, or restore it",
+                "doesn't have a UUID; remove the file for a new one, or restore it",
                 e.into(),
             )),
         },
         Err(e) if e.kind() == io::ErrorKind::NotFound => {
             let id = new_id();
-            fs::create_dir_all(data_dir).map_err(|e| fault("can't make its folder", e.into()))?;
+            fs::create_dir_all(data_dir)
+                .map_err(|e| fault("can't create its directory", e.into()))?;
             fs::write(&path, format!("{id}\n")).map_err(|e| fault("can't be written", e.into()))?;
             Ok(id)
         }
@@ -101,12 +102,7 @@ mod tests {
         let first = id(&folder).unwrap();
         assert_eq!(id(&folder).unwrap(), first);
         fs::write(folder.join("host_uuid"), "nonsense").unwrap();
-        assert!(
-            id(&folder)
-                .unwrap_err()
-                .to_string()
-                .contains("holds no UUID")
-        );
+        assert!(id(&folder).unwrap_err().to_string().contains("have a UUID"));
         fs::remove_dir_all(&folder).unwrap();
     }
 }

@@ -91,7 +91,7 @@ pub fn run(
         spawn(&program, command, quiet).map_err(|e| LaunchError::Failed(Failed::new("fork", e)))?;
     begin(&mut recorder, &child, command)?;
     let parted = recorder.sink.part(|| {});
-    let what = "no thread can be started for the log";
+    let what = "can't start a thread for the log";
     parted.map_err(|e| LaunchError::Failed(Failed::new(what, e)))?;
     let pid = child.pid;
     // The child waits for this byte: it is gone only if the child is.
@@ -215,7 +215,10 @@ fn spawn(program: &Path, command: &[OsString], quiet: bool) -> io::Result<Child>
                 if wait.read_exact(&mut [0]).is_ok() {
                     libc::execv(path.as_ptr(), argv.as_ptr());
                     let error = io::Error::last_os_error();
-                    crate::report!("recorderd: {}: can't be run: {error}", program.display());
+                    crate::report!(
+                        "recorderd: {}: can't be executed: {error}",
+                        program.display()
+                    );
                 }
                 libc::_exit(NOT_FOUND)
             }

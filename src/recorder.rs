@@ -100,7 +100,7 @@ impl Recorder {
     /// Holds sessions from now on that outrun the daemon, instead of losing their events.
     ///
     /// # Errors
-    /// What the operating system says.
+    /// The error of starting the throttle supervisor.
     pub fn throttle(&mut self) -> io::Result<()> {
         self.throttle = Some(Throttle::start(&self.probes, &self.table)?);
         Ok(())
@@ -318,8 +318,8 @@ impl Recorder {
             self.probes.shared.throttle(false);
             throttle.let_go(&mut self.probes, &mut self.table);
             crate::report!(
-                "recorderd: overload: throttle: the guard was ended; until recorderd is started again, \
-                 a session that outruns it loses events instead"
+                "recorderd: overload: throttle: the throttle supervisor ended; until you restart recorderd, \
+                 it drops events of a session that produces too many"
             );
         }
     }
@@ -396,7 +396,7 @@ impl Recorder {
         let full = self.probes.shared.full();
         if full != self.full {
             crate::report!(
-                "recorderd: {} logins and {} processes found no room in the kernel's tables and are \
+                "recorderd: {} logins and {} processes found no space in the BPF maps and are \
                  not recorded",
                 full.0 - self.full.0,
                 full.1 - self.full.1
@@ -405,7 +405,7 @@ impl Recorder {
         }
         if self.table.malformed != self.malformed {
             crate::report!(
-                "recorderd: {} records could not be read; the probes are not of this build",
+                "recorderd: {} records couldn't be decoded; the probes are from a different version",
                 self.table.malformed - self.malformed
             );
             self.malformed = self.table.malformed;
@@ -456,10 +456,10 @@ impl Recorder {
         }
         let given_up = self.sink.given_up();
         if given_up > 0 {
-            crate::report!("recorderd: {given_up} events could not be written and are lost");
+            crate::report!("recorderd: {given_up} events couldn't be written and are discarded");
         }
         if let Err(error) = self.sink.close(patience) {
-            crate::report!("recorderd: the log can't be brought to the disk: {error}");
+            crate::report!("recorderd: the log can't be synced to disk: {error}");
         }
     }
 }

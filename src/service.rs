@@ -35,7 +35,7 @@ pub fn check(config: Option<&Path>, json: bool) -> String {
             );
         }
         Err(error) => {
-            return format!("check --service needs systemd: systemctl can't be run: {error}");
+            return format!("check --service needs systemd: systemctl can't be executed: {error}");
         }
     };
     let program = match std::env::current_exe() {

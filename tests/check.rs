@@ -270,7 +270,7 @@ fn lacking() -> Outcome {
         &program,
         &folder,
         "network",
-        "portable: probe network_state at inet_sock_set_stale: no such place in this kernel",
+        "portable: probe network_state at inet_sock_set_stale: not in this kernel",
     )
 }
 
@@ -282,7 +282,7 @@ fn silent() -> Outcome {
         &program,
         &folder,
         "network",
-        "portable: attached, but the self-test was not seen by network_accept (at accept4, accept)",
+        "portable: attached, but never fired in the self-test: network_accept (at accept4, accept)",
     )
 }
 
@@ -303,7 +303,7 @@ fn spared() -> Outcome {
             .contains(&"io_uring_complain".into()),
         "{report}"
     );
-    let reason = "attached, but did not see its act";
+    let reason = "attached, but never fired in the self-test";
     assert_eq!(
         disk["not_tried"],
         serde_json::json!({ "uring_submit": reason })
@@ -321,7 +321,7 @@ fn without_life() -> Outcome {
     let (code, report) = check(&program, &config);
     assert_eq!(code, Some(1), "{report}");
     let fault = "session can't be recorded: portable: probe session_fork at sched_process_frog: \
-                 no such place in this kernel";
+                 not in this kernel";
     assert_eq!(report["faults"], serde_json::json!([fault]));
     assert_eq!(start(&program, &config).0, Some(1));
     Ok(())

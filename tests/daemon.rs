@@ -146,11 +146,11 @@ fn wrong_command_lines() -> Outcome {
         (&["--config"], "missing argument for option '--config'"),
         (
             &["record"],
-            "record: no command is given; write it behind `--`",
+            "record: no command is given; write it after `--`",
         ),
         (
             &["record", "--"],
-            "record: no command is given; write it behind `--`",
+            "record: no command is given; write it after `--`",
         ),
     ] {
         let line = format!("recorderd: {error}; see recorderd --help\n");
@@ -195,9 +195,7 @@ fn switched_off() -> Outcome {
     let path = write_config(folder.path(), "enabled: false")
         .display()
         .to_string();
-    let line = format!(
-        "recorderd: {path}: recording is switched off (enabled: false), so there is nothing to do\n"
-    );
+    let line = format!("recorderd: {path}: recording is disabled (enabled: false)\n");
     assert_eq!(
         parts(&recorderd(&["--config", &path])),
         (Some(0), "", line.as_str())

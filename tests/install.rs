@@ -110,7 +110,7 @@ fn systemd() -> Outcome {
     let output = recorderd("install", &image, &[]);
     assert_eq!(
         lines(&output),
-        written.map(|line| line.replace("written", "is there"))
+        written.map(|line| line.replace("written", "up to date"))
     );
     assert_eq!((output.status.code(), content(&image)), (Some(0), before));
     let log = image.path().join("var/lib/recorderd/log/file");
@@ -123,7 +123,7 @@ fn systemd() -> Outcome {
     // And again, where there is nothing.
     assert_eq!(
         lines(&recorderd("uninstall", &image, &[])),
-        ["the log stays"]
+        ["the log is kept"]
     );
     Ok(())
 }
@@ -206,9 +206,9 @@ fn nothing_is_overwritten() -> Outcome {
     assert_eq!(
         lines(&output)[..3],
         [
-            "/usr/local/bin/recorderd: is another one, and stays; --force replaces it",
-            "/etc/recorderd.yaml: stays as it is",
-            "/etc/systemd/system/recorderd.service: is another one, and stays; --force replaces it",
+            "/usr/local/bin/recorderd: kept, because it was modified; --force replaces it",
+            "/etc/recorderd.yaml: kept",
+            "/etc/systemd/system/recorderd.service: kept, because it was modified; --force replaces it",
         ]
     );
     let length = |path: &str| fs::metadata(image.path().join(path)).unwrap().len();

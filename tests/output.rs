@@ -388,7 +388,7 @@ fn on_a_full_pipe() -> (Host, Vec<Value>) {
     let lines = session(&host, opens);
     assert!(of_kind(&lines, "session.disk").len() > 3000);
     host.daemon
-        .wait_for("recorderd: the log can't be written; events are kept in memory");
+        .wait_for("recorderd: the log can't be written; recorderd keeps");
     (host, lines)
 }
 
@@ -412,7 +412,7 @@ fn stdout_is_read_at_last() -> Outcome {
 fn stdout_is_never_read() -> Outcome {
     let (mut host, _) = on_a_full_pipe();
     assert_eq!(host.daemon.stop(), Some(0));
-    let given_up = "events could not be written and are lost";
+    let given_up = "events couldn't be written and are discarded";
     let errors = host.daemon.errors_at_end();
     assert!(
         errors.iter().any(|line| line.ends_with(given_up)),

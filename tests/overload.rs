@@ -422,7 +422,7 @@ fn unguarded() -> Outcome {
     noise
         .host
         .daemon
-        .wait_for("recorderd: overload: throttle: the guard was ended");
+        .wait_for("recorderd: overload: throttle: the throttle supervisor ended");
     assert!(noise.begin("0 0 0").child.wait()?.success());
     assert!(noise.begin("4000 0 0").child.wait()?.success());
     let sessions = noise.host.sessions(2);

@@ -503,7 +503,7 @@ fn not_run() -> Outcome {
         host.daemon.child.try_wait().unwrap()
     });
     assert_eq!(ended.code(), Some(1));
-    let expected = "recorderd: hook sys_exit: it is attached, and the kernel does not run it";
+    let expected = "recorderd: hook sys_exit: attached, but the kernel never executes it";
     let errors = host.daemon.errors_at_end();
     assert!(
         errors.iter().any(|line| line.starts_with(expected)),

@@ -534,12 +534,12 @@ fn refused() -> Outcome {
         1,
         "/nonexistent: No such file or directory (os error 2); name the log with --log",
     );
-    fails(&["sessions", "--log", folder], 1, "holds no file of a day");
+    fails(&["sessions", "--log", folder], 1, "has no daily log file");
     let config = common::write_config(Path::new(folder), "output: stdout");
     fails(
         &["--config", config.to_str().unwrap(), "sessions"],
         1,
-        "goes elsewhere than to files",
+        "output has no file",
     );
     // The config names the log.
     let recorded = recorded();

@@ -119,7 +119,7 @@ fn the_rest_is_named() -> Outcome {
             json!(["disk_buffer_size", "nodename", "output"])
         );
     }
-    let line = "recorderd: the config is read again; this counts only after a restart: \
+    let line = "recorderd: the config was read again; restart recorderd to apply: \
                 disk_buffer_size, nodename, output";
     assert!(host.daemon.errors().iter().any(|it| it == line));
     assert_ne!(host.did(ONE, "exit")[0]["server_hostname"], "other");
@@ -136,7 +136,7 @@ fn a_mistake_is_refused() -> Outcome {
     );
     assert_eq!(status["reason"], "config_refused");
     assert_eq!(status["error"], error.as_str());
-    let line = format!("recorderd: the config has a mistake, and the one before goes on: {error}");
+    let line = format!("recorderd: the config is invalid; the previous config continues: {error}");
     patiently(&line, || host.daemon.errors().contains(&line).then_some(()));
     let goes_on = |command| {
         let lines = host.did(ONE, command);
@@ -157,7 +157,7 @@ fn a_mistake_is_refused() -> Outcome {
     );
     let status = reload(&host, &config);
     assert_eq!(status["reason"], "config_refused");
-    let error = "record: it names 1025 accounts, and there is room for 1024; restart the recorder";
+    let error = "record: it names 1025 accounts, and there is space for 1024; restart recorderd";
     assert_eq!(status["error"], error);
     goes_on("cat /etc/hostname /etc/issue; : :");
     let config = format!(

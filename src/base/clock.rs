@@ -87,7 +87,7 @@ impl Clock {
         self.text_of(self.real(boot))
     }
 
-    /// The same of nanoseconds since 1970-01-01 UTC.
+    /// RFC 3339, UTC, milliseconds, of nanoseconds since 1970-01-01 UTC.
     pub fn text_of(&mut self, real: u64) -> [u8; LENGTH] {
         let second = real / SECOND;
         if second != self.second {

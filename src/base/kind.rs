@@ -3,7 +3,7 @@
 use std::fmt;
 
 /// What one kind does not see on every host.
-pub const COMPAT: &str = "ends of calls of 32-bit programs";
+pub const COMPAT: &str = "system calls of 32-bit programs";
 
 /// How the ends of system calls are hooked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,7 +30,7 @@ impl Kind {
     /// What is not seen by it of the ends of calls.
     pub fn unseen(self) -> &'static [&'static str] {
         match self {
-            Self::Fentry => &["calls that a seccomp filter refuses", COMPAT],
+            Self::Fentry => &["system calls that a seccomp filter refuses", COMPAT],
             Self::Portable => &[],
         }
     }

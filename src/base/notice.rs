@@ -13,7 +13,7 @@ pub struct Notice {
     pub reason: Reason,
     /// To which output.
     pub output: Option<Output>,
-    /// What the operating system said.
+    /// The message of the error.
     pub error: Option<String>,
     /// How many bytes it concerns.
     pub bytes: Option<u64>,
@@ -120,14 +120,14 @@ impl fmt::Display for Notice {
                 lines_kept,
                 ..
             } = &**removed;
-            write!(f, ": {file}: {lines} lines, of which {lines_kept} are kept")?;
+            write!(f, ": {file}: {lines} lines, {lines_kept} kept in summary/")?;
         }
         if let Some(bytes) = self.bytes {
             write!(f, ": {bytes} bytes")?;
         }
         if !self.needs_restart.is_empty() {
             let keys = self.needs_restart.join(", ");
-            write!(f, "; this counts only after a restart: {keys}")?;
+            write!(f, "; restart recorderd to apply: {keys}")?;
         }
         Ok(())
     }

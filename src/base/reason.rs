@@ -19,9 +19,9 @@ pub enum Reason {
     WriteResumed,
     /// Lines can't be brought to the disk.
     SyncFailed,
-    /// A new file was due, and can't be made.
+    /// A new file was due, and can't be created.
     RotationFailed,
-    /// The link in the folder of all hosts can't be made.
+    /// The link in the folder of all hosts can't be created.
     LinkFailed,
     /// Somebody has moved the file.
     LogMoved,
@@ -63,36 +63,45 @@ impl Reason {
             Self::HookMissed => ("hook_missed", "hook_missed"),
             Self::WriteFailed => (
                 "write_failed",
-                "the log can't be written; events are kept in memory, 16 MiB of them",
+                "the log can't be written; recorderd keeps up to 16 MiB of events in memory",
             ),
             Self::WriteResumed => ("write_resumed", "the log is written again"),
-            Self::SyncFailed => ("sync_failed", "the log can't be brought to the disk"),
+            Self::SyncFailed => ("sync_failed", "the log can't be synced to disk"),
             Self::RotationFailed => (
                 "rotation_failed",
-                "no new file can be made for the log; the old one goes on",
+                "the next log file can't be created; the old file continues",
             ),
             Self::LinkFailed => (
                 "link_failed",
-                "events.log can't be made in the folder of all hosts; the log is written all the same",
+                "log/events.log can't be created; recording continues",
             ),
-            Self::LogMoved => ("log_moved", "the log was moved; a new file is made"),
-            Self::LogRemoved => ("log_removed", "the log was removed; a new file is made"),
-            Self::LogTruncated => ("log_truncated", "something else has cut the log"),
+            Self::LogMoved => (
+                "log_moved",
+                "the log was moved; recorderd created a new file",
+            ),
+            Self::LogRemoved => (
+                "log_removed",
+                "the log was removed; recorderd created a new file",
+            ),
+            Self::LogTruncated => ("log_truncated", "another process truncated the log"),
             Self::LineCut => (
                 "line_cut",
-                "a part of a line at the end of the log was cut off",
+                "a partial line at the end of the log was cut off",
             ),
             Self::LineTooLong => (
                 "line_too_long",
-                "events that are longer than the output takes are lost to it",
+                "the output misses events that are longer than it accepts",
             ),
-            Self::ConfigChanged => ("config_changed", "the config is read again"),
+            Self::ConfigChanged => ("config_changed", "the config was read again"),
             Self::ConfigRefused => (
                 "config_refused",
-                "the config has a mistake, and the one before goes on",
+                "the config is invalid; the previous config continues",
             ),
-            Self::LogExpired => ("log_expired", "an old file of the log is removed"),
-            Self::Tampered => ("tampered", "somebody else has changed what is recorded"),
+            Self::LogExpired => ("log_expired", "an old log file was removed"),
+            Self::Tampered => (
+                "tampered",
+                "another process changed the recorder's BPF maps or hooks",
+            ),
         }
     }
 }

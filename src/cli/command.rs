@@ -90,7 +90,7 @@ static COMMANDS: [Command; 16] = [
         &[form(
             &[
                 Part::May(&CONFIG),
-                Part::Command("no command is given; write it behind `--`"),
+                Part::Command("no command is given; write it after `--`"),
             ],
             "record one command as a session of its own",
             record::run,
@@ -123,7 +123,7 @@ static COMMANDS: [Command; 16] = [
         "uninstall",
         &[form(
             &[Part::May(&ROOT), Part::May(&FORCE)],
-            "take them away again; the log stays",
+            "take them away again; the log is kept",
             install::uninstall,
         )],
     ),

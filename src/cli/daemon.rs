@@ -23,7 +23,7 @@ pub fn run(line: Line) -> Done {
     let config = start::load(path)?;
     if !config.enabled {
         crate::report!(
-            "recorderd: {}: recording is switched off (enabled: false), so there is nothing to do",
+            "recorderd: {}: recording is disabled (enabled: false)",
             path.display()
         );
         return Ok(0);
@@ -35,14 +35,17 @@ pub fn run(line: Line) -> Done {
     let id = host::id(&config.data_dir).map_err(cannot)?;
     let cgroups = Cgroups::new(&config.cgroup_path, &config.root_path)
         .inspect_err(|error| {
-            crate::report!("recorderd: {error}; sessions get no cgroups of their own")
+            crate::report!("recorderd: {error}; sessions don't get cgroups of their own")
         })
         .ok();
     let (mut recorder, waiter) = start::recorder(&config, &btf, &id, Table::new(cgroups))?;
     if config.overload == Overload::Throttle {
         let throttled = recorder.throttle();
-        throttled
-            .map_err(|e| cannot(format!("overload: throttle: no guard can be started: {e}")))?;
+        throttled.map_err(|e| {
+            cannot(format!(
+                "overload: throttle: can't start the throttle supervisor: {e}"
+            ))
+        })?;
     }
     if let Err(error) = recorder.probes().notice_logins(config.logins) {
         crate::report!("recorderd: sessions that are open already are not recorded: {error}");
@@ -56,21 +59,21 @@ pub fn run(line: Line) -> Done {
     recorder.tell(heartbeat, before);
     let control = Control::listen(&config.data_dir)
         .and_then(|control| waiter.add(control.descriptor()).map(|()| control))
-        .inspect_err(|error| crate::report!("recorderd: {error}; nobody can ask for the metrics"));
+        .inspect_err(|error| crate::report!("recorderd: {error}; metrics aren't available"));
     let file = config.metrics_file.as_deref().map(MetricsFile::new);
     recorder.show(control.ok(), file);
     let mut manager = Manager::of_environment();
     let place = recorder.sink.name();
     let give_up_rights = || {
         if let Err(error) = confine() {
-            crate::report!("recorderd: it keeps more rights than it needs: {error}");
+            crate::report!("recorderd: could not drop privileges: {error}");
         }
     };
     // The guard is a copy of one thread, and none can be started once the rights are gone.
     let parted = recorder.sink.part(give_up_rights);
     let chores = || WriterThread::start(None, None, give_up_rights);
     let parted = parted.and_then(|()| stderr::hurry(|| Ok(Box::new(chores()?))));
-    parted.map_err(|e| cannot(format!("no thread can be started for the log: {e}")))?;
+    parted.map_err(|e| cannot(format!("can't start a thread for the log: {e}")))?;
     give_up_rights();
     crate::report!("ready: recording SSH sessions to {place}");
     manager.ready();

@@ -9,7 +9,7 @@ pub fn text() -> String {
     written("")
 }
 
-/// The same with each key commented out, so that a later version's defaults apply.
+/// Every key, commented out, so that a later version's defaults apply.
 pub fn template() -> String {
     written("#")
 }

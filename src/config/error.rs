@@ -102,7 +102,7 @@ pub enum Reason {
         what: &'static str,
         known: Vec<&'static str>,
     },
-    /// The same of one item of a list.
+    /// `what` is the name of one item of a list.
     Item {
         what: &'static str,
         known: Vec<&'static str>,

@@ -18,14 +18,14 @@ const PATTERN_LENGTH: usize = PATTERN_WORDS * size_of::<u64>();
 pub struct Filter {
     /// Families of a session of anybody who is not named below.
     pub families: Vec<Family>,
-    /// The same by account: a name, or a uid.
+    /// Families by account: a name, or a uid.
     pub users: Vec<(String, Vec<Family>)>,
-    /// The same by group: a name, or a gid. An account in several has the families of all of them;
+    /// Families by group: a name, or a gid. An account in several groups has the families of all of them;
     /// one that is named itself, those.
     pub groups: Vec<(String, Vec<Family>)>,
     /// File operations that are left out: bits by their place in [`DISK_OPERATIONS`].
     pub disk_operations: u64,
-    /// The same of [`PRIVILEGE_OPERATIONS`].
+    /// Excluded privilege operations: bits by their place in [`PRIVILEGE_OPERATIONS`].
     pub privilege_operations: u64,
     /// Paths of file operations that are left out.
     pub paths: Vec<Pattern>,

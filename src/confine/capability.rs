@@ -32,7 +32,7 @@ struct Half {
 /// Gives up all others, those that a program could be given by being run included.
 ///
 /// # Errors
-/// What the operating system says.
+/// The error of prctl(2) or capset(2).
 pub fn keep_needed() -> io::Result<()> {
     let mut kept = NEEDED.iter().fold(0u64, |set, bit| set | 1 << bit);
     if hides_processes(&fs::read_to_string("/proc/self/mounts")?) {

@@ -24,7 +24,7 @@ const REFUSE: u32 = libc::SECCOMP_RET_ERRNO | libc::EPERM as u32;
 /// Filters the calls of this thread from now on. The process must have given up gaining privileges.
 ///
 /// # Errors
-/// What the operating system says.
+/// The error of prctl(2).
 pub fn set() -> io::Result<()> {
     let mut filter = filter();
     let program = libc::sock_fprog {

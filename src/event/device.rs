@@ -18,7 +18,7 @@ pub fn number(device: u32) -> heapless::Vec<u8, LENGTH> {
     pair(major, minor)
 }
 
-/// The same of a device as mknod(2) takes it.
+/// `major:minor` of a device in the form of mknod(2).
 pub fn of_call(device: u64) -> heapless::Vec<u8, LENGTH> {
     // The kernel looks at 32 bits.
     let device = device & u64::from(u32::MAX);

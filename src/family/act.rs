@@ -32,7 +32,7 @@ pub fn unfiltered(refusal: &io::Error) -> io::Result<()> {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     match status.contains("\nSeccomp:\t2\n") {
         true => Err(io::Error::other(format!(
-            "{refusal}; a filter of calls (seccomp) may have refused it"
+            "{refusal}; a seccomp filter might have refused it"
         ))),
         false => Ok(()),
     }

@@ -18,7 +18,7 @@ pub enum Fault {
     NoInit,
     /// The program can be written to no folder.
     NoFolder,
-    /// A file can't be looked at, written or removed, by its name.
+    /// A file can't be inspected, written or removed, by its name.
     File(io::Error),
 }
 

@@ -44,7 +44,7 @@ impl Item {
     /// What is at its place.
     ///
     /// # Errors
-    /// What can't be looked at, by name, and why.
+    /// What can't be inspected, by name, and why.
     pub fn look(&self) -> io::Result<Found> {
         let same = match &self.content {
             Content::Bytes(bytes) => fs::read(&self.path).map(|found| found == *bytes),

@@ -48,14 +48,17 @@ pub fn install(request: &Request) -> Result<bool, Fault> {
     };
     let mut complete = true;
     if there {
-        say(format_args!("{}: runs from here", program.display()));
+        say(format_args!(
+            "{}: kept, because it is running",
+            program.display()
+        ));
     } else {
         let item = Item::new(&program, 0o755, Content::Bytes(own.bytes));
         complete &= put(&item, request.force)?;
     }
     let config = config();
     match config.look()? {
-        Found::Different => say(format_args!("{CONFIG}: stays as it is")),
+        Found::Different => say(format_args!("{CONFIG}: kept")),
         _ => complete &= put(&config, false)?,
     }
     for item in init.items(&program.display().to_string()) {
@@ -87,10 +90,10 @@ pub fn uninstall(request: &Request) -> Result<bool, Fault> {
     }
     let config = config();
     match config.look()? {
-        Found::Different => say(format_args!("{CONFIG}: stays, since it was changed")),
+        Found::Different => say(format_args!("{CONFIG}: kept, because it was modified")),
         _ => complete &= take(&config, false)?,
     }
-    say(format_args!("the log stays"));
+    say(format_args!("the log is kept"));
     if request.root.is_none() {
         say(format_args!("if it still runs: {}", init.stop()));
     }
@@ -143,7 +146,7 @@ fn place() -> Result<PathBuf, Fault> {
 
 /// Whether files can be made in `folder`, which is made first if it can be.
 fn takes_files(folder: &Path) -> bool {
-    // What can't be made shows at the question itself.
+    // What can't be created shows at the question itself.
     let _ = fs::create_dir_all(folder);
     let Ok(path) = CString::new(folder.as_os_str().as_bytes()) else {
         return false;
@@ -155,10 +158,10 @@ fn takes_files(folder: &Path) -> bool {
 fn put(item: &Item, force: bool) -> Result<bool, Fault> {
     let path = item.path.display();
     match item.look()? {
-        Found::Same => say(format_args!("{path}: is there")),
+        Found::Same => say(format_args!("{path}: up to date")),
         Found::Different if !force => {
             say(format_args!(
-                "{path}: is another one, and stays; --force replaces it"
+                "{path}: kept, because it was modified; --force replaces it"
             ));
             return Ok(false);
         }
@@ -176,7 +179,7 @@ fn take(item: &Item, force: bool) -> Result<bool, Fault> {
         Found::Absent => {}
         Found::Different if !force => {
             say(format_args!(
-                "{path}: is another one, and stays; --force removes it"
+                "{path}: kept, because it was modified; --force removes it"
             ));
             return Ok(false);
         }

@@ -76,7 +76,7 @@ impl<'a> Object<'a> {
         string(self.out, value);
     }
 
-    /// The same, and where that loses bytes the key's twin `KEY_base64` with all of them.
+    /// A string of any bytes. If they are not UTF-8, the companion field `KEY_base64` has all of them.
     pub fn bytes(&mut self, key: &str, twin: &str, value: &[u8]) {
         self.key(key);
         if !string(self.out, value) {
@@ -184,7 +184,7 @@ fn is_plain(value: &[u8]) -> bool {
     }
 }
 
-/// The same of eight bytes at once, in the highest bit of each. Where a byte is found, the one above
+/// Whether eight bytes are plain, in the highest bit of each. Where a byte is found, the one above
 /// it may be found for it, too, which makes no difference.
 fn are_plain(bytes: &[u8; 8]) -> bool {
     const ONES: u64 = u64::MAX / 0xff;

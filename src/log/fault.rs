@@ -10,7 +10,7 @@ use super::files::Source;
 /// Why a log can't be read.
 #[derive(Debug)]
 pub enum Fault {
-    /// A place that was named can't be looked at.
+    /// A place that was named can't be inspected.
     Place(PathBuf, io::Error),
     /// A folder has no file of a day in it.
     Empty(PathBuf),
@@ -25,15 +25,13 @@ impl Display for Fault {
                 write!(f, "{}: {error}", place.display())?;
                 match error.kind() {
                     io::ErrorKind::NotFound => f.write_str("; name the log with --log"),
-                    io::ErrorKind::PermissionDenied => {
-                        f.write_str("; the log is readable to root only")
-                    }
+                    io::ErrorKind::PermissionDenied => f.write_str("; only root can read the log"),
                     _ => Ok(()),
                 }
             }
             Self::Empty(place) => write!(
                 f,
-                "{}: holds no file of a day, such as 2023-07-04.00:00:00.log; name the log with --log",
+                "{}: has no daily log file, such as 2023-07-04.00:00:00.log; name the log with --log",
                 place.display()
             ),
             Self::Source(source, error) => write!(f, "{source}: {error}"),

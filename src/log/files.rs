@@ -149,7 +149,7 @@ mod tests {
         );
         fs::create_dir(folder.join("empty")).unwrap();
         let empty = find(&[folder.join("empty")], None).unwrap_err().to_string();
-        assert!(empty.contains("holds no file of a day"), "{empty}");
+        assert!(empty.contains("has no daily log file"), "{empty}");
         fs::remove_dir_all(&folder).unwrap();
     }
 }

@@ -28,10 +28,10 @@ impl Strays {
     pub fn notice(&self) -> Option<String> {
         let (source, line) = self.first.as_ref()?;
         Some(match self.count {
-            1 => format!("{source}:{line}: left out, because it is no whole event"),
-            count => format!(
-                "{count} lines left out, because they are no whole events; the first is {source}:{line}"
-            ),
+            1 => format!("{source}:{line}: skipped: not a complete event"),
+            count => {
+                format!("{count} lines skipped: not complete events; the first is {source}:{line}")
+            }
         })
     }
 }

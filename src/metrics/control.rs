@@ -18,7 +18,7 @@ impl Control {
     /// Listens in `data_dir`, in place of a recorder before this one.
     ///
     /// # Errors
-    /// What can't be made, by name, and why.
+    /// What can't be created, by name, and why.
     pub fn listen(data_dir: &Path) -> io::Result<Self> {
         let path = path(data_dir);
         match std::fs::remove_file(&path) {

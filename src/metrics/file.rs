@@ -43,7 +43,7 @@ impl MetricsFile {
             if let (Err(error), false) = (result, was_failing) {
                 let path = path.display();
                 crate::report!(
-                    "recorderd: metrics_file: {path}: {error}; events are recorded all the same"
+                    "recorderd: could not write metrics file {path}: {error}; recording continues"
                 );
             }
         });

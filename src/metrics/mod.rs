@@ -43,17 +43,17 @@ impl<Accounts: Iterator<Item = Account> + Clone> Facts<'_, Accounts> {
     /// All of them as text.
     pub fn text(&self) -> String {
         let mut out = Text(String::with_capacity(32 << 10));
-        out.family("build", "info", "The program that records.");
+        out.family("build", "info", "Version of recorderd.");
         out.sample("build_info", [("version", env!("CARGO_PKG_VERSION"))], 1);
         let sessions = LOGINS.iter().zip(self.sessions).skip(1);
         out.gauge(
             "sessions",
-            "Sessions that are open, by how somebody logged in.",
+            "Open sessions, by login type.",
             sessions.map(|(login, count)| ([("login_type", *login)], count)),
         );
         out.counter(
             "events",
-            "Events written, by family and how somebody logged in.",
+            "Events written, by family and login type.",
             self.by_login(Family::counted(), |ledger, family| {
                 ledger.events[family as usize]
             }),
@@ -61,7 +61,7 @@ impl<Accounts: Iterator<Item = Account> + Clone> Facts<'_, Accounts> {
         let causes = ALL_CAUSES.iter().enumerate();
         out.counter(
             "lost_events",
-            "Events that are not in the log, by family, cause, and how somebody logged in.",
+            "Events dropped, by family, cause and login type.",
             causes.flat_map(|(index, cause)| {
                 let lost = move |ledger: &Ledger, family| {
                     ledger.losses(family).nth(index).unwrap_or_default()
@@ -72,20 +72,20 @@ impl<Accounts: Iterator<Item = Account> + Clone> Facts<'_, Accounts> {
         );
         out.counter(
             "left_out_events",
-            "Events that the config leaves out, of sessions that have ended.",
+            "Events excluded by the config, of sessions that ended.",
             self.by_login(Family::counted(), |ledger, family| {
                 ledger.left_out()[family as usize]
             }),
         );
         out.counter(
             "not_recorded",
-            "Logins and processes without room in the kernel's tables.",
+            "Logins and processes that found no space in the BPF maps.",
             [("login", self.refused.0), ("process", self.refused.1)]
                 .map(|(what, count)| ([("what", what)], count)),
         );
         out.counter(
             "hook_missed",
-            "How often the kernel did not run a program.",
+            "How often the kernel skipped a probe.",
             PROBES
                 .iter()
                 .zip(self.missed)
@@ -93,19 +93,19 @@ impl<Accounts: Iterator<Item = Account> + Clone> Facts<'_, Accounts> {
         );
         out.gauge(
             "calls_hooked",
-            "Whether the ends of all calls of the host are hooked, by the portable plan.",
+            "Whether the syscall-exit hook of the portable backend is attached.",
             self.hooked.map(|hooked| ([], u8::from(hooked))),
         );
         out.gauge(
             "plan_fallback",
-            "Families that are recorded by the portable plan though this kernel has fentry.",
+            "Families that use the portable backend although this kernel has fentry.",
             self.fallbacks
                 .iter()
                 .map(|(family, _)| ([("family", *family)], 1)),
         );
         out.counter(
             "malformed_records",
-            "Records that could not be read.",
+            "Records that couldn't be decoded.",
             [([], self.malformed)],
         );
         let by_output = |count: fn(&Account) -> u64| {
@@ -114,23 +114,23 @@ impl<Accounts: Iterator<Item = Account> + Clone> Facts<'_, Accounts> {
         };
         out.counter(
             "written_bytes",
-            "Bytes that an output has taken.",
+            "Bytes written to an output.",
             by_output(|account| account.written),
         );
         out.counter(
             "output_lost_lines",
-            "Lines that an output did not get.",
+            "Lines that an output misses.",
             by_output(|account| account.lost),
         );
         out.gauge(
             "ring_fill_percent",
-            "How full a ring was at most since the last recorder.status.",
+            "Maximum fill level of a ring buffer since the last recorder.status.",
             self.fill.map(|(ring, percent)| ([("ring", ring)], percent)),
         );
         out.family(
             "latency_seconds",
             "histogram",
-            "From an act to its line, by how somebody logged in.",
+            "Time from an event in the kernel to its line, by login type.",
         );
         for (login, latency) in LOGINS.iter().zip(self.latency).skip(1) {
             out.histogram("latency_seconds", [("login_type", *login)], latency);
@@ -138,7 +138,7 @@ impl<Accounts: Iterator<Item = Account> + Clone> Facts<'_, Accounts> {
         out.family(
             "round_cpu_seconds",
             "histogram",
-            "Time of the processor for one round of reading the rings.",
+            "Processor time of one round over the ring buffers.",
         );
         out.histogram("round_cpu_seconds", [], self.rounds);
         out.0.push_str("# EOF\n");

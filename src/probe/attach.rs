@@ -94,7 +94,7 @@ struct Part<'a> {
     program: &'a mut Program,
     /// Does the work where that is skipped; none where it is not, or where to do it twice is harmless.
     again: Option<&'a mut Program>,
-    /// The same for calls of 32 bits, where the others are hooked one by one.
+    /// The program for 32-bit system calls, if the others are hooked one by one.
     compat: Option<&'a mut Program>,
     attached: Attached,
 }
@@ -388,7 +388,7 @@ impl<'a> Part<'a> {
         Ok(())
     }
 
-    /// The same for calls of 32 bits, where their one hook stands beside those of the others.
+    /// Attaches the one hook of 32-bit system calls, next to those of the others.
     fn attach_compat(
         &mut self,
         dispatcher: &mut Dispatcher<FExitLink>,
@@ -455,7 +455,7 @@ impl Attached {
         places.map(|(_, place)| place.as_str())
     }
 
-    /// The same as a list to read.
+    /// The places of one program, as a list for people.
     pub fn places_of(&self, program: &str) -> String {
         self.places_at(program).collect::<Vec<_>>().join(", ")
     }
@@ -583,7 +583,7 @@ impl Attached {
             return Err(refused(
                 hook,
                 place,
-                &io::Error::other("no such place in this kernel"),
+                &io::Error::other("not in this kernel"),
             ));
         }
         self.lacking.push(place);

@@ -7,7 +7,7 @@ use super::selftest::Verdict;
 use crate::base::{COMPAT, Family, Kind};
 
 /// Of a program without which a kernel can be.
-const UNHEARD: &str = "attached, but did not see its act";
+const UNHEARD: &str = "attached, but never fired in the self-test";
 
 /// How one family is seen.
 pub struct Coverage {
@@ -94,7 +94,7 @@ impl Coverage {
             self.untried = untried.cloned().chain(spared).collect();
             return None;
         }
-        let mut reason = String::from("attached, but the self-test was not seen by");
+        let mut reason = String::from("attached, but never fired in the self-test:");
         for name in silent {
             reason.push_str(&format!(" {name} (at {})", attached.places_of(name)));
         }

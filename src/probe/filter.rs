@@ -63,7 +63,7 @@ pub fn users(filter: &Filter, accounts: &Accounts) -> (BTreeMap<u32, u64>, Vec<S
                 }
             }
             None => unknown.push(format!(
-                "record.groups: {name} is no group in /etc/group; correct it, or give its number"
+                "record.groups: {name} isn't a group in /etc/group; correct it, or use its number"
             )),
         }
     }
@@ -73,7 +73,7 @@ pub fn users(filter: &Filter, accounts: &Accounts) -> (BTreeMap<u32, u64>, Vec<S
                 recorded.insert(uid, names(families));
             }
             None => unknown.push(format!(
-                "record.users: {name} is no account in /etc/passwd; correct it, or give its number"
+                "record.users: {name} isn't an account in /etc/passwd; correct it, or use its number"
             )),
         }
     }

@@ -17,7 +17,7 @@ use crate::abi::{Missed, MissedCounts, PROBES, read};
 pub struct Skipped {
     /// Since the start, in the order of [`PROBES`].
     pub counts: MissedCounts,
-    /// The same by CPU, where the kernel tells: since 5.19. A thread can be moved to another between a
+    /// By probe and CPU, which the kernel reports since 5.19. A thread can move to another CPU between a
     /// program and its copy, and then counts on both.
     pub by_cpu: Vec<(usize, u32, u64)>,
 }

@@ -269,7 +269,7 @@ impl Probes {
         let (masks, unknown) = filter::users(filter, &Accounts::of_host());
         if masks.len() > self.users_limit {
             let why = format!(
-                "it names {} accounts, and there is room for {}; restart the recorder",
+                "it names {} accounts, and there is space for {}; restart recorderd",
                 masks.len(),
                 self.users_limit
             );
@@ -286,7 +286,7 @@ impl Probes {
         set.map_err(|e| ProbeError::new("map rules", e))?;
         self.families_left_out = rules.families;
         for line in unknown {
-            crate::report!("recorderd: {line}; sessions of others are not concerned");
+            crate::report!("recorderd: {line}; other sessions aren't affected");
         }
         let error = |e| ProbeError::new("map users", e);
         for (uid, mask) in &masks {

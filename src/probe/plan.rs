@@ -170,7 +170,7 @@ pub const PLANS: &[Plan] = &[
                     "security_sb_umount",
                     "security_move_mount",
                 ],
-                "names as the kernel takes them, but for opens",
+                "names as the kernel resolves them, except for opens",
             ),
             exits("disk_map", calls::DISK_MAP),
             optional(exits("disk_map", calls::DISK_MAP_OPTIONAL)),
@@ -180,7 +180,7 @@ pub const PLANS: &[Plan] = &[
             )),
             optional(tracepoint("uring_complete", &["io_uring_complete"])),
         ],
-        unseen: &["links in paths of which only the name is left"],
+        unseen: &["symbolic links in paths that aren't opened"],
     },
     Plan {
         family: Family::Network,

@@ -49,7 +49,7 @@ impl fmt::Display for Lack {
             ),
             Self::File(path, error) => write!(
                 f,
-                "BTF: btf_path: {}: {error}; name a file in BTF of this very kernel",
+                "BTF: btf_path: {}: {error}; name a file with the BTF of this kernel",
                 path.display()
             ),
             Self::Memory => f.write_str(
@@ -57,7 +57,7 @@ impl fmt::Display for Lack {
                  recorded; boot with lockdown=integrity or without lockdown",
             ),
             Self::Audit => f.write_str(
-                "audit: this kernel gives logins no audit session ids, so none can be told; use a \
+                "audit: logins have no audit session IDs on this kernel, so recorderd can't distinguish them; use a \
                  kernel built with CONFIG_AUDITSYSCALL=y",
             ),
         }
@@ -168,7 +168,7 @@ pub fn audit() -> Answer {
     if !fs::exists("/proc/self/sessionid").unwrap_or(false) {
         return Err(Lack::Audit);
     }
-    Ok("logins have session ids".into())
+    Ok("logins have audit session IDs".into())
 }
 
 /// Whether the kernel has tracefs. Nothing in it is needed.
@@ -192,7 +192,7 @@ fn security(name: &str) -> String {
     match fs::read_to_string(format!("{FOLDER}/{name}")) {
         Ok(text) => text.trim().into(),
         Err(_) if fs::exists(format!("{FOLDER}/lsm")).unwrap_or(false) => "none".into(),
-        Err(_) => format!("unknown, since nothing is mounted at {FOLDER}"),
+        Err(_) => format!("unknown, because nothing is mounted at {FOLDER}"),
     }
 }
 
@@ -216,7 +216,7 @@ pub fn cgroup(path: &Path) -> String {
     };
     match of_type("cgroup").is_empty() {
         true => ours,
-        false => format!("{ours}, beside version 1"),
+        false => format!("{ours}, next to version 1"),
     }
 }
 

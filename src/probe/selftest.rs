@@ -91,7 +91,7 @@ pub fn selftest(probes: &mut Probes) -> Result<Verdict, ProbeError> {
             continue;
         }
         if probes.shared.losses() != losses {
-            let reason = "a ring is too small for the self-test".to_owned();
+            let reason = "a ring buffer is too small for the self-test".to_owned();
             verdict.untried.push((program, reason));
         } else {
             verdict.silent.push(program);

@@ -187,7 +187,7 @@ impl Dispatcher<OwnedFd> {
                 return Ok(());
             }
         }
-        let why = "it is attached, and the kernel does not run it; start the recorder again";
+        let why = "attached, but the kernel never executes it; restart recorderd";
         Err(io::Error::other(why))
     }
 

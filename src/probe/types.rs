@@ -113,7 +113,7 @@ impl<'a> Type<'a> {
         matches!(self.kind, STRUCT | UNION | ENUM | ENUM64)
     }
 
-    /// The same, without its members.
+    /// The bytes of the type without its members.
     fn shell(&self) -> impl Iterator<Item = u8> {
         let information = number(self.bytes, 4).unwrap_or_default() & !0xffff;
         let head = [

@@ -33,18 +33,18 @@ impl Display for Fault {
             Self::Config(refused) => refused.fmt(f),
             Self::NoFiles(config) => write!(
                 f,
-                "{}: the log goes elsewhere than to files (output); name one with --log",
+                "{}: output has no file; name a log with --log",
                 config.display()
             ),
             Self::Log(fault) => fault.fmt(f),
             Self::NoSession(sid) => write!(
                 f,
-                "{}: no session in the log has an id that begins so; `recorderd sessions` shows those there are",
+                "{}: no session in the log has this ID prefix; `recorderd sessions` lists all",
                 sid.escape_debug()
             ),
             Self::Sessions(sid, [one, other]) => write!(
                 f,
-                "{}: more than one session has an id that begins so: {}, {}; give more of it",
+                "{}: several sessions have this ID prefix: {}, {}; use a longer prefix",
                 sid.escape_debug(),
                 one.escape_debug(),
                 other.escape_debug()

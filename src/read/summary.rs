@@ -25,7 +25,7 @@ pub struct Summary {
     pub asked: Option<String>,
     /// The time of session.start, else of its first event here, as it stands in the log.
     pub begin: String,
-    /// The same in milliseconds since 1970-01-01 UTC.
+    /// The begin in milliseconds since 1970-01-01 UTC.
     first: i64,
     last: i64,
     /// Whether its session.start is here.

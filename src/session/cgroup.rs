@@ -30,17 +30,17 @@ impl Cgroups {
     /// Uses the cgroup2 mounted at `mount`, and mounts it there if nothing is.
     ///
     /// # Errors
-    /// What can't be made or mounted, and why.
+    /// What can't be created or mounted, and why.
     pub fn new(mount: &Path, root: &str) -> Result<Self, Failed> {
         let fault = |what: &str, e: io::Error| {
             Failed::new(format!("cgroup_path: {}: {what}", mount.display()), e)
         };
-        fs::create_dir_all(mount).map_err(|e| fault("can't be made", e))?;
-        if !is_cgroup2(mount).map_err(|e| fault("can't be looked at", e))? {
+        fs::create_dir_all(mount).map_err(|e| fault("can't be created", e))?;
+        if !is_cgroup2(mount).map_err(|e| fault("can't be inspected", e))? {
             mount_cgroup2(mount).map_err(|e| fault("can't mount cgroup2", e))?;
         }
         let base = mount.join(root.trim_start_matches('/'));
-        fs::create_dir_all(&base).map_err(|e| fault("can't make root_path in it", e))?;
+        fs::create_dir_all(&base).map_err(|e| fault("can't create root_path in it", e))?;
         let inherited = inherit(&base);
         Ok(Self {
             mount: mount.to_owned(),
@@ -54,7 +54,7 @@ impl Cgroups {
     /// logind has put them into a scope.
     ///
     /// # Errors
-    /// What can't be made or written, and why. Processes that are gone are not an error.
+    /// What can't be created or written, and why. Processes that are gone are not an error.
     pub fn adopt(&self, sid: &str, pids: &[u32]) -> Result<(), Failed> {
         if pids.iter().any(|pid| login_scope(*pid).is_some()) {
             return Ok(());

@@ -53,7 +53,7 @@ impl Kernel for Tables {
             && self.writer_of(&file) == Some(key)
             && let Err(error) = self.job_tables.insert(uid, key, 0)
         {
-            crate::report!("recorderd: map job_tables: {error}; jobs of uid {uid} are not tied");
+            crate::report!("recorderd: map job_tables: {error}; jobs of uid {uid} have no origin");
         }
     }
 

@@ -388,7 +388,7 @@ impl Session {
         }
     }
 
-    /// The same for all that there is, once no process of the session is left.
+    /// Fetches all counts of the session, once no process of it is left.
     pub fn settle_all(
         &mut self,
         key: u64,

@@ -384,7 +384,7 @@ impl Table {
             if let Some(cgroups) = cgroups
                 && let Err(error) = cgroups.adopt(text(&session.sid), &newborn.pids)
             {
-                crate::report!("recorderd: {error}; the session is recorded all the same");
+                crate::report!("recorderd: {error}; the session is recorded anyway");
             }
             false
         });
@@ -406,7 +406,7 @@ impl Table {
         }
     }
 
-    /// The same of those that have waited for it, as far as there is time.
+    /// Ends the waiting sessions, as far as there is time.
     fn end_waiting(&mut self, kernel: &mut impl Kernel, writer: &mut Writer) {
         while let Some(ending) = self.ending.front_mut() {
             let (key, time) = (ending.key, ending.time);

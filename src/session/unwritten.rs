@@ -13,7 +13,7 @@ pub struct Unwritten(Option<Box<Missing>>);
 struct Missing {
     /// What none of the outputs has.
     everywhere: Period,
-    /// The same of what only one of them lacks.
+    /// Events that only one output misses, by output.
     outputs: [Period; Output::ALL.len()],
 }
 
@@ -32,7 +32,7 @@ impl Unwritten {
         missing.everywhere.add(family, count, time);
     }
 
-    /// The same of what goes to all outputs but those that are full.
+    /// Counts events of this family that only the full outputs miss.
     pub fn add_of(&mut self, full: Outputs, family: Family, count: u64, time: u64) {
         for output in full.iter() {
             let missing = self.0.get_or_insert_default();

@@ -68,7 +68,7 @@ impl Disk {
     /// do that for us, waits until it is there.
     ///
     /// # Errors
-    /// What the operating system says.
+    /// The error of fdatasync(2), where the kernel does not do it for us.
     pub fn begin(&mut self, file: &File) -> io::Result<()> {
         let Some(context) = self.context.filter(|_| self.under_way < MOST) else {
             return file.sync_data();

@@ -45,7 +45,7 @@ impl LogFile {
     /// bytes that was.
     ///
     /// # Errors
-    /// What the operating system says.
+    /// The error of opening, reading or truncating the file.
     pub fn open(path: &Path) -> io::Result<(Self, u64)> {
         let file = OpenOptions::new()
             .read(true)
@@ -76,7 +76,7 @@ impl LogFile {
     /// Looks at what others have done to the file.
     ///
     /// # Errors
-    /// What the operating system says.
+    /// The error of fstat(2) or lstat(2).
     pub fn look(&mut self) -> io::Result<Found> {
         let open = self.file.metadata()?;
         let named = match fs::symlink_metadata(&self.path) {

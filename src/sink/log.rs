@@ -42,7 +42,7 @@ impl Log {
     /// 1970-01-01 UTC.
     ///
     /// # Errors
-    /// What can't be made or opened, by name, and why.
+    /// What can't be created or opened, by name, and why.
     pub fn open(data_dir: &Path, host: &str, limits: Limits, now: u64) -> io::Result<Self> {
         let folder = data_dir.join("log").join(host);
         let lock = make(&folder)?;
@@ -197,7 +197,7 @@ impl Log {
     /// Opens the file again by its name.
     ///
     /// # Errors
-    /// What can't be made or opened, by name, and why.
+    /// What can't be created or opened, by name, and why.
     pub fn reopen(&mut self) -> io::Result<()> {
         self.lock = make(&self.folder)?;
         self.renew(self.name)
@@ -223,7 +223,7 @@ impl Log {
     /// Waits until all lines are on the disk, and gives back the space that is kept aside.
     ///
     /// # Errors
-    /// What the operating system says.
+    /// The error of fdatasync(2).
     pub fn close(&mut self) -> io::Result<()> {
         let before: io::Result<()> = self.disk.wait().collect();
         let last = self.file.file().sync_data();

@@ -287,7 +287,7 @@ impl Sink {
     /// Opens the outputs again, because something else has moved them.
     ///
     /// # Errors
-    /// What the operating system says, unless a thread has to do it, which tells by itself.
+    /// The error of opening an output. A thread reports its own errors.
     pub fn reopen(&mut self) -> io::Result<()> {
         let mut done = Ok(());
         for hand in &mut self.hands {
@@ -313,7 +313,7 @@ impl Sink {
     /// Waits until all lines are on the disk, as long as it gets on, and gives back the space that is kept aside.
     ///
     /// # Errors
-    /// What the operating system says.
+    /// The error of the last sync.
     pub fn close(&mut self, patience: Duration) -> io::Result<()> {
         let mut done = Ok(());
         for hand in &mut self.hands {

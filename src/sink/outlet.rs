@@ -161,7 +161,7 @@ impl Outlet {
         }
     }
 
-    /// The same of those that do not tell of acts.
+    /// Writes those lines that frame sessions (`is_frame`), and counts the others as left out.
     pub fn write_frames(&mut self, lines: &[u8], now: Moment) {
         for line in lines.split_inclusive(|byte| *byte == b'\n') {
             match line::is_frame(line) {
@@ -378,7 +378,7 @@ impl Outlet {
     /// Opens it again, because something else has moved it.
     ///
     /// # Errors
-    /// What the operating system says.
+    /// The error of opening the file.
     pub fn reopen(&mut self) -> io::Result<()> {
         match &mut self.place {
             Place::File(log) => return log.reopen(),
@@ -402,7 +402,7 @@ impl Outlet {
     /// Waits until all lines are on the disk, and gives back the space that is kept aside.
     ///
     /// # Errors
-    /// What the operating system says.
+    /// The error of the last sync.
     pub fn close(&mut self) -> io::Result<()> {
         match &mut self.place {
             Place::File(log) => log.close(),

@@ -39,7 +39,7 @@ impl Socket {
     /// Sends a datagram, with a file if there is one.
     ///
     /// # Errors
-    /// What the operating system says: `WouldBlock` where the reader is busy for longer than
+    /// The error of sendmsg(2): `WouldBlock` if the reader is busy for longer than
     /// `patience` lasts.
     pub fn send(
         &mut self,

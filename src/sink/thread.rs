@@ -46,7 +46,7 @@ enum Order {
     Reopen,
     /// Everything up to this time is in the log, once what was ordered before is. Nanoseconds since 1970.
     Beat(u64),
-    /// The same at an orderly end.
+    /// Everything up to this time is in the log, and the daemon exits. Nanoseconds since 1970.
     End(u64),
     /// Something else that a disk can hold up.
     Do(Box<dyn FnOnce() + Send>),
@@ -161,7 +161,7 @@ impl WriterThread {
         self.lines(lines, now, false);
     }
 
-    /// The same of those that do not tell of acts.
+    /// Has those lines written that frame sessions (`is_frame`), and counts the others as left out.
     pub fn write_frames(&mut self, lines: &[u8], now: Moment) {
         for line in lines.split_inclusive(|byte| *byte == b'\n') {
             match super::line::is_frame(line) {
@@ -242,7 +242,7 @@ impl WriterThread {
         self.order(Order::Beat(time));
     }
 
-    /// The same at an orderly end.
+    /// Has `time` noted as the end of an orderly exit, once all lines so far are in the log.
     pub fn end(&self, time: u64) {
         self.order(Order::End(time));
     }

@@ -93,7 +93,7 @@ pub fn unknown_programs() -> Outcome {
     let output = recorderd(&["record", "--", "/no/such/program"]);
     let (code, _, errors) = parts(&output);
     let line =
-        "recorderd: /no/such/program: can't be run: No such file or directory (os error 2)\n";
+        "recorderd: /no/such/program: can't be executed: No such file or directory (os error 2)\n";
     assert_eq!((code, errors), (Some(127), line));
     let lines = recorded(&output);
     let tried = of_kind(&lines, "session.command");

@@ -27,7 +27,7 @@ pub fn strays() -> Outcome {
         read(&format!("{event}\nnonsense\n{event}\n")),
         (
             2,
-            format!("recorderd: {name}:2: left out, because it is no whole event\n")
+            format!("recorderd: {name}:2: skipped: not a complete event\n")
         )
     );
     let cut = &event[..20];
@@ -35,9 +35,7 @@ pub fn strays() -> Outcome {
         read(&format!("\u{1b}[2J\n{event}\n\0\n{{}}\n[]\n{cut}")),
         (
             1,
-            format!(
-                "recorderd: 5 lines left out, because they are no whole events; the first is {name}:1\n"
-            )
+            format!("recorderd: 5 lines skipped: not complete events; the first is {name}:1\n")
         )
     );
     Ok(())
@@ -237,7 +235,7 @@ pub fn any_lines() -> Outcome {
             "{command:?}: {} {errors}",
             output.status
         );
-        assert!(errors.contains("lines left out"), "{errors}");
+        assert!(errors.contains("lines skipped"), "{errors}");
         String::from_utf8(output.stdout)?;
     }
     Ok(())

@@ -172,7 +172,7 @@ pub fn show() -> Outcome {
     fails(
         &["show", &sid[..4], "--log", two],
         1,
-        "more than one session",
+        "several sessions have",
     );
     Ok(())
 }
