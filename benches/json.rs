@@ -244,7 +244,7 @@ fn main() {
         serde.write(&record);
     }
     assert_eq!(
-        from_utf8(own.writer.lines()).unwrap(),
+        from_utf8(own.writer.lines().bytes()).unwrap(),
         from_utf8(&serde.out).unwrap()
     );
     let words: Vec<String> = std::env::args().skip(1).collect();

@@ -228,7 +228,7 @@ impl Recorder {
                     }
                 }
                 table.take(bytes, kernel, writer);
-                if writer.lines().len() > Writer::BATCH {
+                if writer.lines().bytes().len() > Writer::BATCH {
                     flush(writer, sink);
                 }
             })

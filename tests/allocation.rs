@@ -56,8 +56,8 @@ fn allocations(case: &str, fork: bool) -> usize {
         table.take(record, &mut NoKernel, &mut writer);
         // Its start waits for no channel then.
         table.tick(u64::MAX, &mut writer);
-        if writer.lines().len() > Writer::BATCH {
-            bytes += writer.lines().len();
+        if writer.lines().bytes().len() > Writer::BATCH {
+            bytes += writer.lines().bytes().len();
             writer.clear();
         }
     };
@@ -138,7 +138,7 @@ fn outputs_need_no_allocation() {
     let mut datagram = vec![0; 1 << 20];
     let mut bytes = 0;
     let mut round = |sink: &mut Sink| {
-        for line in writer.lines().split_inclusive(|byte| *byte == b'\n') {
+        for (_, line) in writer.lines().each() {
             sink.write(line, writer.clock.now());
             sink.tick(writer.clock.now(), false);
             for reader in &readers {
@@ -152,7 +152,7 @@ fn outputs_need_no_allocation() {
         round(&mut sink);
     }
     assert_eq!(COUNT.get() - before, 0);
-    assert!(bytes > 100 * 2 * writer.lines().len(), "{bytes}");
+    assert!(bytes > 100 * 2 * writer.lines().bytes().len(), "{bytes}");
 }
 
 /// The count counts.

@@ -9,9 +9,11 @@ use std::fs;
 
 use crate::cases::CASES;
 use crate::cases::record::{opened, start};
-use crate::common::golden::{NoKernel, path, records, writer};
+use crate::common::golden::{NoKernel, ids, path, records, writer};
 use crate::common::random::Random;
 use crate::common::schema;
+use recorderd::base::Clock;
+use recorderd::event::{Host, HostNames, Writer};
 use recorderd::session::Table;
 
 /// Stands in the lines for the version, which changes with each release.
@@ -25,7 +27,7 @@ fn lines(records: &[Vec<u8>]) -> String {
         table.take(record, &mut NoKernel, &mut writer);
     }
     let version = format!(r#""server_version":"{}""#, env!("CARGO_PKG_VERSION"));
-    let text = std::str::from_utf8(writer.lines()).expect("lines are UTF-8");
+    let text = std::str::from_utf8(writer.lines().bytes()).expect("lines are UTF-8");
     text.replace(&version, &format!(r#""server_version":"{VERSION}""#))
 }
 
@@ -43,6 +45,45 @@ fn each_input_gives_its_lines() {
         }
         assert_eq!(written, fs::read_to_string(&file).unwrap(), "{name}");
     }
+}
+
+/// What an output is told of a line is what stands in it.
+#[test]
+fn each_line_is_told_as_it_is() {
+    let names = HostNames {
+        hostname: "",
+        ..HostNames::default()
+    };
+    let nameless = Writer::new(Host::new(&names), ids(), Clock::fixed(0));
+    let mut count = 0;
+    for (mut writer, names) in [(writer(), ["web-1", "web-2"]), (nameless, ["", "web-2"])] {
+        for hostname in names {
+            writer.rename(hostname);
+            let mut table = Table::default();
+            for (name, _) in CASES {
+                for record in records(&format!("{name}.hex")) {
+                    table.take(&record, &mut NoKernel, &mut writer);
+                }
+            }
+            table.end_all(0, &mut NoKernel, &mut writer);
+            for (line, one) in writer.lines().each() {
+                let value: serde_json::Value = serde_json::from_slice(line.text()).unwrap();
+                let told = |key: &str| value[key].as_str().unwrap_or_default().as_bytes();
+                let title = line.title();
+                assert_eq!(title.name.as_bytes(), told("event"));
+                assert_eq!(title.is_warning(), told("code").ends_with(b"W"));
+                assert_eq!(line.time(), told("time"));
+                assert_eq!(line.sid(), told("sid"));
+                assert_eq!(line.hostname(), hostname.as_bytes());
+                assert_eq!(line.hostname(), told("server_hostname"));
+                assert_eq!(one.bytes(), [line.text(), b"\n"].concat());
+                assert_eq!(line.length(), one.bytes().len());
+                count += 1;
+            }
+            writer.clear();
+        }
+    }
+    assert!(count > 4 * CASES.len(), "{count}");
 }
 
 /// No file without a case, and no record that is out of date.
@@ -82,9 +123,10 @@ fn what_waits_for_the_start_is_bounded() {
     assert!(
         writer
             .lines()
+            .bytes()
             .starts_with(b"{\"ei\":0,\"event\":\"session.start\"")
     );
-    assert!(writer.lines().len() > waiting);
+    assert!(writer.lines().bytes().len() > waiting);
 }
 
 /// How often, and how long together, from the first moment to the last.
@@ -102,9 +144,9 @@ fn how_a_session_was_held_is_told() {
         table.go_on(7, until + second);
     }
     writer.clear();
-    assert_eq!(writer.lines(), b"");
+    assert_eq!(writer.lines().bytes(), b"");
     table.settle(20 * second, &mut NoKernel, &mut writer);
-    let text = str::from_utf8(writer.lines()).unwrap();
+    let text = str::from_utf8(writer.lines().bytes()).unwrap();
     let held: Vec<_> = text
         .lines()
         .filter(|line| line.contains("session.held"))
@@ -176,7 +218,7 @@ fn damaged_records_give_whole_lines_or_none() {
         table.tick(0, &mut writer);
         table.end_all(0, &mut NoKernel, &mut writer);
         malformed += table.malformed;
-        let text = std::str::from_utf8(writer.lines()).expect("lines are UTF-8");
+        let text = std::str::from_utf8(writer.lines().bytes()).expect("lines are UTF-8");
         assert!(text.is_empty() || text.ends_with('\n'));
         for line in text.lines() {
             lines += 1;

@@ -3,7 +3,7 @@
 const SECOND: u64 = 1_000_000_000;
 
 /// Length of a time in an event: `2023-07-04T16:42:20.540Z`.
-pub const LENGTH: usize = 24;
+pub const TIME_LENGTH: usize = 24;
 
 /// Nanoseconds since boot, suspend included: the clock of every record.
 pub fn boot_time() -> u64 {
@@ -43,7 +43,7 @@ pub struct Moment {
 pub struct Clock {
     offset: u64,
     second: u64,
-    text: [u8; LENGTH],
+    text: [u8; TIME_LENGTH],
 }
 
 impl Clock {
@@ -83,12 +83,12 @@ impl Clock {
     }
 
     /// RFC 3339, UTC, milliseconds, of nanoseconds since boot.
-    pub fn text(&mut self, boot: u64) -> [u8; LENGTH] {
+    pub fn text(&mut self, boot: u64) -> [u8; TIME_LENGTH] {
         self.text_of(self.real(boot))
     }
 
     /// RFC 3339, UTC, milliseconds, of nanoseconds since 1970-01-01 UTC.
-    pub fn text_of(&mut self, real: u64) -> [u8; LENGTH] {
+    pub fn text_of(&mut self, real: u64) -> [u8; TIME_LENGTH] {
         let second = real / SECOND;
         if second != self.second {
             self.second = second;
@@ -105,7 +105,7 @@ impl Default for Clock {
     }
 }
 
-fn format(second: u64) -> [u8; LENGTH] {
+fn format(second: u64) -> [u8; TIME_LENGTH] {
     let (year, month, day) = date(second / 86_400);
     let mut text = *b"0000-00-00T00:00:00.000Z";
     digits(&mut text[0..4], year);

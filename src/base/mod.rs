@@ -21,7 +21,7 @@ mod time;
 pub use crate::abi::Family;
 pub use account::{Names, login_name, name_in_title};
 pub use accounts::Accounts;
-pub use clock::{Clock, Moment, boot_time, date, processor_time, real_time};
+pub use clock::{Clock, Moment, TIME_LENGTH, boot_time, date, processor_time, real_time};
 pub use descriptor::owned;
 pub use error::{Failed, named};
 pub use family::{Fill, RingName};

@@ -38,6 +38,11 @@ impl<'a> Object<'a> {
         out.bytes().get(1..).unwrap_or_default().to_vec()
     }
 
+    /// How many bytes are in the buffer that it is written to.
+    pub fn length(&self) -> usize {
+        self.out.length()
+    }
+
     /// Closes the object.
     pub fn close(self) {
         if self.separator == b'{' {

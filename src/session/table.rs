@@ -676,7 +676,7 @@ mod tests {
     }
 
     fn text_of(writer: &Writer) -> String {
-        String::from_utf8(writer.lines().to_vec()).unwrap()
+        String::from_utf8(writer.lines().bytes().to_vec()).unwrap()
     }
 
     #[test]

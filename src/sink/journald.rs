@@ -7,8 +7,9 @@ use std::os::fd::AsRawFd;
 use std::path::Path;
 
 use super::socket::Socket;
-use super::{Patience, line};
+use super::{Patience, each};
 use crate::base::owned;
+use crate::event::{LINE_MAX, Line, Lines};
 
 /// What is the same in all entries: facility `authpriv`.
 const SENDER: &[u8] = b"SYSLOG_IDENTIFIER=recorderd\nSYSLOG_FACILITY=10\n";
@@ -24,7 +25,7 @@ impl Journald {
     pub fn new(path: &Path) -> Self {
         Self {
             socket: Socket::new(path),
-            entry: Vec::with_capacity(crate::event::LINE_MAX),
+            entry: Vec::with_capacity(LINE_MAX),
         }
     }
 
@@ -34,8 +35,8 @@ impl Journald {
     }
 
     /// Sends each line; tells how many bytes of them are sent.
-    pub fn append(&mut self, lines: &[u8], patience: &Patience) -> (usize, io::Result<()>) {
-        line::each(lines, |line| {
+    pub fn append(&mut self, lines: Lines<'_>, patience: &Patience) -> (usize, io::Result<()>) {
+        each(lines, |line| {
             self.compose(line);
             match self.socket.send(&self.entry, None, patience) {
                 Err(e) if matches!(e.raw_os_error(), Some(libc::EMSGSIZE | libc::ENOBUFS)) => {
@@ -48,23 +49,23 @@ impl Journald {
     }
 
     /// No value has a line feed in it, so none needs the form that has its length in front.
-    fn compose(&mut self, line: &[u8]) {
-        let severity: &[u8] = match line::is_warning(line) {
+    fn compose(&mut self, line: Line<'_>) {
+        let severity: &[u8] = match line.title().is_warning() {
             true => b"4\n",
             false => b"6\n",
         };
         self.entry.clear();
-        self.entry.shrink_to(crate::event::LINE_MAX);
+        self.entry.shrink_to(LINE_MAX);
         for part in [
             SENDER,
             b"PRIORITY=",
             severity,
             b"RECORDERD_EVENT=",
-            line::value(line, "event"),
+            line.title().name.as_bytes(),
             b"\nRECORDERD_SID=",
-            line::value(line, "sid"),
+            line.sid(),
             b"\nMESSAGE=",
-            line.strip_suffix(b"\n").unwrap_or(line),
+            line.text(),
             b"\n",
         ] {
             self.entry.extend_from_slice(part);
@@ -97,18 +98,25 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::event::batch_of;
+    use crate::family::EventType;
 
     #[test]
     fn each_event_has_its_severity_and_its_session() {
-        const LOST: &str = r#"{"event":"session.lost","code":"R2001W","sid":"1"}"#;
-        const RAN: &str = r#"{"event":"session.command","code":"T4000I","sid":"2"}"#;
+        const LOST: &str = r#"{"event":"session.lost","code":"R2001W","sid":"00000000-0000-4000-8000-000000000001"}"#;
+        const RAN: &str = r#"{"event":"session.command","code":"T4000I","sid":"00000000-0000-4000-8000-000000000002"}"#;
         let path = std::env::temp_dir().join(format!("recorderd-journal-{}", std::process::id()));
         let reader = UnixDatagram::bind(&path).unwrap();
         let mut journald = Journald::new(&path);
-        let lines = format!("{LOST}\n{RAN}\n");
-        let (sent, done) = journald.append(lines.as_bytes(), &Patience::new(Duration::ZERO));
+        let lines = [LOST, RAN].map(|line| format!("{line}\n"));
+        let titles = [EventType::Lost, EventType::Command].map(EventType::title);
+        let batch = batch_of(&[(titles[0], &lines[0]), (titles[1], &lines[1])]);
+        let (sent, done) = journald.append(batch.lines(), &Patience::new(Duration::ZERO));
         std::fs::remove_file(&path).unwrap();
-        assert_eq!((sent, done.map_err(|e| e.kind())), (lines.len(), Ok(())));
+        assert_eq!(
+            (sent, done.map_err(|e| e.kind())),
+            (lines.concat().len(), Ok(()))
+        );
         for (priority, event, sid, line) in
             [(4, "session.lost", 1, LOST), (6, "session.command", 2, RAN)]
         {
@@ -116,7 +124,7 @@ mod tests {
             let length = reader.recv(&mut buffer).unwrap();
             let expected = format!(
                 "SYSLOG_IDENTIFIER=recorderd\nSYSLOG_FACILITY=10\nPRIORITY={priority}\n\
-                 RECORDERD_EVENT={event}\nRECORDERD_SID={sid}\nMESSAGE={line}\n"
+                 RECORDERD_EVENT={event}\nRECORDERD_SID=00000000-0000-4000-8000-00000000000{sid}\nMESSAGE={line}\n"
             );
             assert_eq!(str::from_utf8(&buffer[..length]).unwrap(), expected);
         }

@@ -4,18 +4,19 @@ mod disk;
 mod file;
 mod heartbeat;
 mod journald;
-mod line;
 mod log;
 mod outlet;
 mod patience;
 mod retention;
 mod socket;
 mod stdout;
+mod stored;
 mod syslog;
 mod thread;
 
 use crate::base::stderr::Chores;
 use crate::base::{Account, Limits, Moment, Notice, Output, Outputs, Sync};
+use crate::event::{Line, Lines};
 use std::io;
 use std::time::Duration;
 
@@ -28,6 +29,21 @@ use patience::Patience;
 pub use stdout::Stdout;
 pub use syslog::Syslog;
 pub use thread::WriterThread;
+
+/// Sends one line after the other until one fails; tells how many bytes are behind it.
+fn each(
+    lines: Lines<'_>,
+    mut send: impl FnMut(Line<'_>) -> io::Result<()>,
+) -> (usize, io::Result<()>) {
+    let mut sent = 0;
+    for (line, _) in lines.each() {
+        if let Err(error) = send(line) {
+            return (sent, Err(error));
+        }
+        sent += line.length();
+    }
+    (sent, Ok(()))
+}
 
 /// Where an output is served.
 enum Hand {
@@ -190,7 +206,7 @@ impl Sink {
     }
 
     /// Writes whole lines. An output that [is full](Self::full) gets no acts.
-    pub fn write(&mut self, lines: &[u8], now: Moment) {
+    pub fn write(&mut self, lines: Lines<'_>, now: Moment) {
         for hand in &mut self.hands {
             match (hand.is_in(self.full), &mut *hand) {
                 (true, Hand::Here(outlet)) => outlet.write_frames(lines, now),
@@ -207,7 +223,7 @@ impl Sink {
     }
 
     /// Writes a line about the recorder itself, ahead of what waits where that can be.
-    pub fn tell(&mut self, line: &[u8], now: Moment) {
+    pub fn tell(&mut self, line: Lines<'_>, now: Moment) {
         for hand in &mut self.hands {
             match hand {
                 Hand::Here(outlet) => outlet.tell(line, now),

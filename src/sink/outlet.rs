@@ -3,8 +3,9 @@
 use std::io;
 use std::time::Duration;
 
-use super::{Journald, Log, Patience, Stdout, Syslog, line};
+use super::{Journald, Log, Patience, Stdout, Syslog};
 use crate::base::{Account, Limits, Moment, Notice, Output, Reason, Sync, named};
+use crate::event::{Batch, Class, Lines};
 
 /// What is kept in memory while nothing can be written: so much, then only how sessions begin and
 /// end and what they lost, then nothing. Bytes.
@@ -72,9 +73,8 @@ struct Failing {
 pub struct Outlet {
     place: Place,
     sync: Sync,
-    /// Lines that could not be written yet, and how many they are.
-    kept: Vec<u8>,
-    kept_lines: u64,
+    /// Lines that could not be written yet.
+    kept: Batch,
     failing: Option<Failing>,
     /// It took nothing the last time.
     is_stuck: bool,
@@ -104,8 +104,7 @@ impl Outlet {
         Self {
             place,
             sync,
-            kept: Vec::new(),
-            kept_lines: 0,
+            kept: Batch::default(),
             failing: None,
             is_stuck: false,
             dirty: None,
@@ -148,10 +147,10 @@ impl Outlet {
 
     /// Writes whole lines, behind those that could not be written before. What can't be written
     /// is kept, and tried again later.
-    pub fn write(&mut self, lines: &[u8], now: Moment) {
-        if self.kept.is_empty() {
+    pub fn write(&mut self, lines: Lines<'_>, now: Moment) {
+        if self.is_empty() {
             let taken = self.append(lines, now, false, PATIENCE);
-            self.keep(&lines[taken..]);
+            self.keep(lines.behind(taken));
         } else {
             self.keep(lines);
             let is_due = |failing: &Failing| now.boot >= failing.again;
@@ -161,23 +160,23 @@ impl Outlet {
         }
     }
 
-    /// Writes those lines that frame sessions (`is_frame`), and counts the others as left out.
-    pub fn write_frames(&mut self, lines: &[u8], now: Moment) {
-        for line in lines.split_inclusive(|byte| *byte == b'\n') {
-            match line::is_frame(line) {
-                true => self.write(line, now),
-                false => self.left_out += 1,
+    /// Writes those lines that frame sessions ([`Class::Frame`]), and counts the others as left out.
+    pub fn write_frames(&mut self, lines: Lines<'_>, now: Moment) {
+        for (line, one) in lines.each() {
+            match line.title().class {
+                Class::Frame => self.write(one, now),
+                Class::Act | Class::Bulk => self.left_out += 1,
             }
         }
     }
 
     /// Writes a line about the recorder itself: while the log can't be written, ahead of what is
     /// kept, where there is space for it aside.
-    pub fn tell(&mut self, line: &[u8], now: Moment) {
+    pub fn tell(&mut self, line: Lines<'_>, now: Moment) {
         match &self.place {
             Place::File(_) if self.failing.is_some() => {
                 let taken = self.append(line, now, true, PATIENCE);
-                self.keep(&line[taken..]);
+                self.keep(line.behind(taken));
             }
             _ => self.write(line, now),
         }
@@ -185,14 +184,12 @@ impl Outlet {
 
     fn write_kept(&mut self, now: Moment, patience: Duration) {
         let kept = std::mem::take(&mut self.kept);
-        let taken = self.append(&kept, now, false, patience);
+        let taken = self.append(kept.lines(), now, false, patience);
         self.kept = kept;
-        self.kept_lines -= count(&self.kept[..taken]);
-        self.kept.drain(..taken);
-        self.kept.shrink_to(2 * self.kept.len());
+        self.kept.remove(taken);
     }
 
-    fn append(&mut self, lines: &[u8], now: Moment, urgent: bool, patience: Duration) -> usize {
+    fn append(&mut self, lines: Lines<'_>, now: Moment, urgent: bool, patience: Duration) -> usize {
         if lines.is_empty() {
             return 0;
         }
@@ -203,11 +200,11 @@ impl Outlet {
         });
         let (taken, result) = match &mut self.place {
             Place::File(log) => {
-                let done = log.append(lines, now.real / 1_000_000_000, urgent);
+                let done = log.append(lines.bytes(), now.real / 1_000_000_000, urgent);
                 self.notices.extend(log.notices());
                 done
             }
-            Place::Stdout(stdout) => stdout.append(lines, &patience),
+            Place::Stdout(stdout) => stdout.append(lines.bytes(), &patience),
             Place::Syslog(syslog) => {
                 let done = syslog.append(lines, &patience);
                 let (bytes, count) = syslog.too_long();
@@ -278,36 +275,35 @@ impl Outlet {
         matches!(self.place, Place::File(_))
     }
 
-    fn keep(&mut self, lines: &[u8]) {
-        let number = count(lines);
-        if self.kept.len() + lines.len() > KEPT_MOST {
-            self.given_up += number;
+    fn keep(&mut self, lines: Lines<'_>) {
+        if self.kept().0 + lines.bytes().len() > KEPT_MOST {
+            self.given_up += lines.count();
         } else {
-            self.kept.extend_from_slice(lines);
-            self.kept_lines += number;
+            self.kept.extend(lines);
         }
     }
 
     /// Bytes and number of the lines that could not be written yet.
     pub fn kept(&self) -> (usize, u64) {
-        (self.kept.len(), self.kept_lines)
+        let kept = self.kept.lines();
+        (kept.bytes().len(), kept.count())
     }
 
     /// Whether so much waits to be written that no more acts can be taken.
     pub fn is_full(&self) -> bool {
-        self.kept.len() >= KEPT
+        self.kept().0 >= KEPT
     }
 
     /// Whether everything has been written.
     pub fn is_empty(&self) -> bool {
-        self.kept.is_empty()
+        self.kept.lines().is_empty()
     }
 
     /// Does what is due: tries again what could not be written, and brings lines to the disk.
     /// `ended` if a session has ended. Tells whether there is reason to come back soon.
     pub fn tick(&mut self, now: Moment, ended: bool) -> bool {
-        if !self.kept.is_empty() {
-            self.write(&[], now);
+        if !self.is_empty() {
+            self.write(Lines::default(), now);
         }
         self.synchronized();
         let is_due = |since: u64| match self.sync {
@@ -319,9 +315,7 @@ impl Outlet {
             self.synchronize();
         }
         let is_syncing = matches!(&self.place, Place::File(log) if !log.is_synchronized());
-        !self.kept.is_empty()
-            || is_syncing
-            || (self.dirty.is_some() && self.sync != Sync::SessionEnd)
+        !self.is_empty() || is_syncing || (self.dirty.is_some() && self.sync != Sync::SessionEnd)
     }
 
     /// Begins to bring to the disk what is written, unless something is on its way.
@@ -392,10 +386,10 @@ impl Outlet {
     /// Tries a last time to write what is kept, and gives up what can't be. A reader that is slow
     /// is waited for with `patience`.
     pub fn give_up(&mut self, now: Moment, patience: Duration) {
-        if !self.kept.is_empty() {
+        if !self.is_empty() {
             self.write_kept(now, patience);
         }
-        self.given_up += std::mem::take(&mut self.kept_lines);
+        self.given_up += self.kept.lines().count();
         self.kept.clear();
     }
 
@@ -411,14 +405,10 @@ impl Outlet {
     }
 }
 
-/// How many lines there are.
-pub fn count(lines: &[u8]) -> u64 {
-    memchr::memchr_iter(b'\n', lines).count() as u64
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::event::lines_of;
 
     /// Whether lines wait to be brought to the disk: when they are written, a second later, and when a session
     /// has ended.
@@ -427,7 +417,7 @@ mod tests {
         let log = Log::open(&folder, "host", Limits::default(), 0).unwrap();
         let mut outlet = Outlet::new(Place::File(log), sync);
         let mut now = Moment { boot: 1, real: 1 };
-        outlet.write(b"{}\n", now);
+        outlet.write(lines_of("{}\n").lines(), now);
         let written = outlet.dirty.is_some();
         now.boot += INTERVAL;
         let later = [false, true].map(|ended| {

@@ -10,9 +10,10 @@ use std::time::{Duration, SystemTime};
 use rustc_hash::FxHashMap;
 
 use super::log::{names, text};
-use super::{line, log::DAY};
+use super::{log::DAY, stored};
 use crate::base::{Limits, Notice, Reason, Removed, SUMMARY, named};
 use crate::event::Class;
+use crate::family::EventType;
 
 /// What stays takes one part in so many: of a file, and of all that is kept.
 const PART: u64 = 4;
@@ -200,7 +201,7 @@ impl Job {
     fn measure(&mut self) {
         let Self { line, removed, .. } = self;
         removed.lines += 1;
-        let [time, login, sid] = ["time", "login", "sid"].map(|key| line::value(line, key));
+        let [time, login, sid] = ["time", "login", "sid"].map(|key| stored::value(line, key));
         let time = String::from_utf8_lossy(time);
         if removed.first.is_empty() || *time < *removed.first {
             removed.first = time.clone().into_owned();
@@ -225,10 +226,10 @@ impl Job {
             }
         };
         let length = line.len() as u64;
-        match Worth::of(line) {
-            Worth::Frame => bytes.frames += length,
-            Worth::Act => bytes.acts += length,
-            Worth::Bulk => {}
+        match class(line) {
+            Class::Frame => bytes.frames += length,
+            Class::Act => bytes.acts += length,
+            Class::Bulk => {}
         }
     }
 
@@ -297,31 +298,21 @@ impl Job {
 /// What stays, while it is written.
 const NEW: &str = ".new";
 
-enum Worth {
-    Frame,
-    Act,
-    Bulk,
-}
-
-impl Worth {
-    fn of(line: &[u8]) -> Self {
-        match line::class(line) {
-            Some(Class::Bulk) => Self::Bulk,
-            Some(Class::Frame) => Self::Frame,
-            Some(Class::Act) | None => Self::Act,
-        }
-    }
+/// How a line is kept. What this build does not write stays as other acts do.
+fn class(line: &[u8]) -> Class {
+    let event = EventType::named(stored::value(line, "event"));
+    event.map_or(Class::Act, |event| event.title().class)
 }
 
 /// Whether a line stays, by what is left of its session's share. Of what a session did, the beginning stays.
 fn stays(line: &[u8], shares: &mut Shares) -> bool {
-    let Some(left) = shares.get_mut(line::value(line, "sid")) else {
+    let Some(left) = shares.get_mut(stored::value(line, "sid")) else {
         return false;
     };
-    let left = match Worth::of(line) {
-        Worth::Frame => &mut left.frames,
-        Worth::Act => &mut left.acts,
-        Worth::Bulk => return false,
+    let left = match class(line) {
+        Class::Frame => &mut left.frames,
+        Class::Act => &mut left.acts,
+        Class::Bulk => return false,
     };
     let length = line.len() as u64;
     let fits = length <= *left;

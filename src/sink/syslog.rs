@@ -4,7 +4,8 @@ use std::io;
 use std::path::Path;
 
 use super::socket::Socket;
-use super::{Patience, line};
+use super::{Patience, each};
+use crate::event::{LINE_MAX, Line, Lines};
 
 /// Facility `authpriv` with the severities `informational` and `warning` (RFC 5424, 6.2.1).
 const INFORMATION: &[u8] = b"<86>1 ";
@@ -29,7 +30,7 @@ impl Syslog {
         Self {
             socket: Socket::new(path),
             sender: format!(" recorderd {} ", std::process::id()).into_bytes(),
-            message: Vec::with_capacity(crate::event::LINE_MAX),
+            message: Vec::with_capacity(LINE_MAX),
             too_long: (0, 0),
         }
     }
@@ -40,12 +41,12 @@ impl Syslog {
     }
 
     /// Sends each line; tells how many bytes of them are sent, or longer than can be.
-    pub fn append(&mut self, lines: &[u8], patience: &Patience) -> (usize, io::Result<()>) {
-        line::each(lines, |line| {
+    pub fn append(&mut self, lines: Lines<'_>, patience: &Patience) -> (usize, io::Result<()>) {
+        each(lines, |line| {
             self.compose(line);
             match self.socket.send(&self.message, None, patience) {
                 Err(e) if e.raw_os_error() == Some(libc::EMSGSIZE) => {
-                    self.too_long.0 += line.len() as u64;
+                    self.too_long.0 += line.length() as u64;
                     self.too_long.1 += 1;
                     Ok(())
                 }
@@ -54,18 +55,18 @@ impl Syslog {
         })
     }
 
-    fn compose(&mut self, line: &[u8]) {
-        let priority = match line::is_warning(line) {
+    fn compose(&mut self, line: Line<'_>) {
+        let priority = match line.title().is_warning() {
             true => WARNING,
             false => INFORMATION,
         };
         self.message.clear();
-        self.message.shrink_to(crate::event::LINE_MAX);
-        for part in [priority, line::value(line, "time"), b" "] {
+        self.message.shrink_to(LINE_MAX);
+        for part in [priority, line.time(), b" "] {
             self.message.extend_from_slice(part);
         }
         // The host's own name, which can change.
-        let name = line::value(line, "server_hostname").iter();
+        let name = line.hostname().iter();
         let name = name.copied().filter(u8::is_ascii_graphic).take(NAME);
         let before = self.message.len();
         self.message.extend(name);
@@ -74,9 +75,9 @@ impl Syslog {
         }
         for part in [
             self.sender.as_slice(),
-            line::value(line, "event"),
+            line.title().name.as_bytes(),
             b" - ",
-            line.strip_suffix(b"\n").unwrap_or(line),
+            line.text(),
         ] {
             self.message.extend_from_slice(part);
         }
@@ -94,6 +95,8 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::event::batch_of;
+    use crate::family::EventType;
 
     /// Head and text of each message, as RFC 5424 has them.
     #[test]
@@ -104,10 +107,15 @@ mod tests {
         let path = std::env::temp_dir().join(format!("recorderd-syslog-{}", std::process::id()));
         let reader = UnixDatagram::bind(&path).unwrap();
         let mut syslog = Syslog::new(&path);
-        let lines = format!("{LOST}\n{RAN}\n");
-        let (sent, done) = syslog.append(lines.as_bytes(), &Patience::new(Duration::ZERO));
+        let lines = [LOST, RAN].map(|line| format!("{line}\n"));
+        let titles = [EventType::Lost, EventType::Command].map(EventType::title);
+        let batch = batch_of(&[(titles[0], &lines[0]), (titles[1], &lines[1])]);
+        let (sent, done) = syslog.append(batch.lines(), &Patience::new(Duration::ZERO));
         std::fs::remove_file(&path).unwrap();
-        assert_eq!((sent, done.map_err(|e| e.kind())), (lines.len(), Ok(())));
+        assert_eq!(
+            (sent, done.map_err(|e| e.kind())),
+            (lines.concat().len(), Ok(()))
+        );
         let id = std::process::id();
         for expected in [
             format!(

@@ -7,9 +7,10 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::Heartbeat;
-use super::outlet::{KEPT, KEPT_MOST, Outlet, PATIENCE, SLOW_AT_ALL, count};
+use super::outlet::{KEPT, KEPT_MOST, Outlet, PATIENCE, SLOW_AT_ALL};
 use crate::base::stderr::Chores;
 use crate::base::{Account, Clock, Limits, Moment, Notice, Output, Reason, Sync, boot_time};
+use crate::event::{Batch, Class, Lines};
 
 /// Lines that wait are put together up to so many bytes.
 const BATCH: usize = 64 << 10;
@@ -36,7 +37,7 @@ const DAY: u64 = 86_400_000_000_000;
 enum Order {
     /// To write whole lines; ahead of what is kept, if they are of the recorder itself.
     Lines {
-        bytes: Vec<u8>,
+        batch: Batch,
         now: Moment,
         ahead: bool,
     },
@@ -59,7 +60,7 @@ enum Order {
 struct State {
     orders: VecDeque<Order>,
     /// Empty buffers.
-    spare: Vec<Vec<u8>>,
+    spare: Vec<Batch>,
     /// Bytes and number of the lines that are not written yet.
     waiting: (usize, u64),
     /// Bytes of lines that could not be written when that was tried.
@@ -157,54 +158,54 @@ impl WriterThread {
     }
 
     /// Has whole lines written.
-    pub fn write(&mut self, lines: &[u8], now: Moment) {
+    pub fn write(&mut self, lines: Lines<'_>, now: Moment) {
         self.lines(lines, now, false);
     }
 
-    /// Has those lines written that frame sessions (`is_frame`), and counts the others as left out.
-    pub fn write_frames(&mut self, lines: &[u8], now: Moment) {
-        for line in lines.split_inclusive(|byte| *byte == b'\n') {
-            match super::line::is_frame(line) {
-                true => self.write(line, now),
-                false => self.left_out += 1,
+    /// Has those lines written that frame sessions ([`Class::Frame`]), and counts the others as left out.
+    pub fn write_frames(&mut self, lines: Lines<'_>, now: Moment) {
+        for (line, one) in lines.each() {
+            match line.title().class {
+                Class::Frame => self.write(one, now),
+                Class::Act | Class::Bulk => self.left_out += 1,
             }
         }
     }
 
     /// Has a line about the recorder itself written.
-    pub fn tell(&mut self, line: &[u8], now: Moment) {
+    pub fn tell(&mut self, line: Lines<'_>, now: Moment) {
         self.lines(line, now, true);
     }
 
-    fn lines(&mut self, lines: &[u8], now: Moment, ahead: bool) {
+    fn lines(&mut self, lines: Lines<'_>, now: Moment, ahead: bool) {
         if lines.is_empty() {
             return;
         }
         let mut guard = self.shared.state();
         let state = &mut *guard;
-        let number = count(lines);
-        if state.waiting.0 + lines.len() > KEPT_MOST {
-            self.given_up += number;
+        let length = lines.bytes().len();
+        if state.waiting.0 + length > KEPT_MOST {
+            self.given_up += lines.count();
             return;
         }
-        state.waiting.0 += lines.len();
-        state.waiting.1 += number;
+        state.waiting.0 += length;
+        state.waiting.1 += lines.count();
         match state.orders.back_mut() {
             // A line is never in the file of a day before its own.
             Some(Order::Lines {
-                bytes,
+                batch,
                 now: first,
                 ahead: false,
             }) if !ahead
-                && bytes.len() + lines.len() <= BATCH
+                && batch.lines().bytes().len() + length <= BATCH
                 && first.real / DAY == now.real / DAY =>
             {
-                bytes.extend_from_slice(lines);
+                batch.extend(lines);
             }
             _ => {
-                let mut bytes = state.spare.pop().unwrap_or_default();
-                bytes.extend_from_slice(lines);
-                state.orders.push_back(Order::Lines { bytes, now, ahead });
+                let mut batch = state.spare.pop().unwrap_or_default();
+                batch.extend(lines);
+                state.orders.push_back(Order::Lines { batch, now, ahead });
             }
         }
         self.shared.ordered.notify_one();
@@ -374,15 +375,15 @@ fn serve(shared: &Shared, mut outlet: Option<Outlet>, heartbeat: Option<&Heartbe
         clock.adjust();
         let now = clock.now();
         let mut ended = false;
-        let mut lines = None;
+        let mut written = None;
         let mut closed = None;
         match (order, &mut outlet) {
-            (Some(Order::Lines { bytes, now, ahead }), Some(outlet)) => {
+            (Some(Order::Lines { batch, now, ahead }), Some(outlet)) => {
                 match ahead {
-                    true => outlet.tell(&bytes, now),
-                    false => outlet.write(&bytes, now),
+                    true => outlet.tell(batch.lines(), now),
+                    false => outlet.write(batch.lines(), now),
                 }
-                lines = Some(bytes);
+                written = Some(batch);
             }
             (Some(Order::Ended), _) => ended = true,
             (Some(Order::Follow(limits, sync)), Some(outlet)) => outlet.follow(limits, sync),
@@ -430,12 +431,12 @@ fn serve(shared: &Shared, mut outlet: Option<Outlet>, heartbeat: Option<&Heartbe
                 state.notices.push(notice);
             }
         }
-        if let Some(mut bytes) = lines {
-            state.waiting.0 -= bytes.len();
-            state.waiting.1 -= count(&bytes);
-            bytes.clear();
-            if state.spare.len() < SPARE && bytes.capacity() <= 2 * BATCH {
-                state.spare.push(bytes);
+        if let Some(mut batch) = written {
+            state.waiting.0 -= batch.lines().bytes().len();
+            state.waiting.1 -= batch.lines().count();
+            batch.clear();
+            if state.spare.len() < SPARE && batch.capacity() <= 2 * BATCH {
+                state.spare.push(batch);
             }
         }
         if closed.is_some() {
