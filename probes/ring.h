@@ -297,44 +297,54 @@ static __always_inline int is_fair(__u64 shares, int is_spare)
 	return spare < SPARE_PER_ACCOUNT;
 }
 
-/* Claims the slot of this number, if nobody has; returns the number behind its index, or 0. */
-__noinline __u32 slot_try(__u64 session, __u32 number)
+/*
+ * Claims the slot of this number, if nobody has and the session may have it beside such shares;
+ * returns the number behind its index, or 0.
+ */
+__noinline __u32 slot_try(__u64 session, __u64 shares, __u32 number)
 {
 	__u32 index = slot_place(number);
 	struct slot *slot = slot_at(index);
 
-	if (!slot || *(volatile __u64 *)&slot->claim.claims || !slot_take(slot, session))
+	if (!slot || !is_fair(shares, number >= SLOTS_PER_CPU) ||
+	    *(volatile __u64 *)&slot->claim.claims || !slot_take(slot, session))
 		return 0;
 	return index + 1;
 }
 
 /*
- * Where the CPU's first slot is claimed: the number behind the index of another one, or 0. It asks
- * again behind the claim whether that is fair, since others can have been preempted between the
- * two.
+ * Where the CPU's first slot is claimed: the number behind the index of another one, or 0, and
+ * above that the slot's number.
  */
-__noinline __u32 slot_other(__u64 session)
+__noinline __u64 slot_other(__u64 session)
 {
 	__u64 shares = slot_shares(session);
-	__u32 number, place = 0;
-	struct slot *slot;
 
-	for (number = 1; number < SLOTS_PER_CPU + SPARE_SLOTS; number++) {
-		if (is_fair(shares, number >= SLOTS_PER_CPU)) {
-			place = slot_try(session, number);
-			if (place)
-				break;
-		}
+	for (__u32 number = 1; number < SLOTS_PER_CPU + SPARE_SLOTS; number++) {
+		__u32 place = slot_try(session, shares, number);
+
+		if (place)
+			return (__u64)number << 32 | place;
 	}
-	if (!place)
+	return 0;
+}
+
+/*
+ * Asks again behind that claim whether it is fair, since others can have been preempted between the
+ * two, and gives it back where it is not. Returns the number behind the index, or 0.
+ */
+__noinline __u32 slot_keep(__u64 session, __u64 claimed)
+{
+	__u64 shares = slot_shares(session) - (1 << SHARE_SESSION);
+	__u32 number = claimed >> 32, place = claimed;
+	struct slot *slot = slot_at(place - 1);
+
+	if (!slot)
 		return 0;
-	shares = slot_shares(session) - (1 << SHARE_SESSION);
 	if (number < SLOTS_PER_CPU ? is_fair(shares - (1 << SHARE_ACCOUNT), 0)
 				   : is_fair(shares - (1 << SHARE_SPARE), 1))
 		return place;
-	slot = slot_at(place - 1);
-	if (slot)
-		slot_release(slot);
+	slot_release(slot);
 	return 0;
 }
 
@@ -342,12 +352,14 @@ __noinline __u32 slot_other(__u64 session)
 static __always_inline struct slot *slot_claim(__u64 session)
 {
 	struct slot *slot;
+	__u64 claimed;
 	__u32 index;
 
 	index = bpf_get_smp_processor_id() * SLOTS_PER_CPU;
 	slot = slot_at(index);
 	if (!slot || !slot_take(slot, session)) {
-		index = slot_other(session);
+		claimed = slot_other(session);
+		index = claimed ? slot_keep(session, claimed) : 0;
 		slot = index ? slot_at(--index) : NULL;
 	}
 	if (slot)
