@@ -278,6 +278,7 @@ static __always_inline __u64 slot_shares(__u64 session)
 {
 	__u64 shares = 0;
 
+#pragma nounroll
 	for (__u32 number = 0; number < SLOTS_PER_CPU + SPARE_SLOTS; number++)
 		shares += slot_share(session, number);
 	return shares;
@@ -320,6 +321,7 @@ __noinline __u64 slot_other(__u64 session)
 {
 	__u64 shares = slot_shares(session);
 
+#pragma nounroll
 	for (__u32 number = 1; number < SLOTS_PER_CPU + SPARE_SLOTS; number++) {
 		__u32 place = slot_try(session, shares, number);
 

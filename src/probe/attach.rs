@@ -3,7 +3,8 @@
 use std::collections::HashMap;
 use std::io;
 use std::os::fd::OwnedFd;
-use std::thread::{self, ScopedJoinHandle};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::thread;
 
 use aya::programs::cgroup_skb::CgroupSkbLink;
 use aya::programs::fexit::FExitLink;
@@ -24,18 +25,21 @@ use super::syscall::{
 };
 use crate::base::Kind;
 
-/// The program that finds the sessions that are open at the start.
-const FINDER: &str = "session_found";
-
-/// The program that compares the processes with the tables.
-const CHECKER: &str = "session_check";
-
-/// What both iterate over.
+/// What programs iterate over.
 const PROCESSES: &str = "task";
-
-/// The program that tells how often others were skipped, and what it iterates over.
-const LOOKER: &str = "probe_missed";
 const PROGRAMS: &str = "bpf_prog";
+
+/// A program, and what it iterates over.
+type Iteration = (&'static str, &'static str);
+
+/// Finds the sessions that are open at the start.
+const FINDER: Iteration = ("session_found", PROCESSES);
+
+/// Compares the processes with the tables.
+const CHECKER: Iteration = ("session_check", PROCESSES);
+
+/// Tells how often others were skipped.
+const LOOKER: Iteration = ("probe_missed", PROGRAMS);
 
 /// Where the packets of all processes pass.
 const EGRESS: &str = "cgroup2 egress";
@@ -134,7 +138,7 @@ impl<'a> Attacher<'a> {
     /// # Errors
     /// The kernel that refuses it.
     pub fn finder(&mut self) -> Result<OwnedFd, ProbeError> {
-        self.iterator(FINDER, PROCESSES)
+        self.iterator(FINDER)
     }
 
     /// The program that compares each with the tables.
@@ -142,7 +146,7 @@ impl<'a> Attacher<'a> {
     /// # Errors
     /// The kernel that refuses it.
     pub fn checker(&mut self) -> Result<OwnedFd, ProbeError> {
-        self.iterator(CHECKER, PROCESSES)
+        self.iterator(CHECKER)
     }
 
     /// The program that looks at each program there is.
@@ -150,10 +154,10 @@ impl<'a> Attacher<'a> {
     /// # Errors
     /// The kernel that refuses it, as those before 5.19 do.
     pub fn looker(&mut self) -> Result<OwnedFd, ProbeError> {
-        self.iterator(LOOKER, PROGRAMS)
+        self.iterator(LOOKER)
     }
 
-    fn iterator(&mut self, name: &str, over: &str) -> Result<OwnedFd, ProbeError> {
+    fn iterator(&mut self, (name, over): Iteration) -> Result<OwnedFd, ProbeError> {
         let error = |e: &dyn std::error::Error| ProbeError::new(name, chain(e));
         let program = self.object.program_mut(name);
         let program = program.ok_or_else(|| ProbeError::new(name, "not in the object"))?;
@@ -163,10 +167,9 @@ impl<'a> Attacher<'a> {
         bpf::link(program).map_err(|e| error(&e))
     }
 
-    /// Attaches every hook of each plan that this kernel has, in the way of its kind. The verifier takes
-    /// most of the time until we are ready, so each program has a thread. A plan is attached only when
-    /// all of it is loaded: to detach it takes long. For each plan, tells the program that the kernel
-    /// refused, or the place that it lacks.
+    /// Attaches every hook of each plan that this kernel has, in the way of its kind. A plan is attached
+    /// only when all of it is loaded: to detach it takes long. For each plan, tells the program that the
+    /// kernel refused, or the place that it lacks.
     ///
     /// # Errors
     /// An object that is not ours.
@@ -190,7 +193,9 @@ impl<'a> Attacher<'a> {
                 .transpose()?,
             compat: take(COMPAT_DISPATCHER.to_owned())?,
         };
-        let finder = take(FINDER.to_owned())?;
+        let iterations =
+            [FINDER, CHECKER, LOOKER].map(|(name, over)| Ok((take(name.to_owned())?, over)));
+        let iterations: Result<Vec<_>, ProbeError> = iterations.into_iter().collect();
         let mut parts = Vec::new();
         for (plan, kind) in plans {
             let mut of_plan = Vec::new();
@@ -234,7 +239,7 @@ impl<'a> Attacher<'a> {
             }
             Ok(attached)
         };
-        let loaded = Part::load_all(parts, finder, btf).into_iter();
+        let loaded = Part::load_all(parts, iterations?, btf).into_iter();
         Ok(loaded.map(|parts| parts.and_then(&mut put)).collect())
     }
 
@@ -245,33 +250,55 @@ impl<'a> Attacher<'a> {
 }
 
 impl<'a> Part<'a> {
-    /// The parts of each plan, once they are loaded. The `finder` is needed later, and an error of
-    /// it is told then.
+    /// The parts of each plan, once they are loaded. The verifier takes most of the time until we are
+    /// ready, so each processor has a thread that loads one program after the other. Of a plan of which
+    /// the kernel has refused one, no more are loaded. The iterators are needed later, and an error of
+    /// theirs is told then.
     fn load_all(
-        plans: Vec<Vec<Self>>,
-        finder: &mut Program,
+        mut plans: Vec<Vec<Self>>,
+        iterators: Vec<(&mut Program, &str)>,
         btf: &Btf,
     ) -> Vec<Result<Vec<Self>, ProbeError>> {
-        thread::scope(|scope| {
-            let find = || {
-                if let Program::Iter(program) = finder {
-                    let _ = program.load(PROCESSES, btf);
+        let errors: Vec<_> = plans.iter().map(|_| Mutex::new(None)).collect();
+        let mut parts = Vec::new();
+        for (plan, error) in plans.iter_mut().zip(&errors) {
+            let of_plan = plan.iter_mut().enumerate();
+            parts.extend(of_plan.map(|(place, part)| (place, part, error)));
+        }
+        // What comes first in any plan tells most about the kernel.
+        parts.sort_by_key(|(place, ..)| *place);
+        let parts = Mutex::new(parts.into_iter());
+        let iterators = Mutex::new(iterators.into_iter());
+        let work = || {
+            while let Some((place, part, error)) = locked(&parts).next() {
+                if locked(error).is_none()
+                    && let Err(refusal) = part.load(btf)
+                {
+                    let mut error = locked(error);
+                    if error.as_ref().is_none_or(|(first, _)| place < *first) {
+                        *error = Some((place, refusal));
+                    }
                 }
-            };
-            let _ = thread::Builder::new().spawn_scoped(scope, find);
-            let spawn = |mut part: Part<'a>| {
-                let load = move || part.load(btf).map(|()| part);
-                thread::Builder::new().spawn_scoped(scope, load)
-            };
-            let spawned = |parts: Vec<_>| parts.into_iter().map(spawn).collect::<Vec<_>>();
-            let threads: Vec<_> = plans.into_iter().map(spawned).collect();
-            let join = |thread: io::Result<ScopedJoinHandle<'_, Result<_, _>>>| {
-                let ended = thread.map_err(|e| ProbeError::new("thread", e))?.join();
-                ended.unwrap_or_else(|_| Err(ProbeError::new("thread", "has panicked")))
-            };
-            let joined = |threads: Vec<_>| threads.into_iter().map(join).collect();
-            threads.into_iter().map(joined).collect()
-        })
+            }
+            while let Some((program, over)) = locked(&iterators).next() {
+                if let Program::Iter(program) = program {
+                    let _ = program.load(over, btf);
+                }
+            }
+        };
+        thread::scope(|scope| {
+            let processors = thread::available_parallelism().map_or(1, usize::from);
+            for _ in 1..processors {
+                let _ = thread::Builder::new().spawn_scoped(scope, work);
+            }
+            work();
+        });
+        let refusals = errors.into_iter().map(Mutex::into_inner);
+        let refusals = refusals.map(|error| error.unwrap_or_else(PoisonError::into_inner));
+        let loaded = plans.into_iter().zip(refusals);
+        loaded
+            .map(|(parts, refusal)| refusal.map_or(Ok(parts), |(_, refusal)| Err(refusal)))
+            .collect()
     }
 
     /// Has the program verified. Where the ends of calls are hooked one by one, each takes an instance
@@ -589,6 +616,10 @@ impl Attached {
         self.lacking.push(place);
         Ok(())
     }
+}
+
+fn locked<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
+    shared.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// A program that is loaded for a plan that was tried before is in the same place.

@@ -5,7 +5,6 @@ use std::fs;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
-use std::thread::{self, ScopedJoinHandle};
 
 use aya::maps::{Array, HashMap, Map, MapData, MapError};
 use aya::{Btf, Ebpf, EbpfLoader, Endianness};
@@ -119,16 +118,8 @@ impl Probes {
         let copies = preemption::is_possible();
         let ring_names = RingName::ALL.map(RingName::map);
         let mut unpacked = OBJECT.unpack();
-        // A new loader reads all that the kernel has, whatever it is given then.
-        let (loader, btf) = thread::scope(|scope| {
-            let loader = thread::Builder::new().spawn_scoped(scope, EbpfLoader::new);
-            let btf = kernel_types(settings.btf, &mut unpacked);
-            (loader.map(ScopedJoinHandle::join), btf)
-        });
-        let btf = btf?;
-        let error = |why: &str| ProbeError::new("thread of the loader", why);
-        let loader = loader.map_err(|e| error(&e.to_string()))?;
-        let mut loader = loader.map_err(|_| error("has panicked"))?;
+        let btf = kernel_types(settings.btf, &mut unpacked)?;
+        let mut loader = loader();
         loader
             .btf(Some(&btf))
             .map_max_entries("sessions", SESSIONS_SIZE as u32)
@@ -394,6 +385,28 @@ fn kernel_types(path: &Path, object: &mut [u8]) -> Result<Btf, ProbeError> {
     // What can't be read can't be parsed either, which says why.
     let btf = types::cut_down(&whole, &names).unwrap_or(whole);
     Btf::parse(&btf, Endianness::default()).map_err(|e| ProbeError::new("BTF", chain(&e)))
+}
+
+/// A new loader reads and keeps all the types that the kernel has, whatever it is given then; but for
+/// this moment no file can be opened.
+fn loader<'a>() -> EbpfLoader<'a> {
+    let mut limit = libc::rlimit {
+        rlim_cur: 0,
+        rlim_max: 0,
+    };
+    // SAFETY: the calls fill and read the structures.
+    unsafe {
+        libc::getrlimit(libc::RLIMIT_NOFILE, &mut limit);
+        let none = libc::rlimit {
+            rlim_cur: 0,
+            ..limit
+        };
+        libc::setrlimit(libc::RLIMIT_NOFILE, &none);
+    }
+    let loader = EbpfLoader::new();
+    // SAFETY: reads the structure.
+    unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &limit) };
+    loader
 }
 
 /// The names as the probes compare them.
