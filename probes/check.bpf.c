@@ -37,7 +37,8 @@ static __noinline __u64 session_due(struct task_struct *task, struct task_struct
 
 	if (process && process->session && process->role == ROLE_USER)
 		return process->session;
-	return control && control->missing == key && !login_server(task) && !login_server(parent)
+	return control && control->missing == key && !login_server_at(address_of(task)) &&
+		       !login_server(parent)
 		   ? key
 		   : 0;
 }

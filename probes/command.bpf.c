@@ -12,6 +12,7 @@
 #define ARGV_PART 16384
 /* The kernel takes at most a quarter of the stack's limit, and never more than 6 MiB. */
 #define ARGV_PARTS 400
+#define ARGV_SOME 20
 
 /* How many arguments are read of an exec that failed. */
 #define ARGV_COUNT 256
@@ -253,17 +254,32 @@ __noinline __u64 arguments_part(__u64 session, __u64 exec, __u64 start, __u64 of
 	return record_output(slot, &command_ring, FAMILY_COMMAND, 0) ? 0 : length;
 }
 
-/* Sends all arguments but the first part, before the command itself; returns how far it came. */
-__noinline __u64 arguments_send(__u64 session, __u64 exec, __u64 start, __u64 total)
+/* Sends some parts of the arguments; returns how far it came. */
+__noinline __u64 arguments_some(__u64 session, __u64 exec, __u64 start, __u64 offset, __u64 total)
 {
-	__u64 offset = ARGV_FIRST;
-
-	for (int i = 0; i < ARGV_PARTS && offset < total; i++) {
+#pragma nounroll
+	for (int i = 0; i < ARGV_SOME && offset < total; i++) {
 		__u64 sent = arguments_part(session, exec, start, offset, total);
 
 		if (!sent)
 			break;
 		offset += sent;
+	}
+	return offset;
+}
+
+/* Sends all arguments but the first part, before the command itself; returns how far it came. */
+__noinline __u64 arguments_send(__u64 session, __u64 exec, __u64 start, __u64 total)
+{
+	__u64 offset = ARGV_FIRST;
+
+#pragma nounroll
+	for (int i = 0; i < ARGV_PARTS && offset < total; i += ARGV_SOME) {
+		__u64 before = offset;
+
+		offset = arguments_some(session, exec, start, offset, total);
+		if (offset == before)
+			break;
 	}
 	return offset;
 }

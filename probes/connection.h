@@ -7,8 +7,12 @@
 #include "ring.h"
 #include "syscalls.h"
 
-/* How many of a login's file descriptors are searched for its connection. */
+/*
+ * How many of a login's file descriptors are searched for its connection, and how many at a time:
+ * the verifier goes through each round of a loop, so two of few rounds are sooner done than one.
+ */
 #define CONNECTION_SEARCH 64
+#define CONNECTION_PART 8
 
 /*
  * The connections that sessions have made, by the last bits of their client's port: the latest one
@@ -164,6 +168,19 @@ __u32 listener_of(__u64 files, __u32 descriptor)
  * once in every way that leads there.
  */
 
+/* The first connection among some descriptors, or 0. */
+__noinline __u64 connection_among(__u64 files, __u32 first, __u32 count)
+{
+#pragma nounroll
+	for (__u32 i = 0; i < CONNECTION_PART; i++) {
+		__u64 sk = first + i < count ? connection_of(files, first + i) : 0;
+
+		if (sk)
+			return sk;
+	}
+	return 0;
+}
+
 /* The connection that a task has open, or 0. */
 __noinline __u64 find_connection(__u64 of)
 {
@@ -172,12 +189,10 @@ __noinline __u64 find_connection(__u64 of)
 	__u64 files = (__u64)BPF_CORE_READ(table, fd);
 	__u32 count = BPF_CORE_READ(table, max_fds);
 
-	for (__u32 i = 0; i < CONNECTION_SEARCH; i++) {
-		__u64 sk;
+#pragma nounroll
+	for (__u32 i = 0; i < CONNECTION_SEARCH; i += CONNECTION_PART) {
+		__u64 sk = connection_among(files, i, count);
 
-		if (i >= count)
-			break;
-		sk = connection_of(files, i);
 		if (sk)
 			return sk;
 	}
@@ -193,6 +208,17 @@ __noinline int has_socket_as_input(__u64 of)
 
 	bpf_probe_read_kernel(&file, sizeof(file), files);
 	return file && socket_of(file);
+}
+
+/* Whether one of some descriptors is a socket that listens on the port. */
+__noinline int listens_among(__u64 files, __u32 first, __u32 count, __u32 port)
+{
+#pragma nounroll
+	for (__u32 i = 0; i < CONNECTION_PART; i++) {
+		if (first + i < count && listener_of(files, first + i) == port)
+			return 1;
+	}
+	return 0;
 }
 
 /*
@@ -211,10 +237,9 @@ __noinline int serves_connection(__u64 of)
 	if (!sk)
 		return 0;
 	port = BPF_CORE_READ(sk, __sk_common.skc_num);
-	for (__u32 i = 0; i < CONNECTION_SEARCH; i++) {
-		if (i >= count)
-			break;
-		if (listener_of(files, i) == port)
+#pragma nounroll
+	for (__u32 i = 0; i < CONNECTION_SEARCH; i += CONNECTION_PART) {
+		if (listens_among(files, i, count, port))
 			return 0;
 	}
 	return 1;

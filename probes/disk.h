@@ -177,6 +177,8 @@ __noinline int same_word(__u32 index, __u64 one, __u64 other)
 /* The same of two strings of `length` bytes, from eight to SAME_MOST. */
 static __always_inline int same_bytes(__u32 index, __u64 one, __u64 other, __u64 length)
 {
+	/* Unrolled in part: the verifier goes through each round. */
+#pragma unroll 8
 	for (__u64 at = 0; at < SAME_MOST; at += sizeof(__u64)) {
 		if (at + sizeof(__u64) >= length)
 			break;

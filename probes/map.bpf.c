@@ -16,6 +16,7 @@
 
 /* How many mappings of a call that changes several are looked at. */
 #define MAPPINGS 64
+#define MAPPINGS_PART 8
 
 /*
  * Whether the walked path begins with /lib or /usr/lib. Of several libraries per program almost all
@@ -116,14 +117,29 @@ __u64 mapping_send(__u64 session, __u64 address, long result, __u32 via)
 	return BPF_CORE_READ(vma, vm_end);
 }
 
+/* The same of some mappings up to `end`; 0 as well where there are no more. */
+__noinline __u64 mappings_send(__u64 session, __u64 address, __u64 end, long result, __u32 via)
+{
+#pragma nounroll
+	for (__u32 i = 0; i < MAPPINGS_PART; i++) {
+		address = mapping_send(session, address, result, via);
+		if (address >= end)
+			return 0;
+		if (!address)
+			break;
+	}
+	return address;
+}
+
 static __always_inline int protect_end(__u64 session, long result, __u32 via)
 {
 	__u64 address = syscall_argument(0) & ADDRESS_MASK;
 	__u64 end = address + syscall_argument(1);
 
-	for (__u32 i = 0; i < MAPPINGS; i++) {
-		address = mapping_send(session, address, result, via);
-		if (!address || address >= end)
+#pragma nounroll
+	for (__u32 i = 0; i < MAPPINGS; i += MAPPINGS_PART) {
+		address = mappings_send(session, address, end, result, via);
+		if (!address)
 			break;
 	}
 	return 0;

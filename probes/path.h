@@ -148,6 +148,8 @@ int walk_from(__u32 index, __u64 mount, __u64 entry, __u32 trust)
 	walk->notes = PATH_CUT | PATH_DETACHED;
 	if (!BPF_CORE_READ(dentry, d_hash.pprev) && dentry != walk->mount_root)
 		walk->notes |= PATH_DELETED;
+		/* Unrolled in part: the verifier goes through each round. */
+#pragma unroll 8
 	for (step = 0; step < WALK_STEPS; step++) {
 		if (!walk_step(index))
 			break;

@@ -93,7 +93,7 @@ TRACEPOINT("sched_process_fork", session_fork, PROBE_SESSION_FORK)
 	process = recorded_user(known_process());
 	if (process)
 		loginuid_compare(process);
-	login = login_server(parent);
+	login = login_server_at(address_of(parent));
 	/* What else runs in a session is that session's doing. */
 	if (login == LOGIN_SSH || (login && !process))
 		process_serve(process ? process->session : 0, pid);
@@ -169,7 +169,7 @@ static __noinline int is_monitor(struct task_struct *task, struct task_struct *p
 {
 	__u64 of = address_of(task);
 
-	return login_server(task) &&
+	return login_server_at(of) &&
 	       (login_server(parent) || has_socket_as_input(of) || serves_connection(of));
 }
 

@@ -84,8 +84,9 @@ static __always_inline __u32 login_program(struct task_struct *task)
  * How users log in by it, if such logins are noticed: its children may become the user's side of a
  * login. Only root's can do that; su may have been run by anybody.
  */
-static __noinline __u32 login_server(struct task_struct *task)
+__noinline __u32 login_server_at(__u64 of)
 {
+	struct task_struct *task = (void *)of;
 	__u32 login = login_program(task);
 	struct control *control = shared();
 
@@ -96,6 +97,11 @@ static __noinline __u32 login_server(struct task_struct *task)
 	    (login != LOGIN_SU || BPF_CORE_READ(task, cred, euid.val)))
 		return LOGIN_NONE;
 	return login;
+}
+
+static __always_inline __u32 login_server(struct task_struct *task)
+{
+	return login_server_at((__u64)task);
 }
 
 static __always_inline __u32 audit_session(struct task_struct *task)

@@ -108,6 +108,8 @@ __u64 vma_at(__u64 address)
 	} else {
 		entry = (__u64)BPF_CORE_READ(before_6_1, mm_rb.rb_node);
 	}
+	/* Unrolled in part: the verifier goes through each round. */
+#pragma unroll 8
 	for (int i = 0; i < VMA_LEVELS && entry && !(entry & VMA_FOUND); i++)
 		entry = vma_step(entry, address);
 	return entry & VMA_FOUND ? entry & ~VMA_FOUND : 0;
