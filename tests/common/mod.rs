@@ -70,7 +70,7 @@ pub fn tests_with(
         if let Some(lacks) = lacks {
             println!("skipped: {title}: needs {lacks}");
         }
-        Trial::test(title, *test).with_ignored_flag(lacks.is_some())
+        trial_of(title, *test).with_ignored_flag(lacks.is_some())
     };
     tests.iter().map(trial).collect()
 }
@@ -80,9 +80,33 @@ pub fn tests_on(module: &str, start: fn() -> Host, tests: &[TestOn]) -> Vec<Tria
     let host = Arc::new(OnceLock::new());
     let trial = |(name, test): &TestOn| {
         let (host, test) = (host.clone(), *test);
-        Trial::test(titled(module, name), move || test(host.get_or_init(start)))
+        trial_of(titled(module, name), move || test(host.get_or_init(start)))
     };
     tests.iter().map(trial).collect()
+}
+
+/// How long each test took.
+static TIMES: Mutex<Vec<(Duration, String)>> = Mutex::new(Vec::new());
+
+/// A test whose time is kept.
+pub fn trial_of(title: String, test: impl FnOnce() -> Outcome + Send + 'static) -> Trial {
+    let name = title.clone();
+    let run = move || {
+        let start = Instant::now();
+        let outcome = test();
+        TIMES.lock().unwrap().push((start.elapsed(), name));
+        outcome
+    };
+    Trial::test(title, run)
+}
+
+/// Prints the tests that took longest.
+fn print_times() {
+    let mut times = TIMES.lock().unwrap();
+    times.sort_by(|one, other| other.cmp(one));
+    for (time, name) in times.iter().take(20) {
+        println!("{:6.1} s  {name}", time.as_secs_f64());
+    }
 }
 
 /// A test is called by its file and its name.
@@ -113,7 +137,9 @@ pub fn run(trials: impl Iterator<Item = Trial>) -> ExitCode {
         let ignored = !root || trial.has_ignored_flag();
         trial.with_ignored_flag(ignored)
     });
-    libtest_mimic::run(&arguments, trials.collect()).exit_code()
+    let conclusion = libtest_mimic::run(&arguments, trials.collect());
+    print_times();
+    conclusion.exit_code()
 }
 
 fn is_root() -> bool {

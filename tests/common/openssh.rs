@@ -150,7 +150,7 @@ pub fn tests_of_each(module: &str, tests: &[TestOfEach]) -> Vec<Trial> {
         .flat_map(|test| Openssh::ALL.map(|openssh| (*test, openssh)));
     let trial = |((name, test), openssh): (TestOfEach, Openssh)| {
         let title = titled(module, &openssh.title(name));
-        Trial::test(title, move || test(openssh)).with_ignored_flag(!openssh.is_there())
+        super::trial_of(title, move || test(openssh)).with_ignored_flag(!openssh.is_there())
     };
     both.map(trial).collect()
 }
@@ -166,7 +166,7 @@ pub fn tests_on_each(module: &str, start: fn(Openssh) -> Host, tests: &[TestOnEa
             let (host, test) = (host.clone(), *test);
             let act = move || test(host.get_or_init(|| start(openssh)), openssh);
             let title = titled(module, &openssh.title(name));
-            Trial::test(title, act).with_ignored_flag(!openssh.is_there())
+            super::trial_of(title, act).with_ignored_flag(!openssh.is_there())
         });
         trials.collect::<Vec<_>>()
     });
