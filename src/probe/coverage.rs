@@ -9,6 +9,9 @@ use crate::base::{COMPAT, Family, Kind};
 /// Of a program without which a kernel can be.
 const UNHEARD: &str = "attached, but never fired in the self-test";
 
+/// Of programs that are preempted while they run.
+const SKIPPED: &str = "this kernel preempts its probes, and skips those of others meanwhile";
+
 /// How one family is seen.
 pub struct Coverage {
     /// Which.
@@ -25,17 +28,24 @@ pub struct Coverage {
 }
 
 impl Coverage {
-    /// Nothing yet. Only `kind` is to be tried, if there is one.
-    pub fn new(plan: &'static Plan, kind: Option<Kind>) -> Self {
+    /// Nothing yet. Only `kind` is to be tried, if there is one. Without it, the better one comes first,
+    /// unless its programs `can_be_skipped`.
+    pub fn new(plan: &'static Plan, kind: Option<Kind>, can_be_skipped: bool) -> Self {
         let kinds = plan.kinds();
         let of_kind = |it: &&Kind| kinds.len() == 1 || kind.is_none_or(|kind| **it == kind);
+        let mut left: Vec<_> = kinds.iter().filter(of_kind).rev().copied().collect();
+        let mut refused = Vec::new();
+        if can_be_skipped && left.len() > 1 {
+            left.reverse();
+            refused.push((Kind::Fentry, SKIPPED.to_owned()));
+        }
         Self {
             family: plan.family,
             taken: None,
-            refused: Vec::new(),
+            refused,
             untried: Vec::new(),
             plan,
-            left: kinds.iter().filter(of_kind).rev().copied().collect(),
+            left,
         }
     }
 

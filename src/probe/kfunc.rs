@@ -16,7 +16,7 @@ const NOTHING: [u8; INSTRUCTION] = [0xb7, 0, 0, 0, 0, 0, 0, 0];
 const INSTRUCTION: usize = 8;
 
 /// Since when the verifier lets a program call global functions while it can't be preempted.
-const WHOLE_RUN: (u32, u32) = (6, 18);
+pub const WHOLE_RUN: (u32, u32) = (6, 18);
 
 /// The number in the probes, the function, and the first kernel to call it there.
 const CALLS: [(u32, &str, (u32, u32)); 6] = [

@@ -296,7 +296,10 @@ impl Probes {
     }
 
     fn cover(&mut self, kind: Option<Kind>, attacher: &mut Attacher<'_>) -> Result<(), ProbeError> {
-        let coverages = PLANS.iter().map(|plan| Coverage::new(plan, kind));
+        let can_be_skipped = self.may_skip && !preemption::can_be_forbidden();
+        let coverages = PLANS
+            .iter()
+            .map(|plan| Coverage::new(plan, kind, can_be_skipped));
         self.coverage = coverages.collect();
         loop {
             let (mut tried, mut plans) = (Vec::new(), Vec::new());

@@ -8,7 +8,7 @@ use memchr::memmem;
 use miniz_oxide::inflate::decompress_to_vec;
 
 use super::filesystem::Filesystem;
-use super::preflight;
+use super::{kfunc, preflight};
 use crate::base::owned;
 
 /// Since when programs have copies: before, tracing programs can't keep anything with a task.
@@ -23,6 +23,11 @@ const MODEL: &std::ffi::CStr = c"sched/preempt";
 /// Whether the kernel can run copies of programs.
 pub fn has_copies() -> bool {
     preflight::version(&preflight::release()).is_some_and(|version| version >= OLDEST)
+}
+
+/// Whether a program can keep from being preempted while it runs.
+pub fn can_be_forbidden() -> bool {
+    preflight::version(&preflight::release()).is_some_and(|version| version >= kfunc::WHOLE_RUN)
 }
 
 /// Whether it may preempt them, as far as that can be told.
