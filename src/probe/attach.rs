@@ -288,10 +288,14 @@ impl<'a> Part<'a> {
         };
         thread::scope(|scope| {
             let processors = thread::available_parallelism().map_or(1, usize::from);
-            for _ in 1..processors {
-                let _ = thread::Builder::new().spawn_scoped(scope, work);
-            }
+            let spawn = |_| thread::Builder::new().spawn_scoped(scope, work).ok();
+            let helpers: Vec<_> = (1..processors).filter_map(spawn).collect();
             work();
+            // The end of the scope would not wait until they have exited, and what confines the daemon later
+            // does not reach them.
+            for helper in helpers {
+                let _ = helper.join();
+            }
         });
         let refusals = errors.into_iter().map(Mutex::into_inner);
         let refusals = refusals.map(|error| error.unwrap_or_else(PoisonError::into_inner));
