@@ -32,6 +32,7 @@ mod metrics;
 mod network;
 mod output;
 mod overload;
+mod package;
 mod privilege;
 mod property;
 mod quiet;
@@ -89,6 +90,7 @@ fn main() -> ExitCode {
         network::tests(),
         output::tests(),
         overload::tests(),
+        package::tests(),
         privilege::tests(),
         property::tests(),
         quiet::tests(),
