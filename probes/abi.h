@@ -142,7 +142,7 @@ enum probe {
 
 /*
  * Functions of the kernel for which the loader has no way, as helpers of numbers that no kernel
- * has: the daemon puts in the right instructions (src/probe/kfunc.rs). Those of whole programs are
+ * has: the daemon puts in the right instructions (src/kernel/kfunc.rs). Those of whole programs are
  * none where they can't be called around global functions.
  */
 enum kernel_function {

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Compiles the probes into the object that is committed beside them, and writes what abi.h and
-# syscalls.tbl give for Rust and C (src/abi/generated.rs, src/probe/calls.rs, syscalls.h). With --check,
+# syscalls.tbl give for Rust and C (src/abi/generated.rs, src/kernel/calls.rs, syscalls.h). With --check,
 # does so elsewhere and fails if the committed bytes differ, or if the sources are not formatted. With
 # --draft, looks neither at warnings nor at the format.
 set -euo pipefail
@@ -73,17 +73,17 @@ if [ "${1:-}" = --check ]; then
 	compile "$fresh"
 	cmp "$fresh" recorderd.bpf.o || { echo "recorderd.bpf.o is not what its sources give: run probes/build.sh"; exit 1; }
 	calls "$fresh" "$fresh.rs"
-	cmp "$fresh" syscalls.h && cmp "$fresh.rs" ../src/probe/calls.rs || { echo "syscalls.h or src/probe/calls.rs is not what syscalls.tbl gives: run probes/build.sh"; exit 1; }
+	cmp "$fresh" syscalls.h && cmp "$fresh.rs" ../src/kernel/calls.rs || { echo "syscalls.h or src/kernel/calls.rs is not what syscalls.tbl gives: run probes/build.sh"; exit 1; }
 	mirror "$fresh"
 	cmp "$fresh" ../src/abi/generated.rs || { echo "src/abi/generated.rs is not what probes/abi.h gives: run probes/build.sh"; exit 1; }
 	$format --dry-run --Werror ./*.c ./*.h
 	echo "probes: the committed object is what its sources give"
 elif [ "${1:-}" = --draft ]; then
-	calls syscalls.h ../src/probe/calls.rs
+	calls syscalls.h ../src/kernel/calls.rs
 	mirror ../src/abi/generated.rs
 	compile recorderd.bpf.o
 else
-	calls syscalls.h ../src/probe/calls.rs
+	calls syscalls.h ../src/kernel/calls.rs
 	warn
 	$format -i ./*.c ./*.h
 	mirror ../src/abi/generated.rs

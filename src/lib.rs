@@ -15,29 +15,19 @@ macro_rules! report {
 pub mod abi;
 pub mod base;
 pub mod check;
-pub mod claim;
 pub mod cli;
 pub mod config;
 pub mod confine;
 pub mod daemon;
 pub mod event;
 pub mod family;
-pub mod host;
 pub mod install;
-pub mod inventory;
-pub mod launch;
-pub mod log;
-pub mod manager;
+pub mod kernel;
 pub mod metrics;
-pub mod packed;
-pub mod probe;
-pub mod read;
-pub mod recorder;
-pub mod reload;
-pub mod service;
+pub mod output;
+pub mod pipeline;
+pub mod reader;
 pub mod session;
-pub mod sink;
-pub mod state;
 pub mod throttle;
 
 /// The numbers that the tests of all folders draw.

@@ -10,8 +10,8 @@ use common::golden::{NoKernel, records, writer};
 use recorderd::abi::Head;
 use recorderd::base::Sync;
 use recorderd::event::Writer;
+use recorderd::output::{Journald, Place, Sink, Syslog};
 use recorderd::session::Table;
-use recorderd::sink::{Journald, Place, Sink, Syslog};
 
 /// The system's allocator; it counts by thread, so that the tests don't count one another's.
 struct Counting;

@@ -12,7 +12,7 @@ use libtest_mimic::Trial;
 use miniz_oxide::deflate::compress_to_vec;
 use object::{Object, ObjectSection, ObjectSymbol};
 use recorderd::base::{Family, Kind};
-use recorderd::probe::plan::{Hook, PLANS};
+use recorderd::kernel::plan::{Hook, PLANS};
 use serde_json::Value;
 
 const OBJECT: &[u8] = include_bytes!("../probes/recorderd.bpf.o");

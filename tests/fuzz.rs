@@ -12,7 +12,7 @@ use crate::common::golden::records;
 use crate::common::random::Random;
 use recorderd::config::Config;
 use recorderd::family::decode;
-use recorderd::log::{Filter, Lines, Reader, Source};
+use recorderd::reader::log::{Filter, Lines, Reader, Source};
 
 /// How many inputs each test tries.
 const ROUNDS: u64 = 20_000;
@@ -108,7 +108,7 @@ fn lines_of_any_bytes() {
     fuzz(&corpus, |bytes| {
         let (mut reader, mut lines) = (Reader::new(&filter), Lines::new(bytes));
         let mut events = 0;
-        let mut visit = |event: &recorderd::log::Event<'_>| {
+        let mut visit = |event: &recorderd::reader::log::Event<'_>| {
             events += 1;
             let _ = (
                 event.name(),

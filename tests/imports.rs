@@ -116,20 +116,20 @@ fn each_folder_imports_only_those_below_it() {
 
 #[test]
 fn an_import_of_what_stands_above_is_found() {
-    let order = ["base", "event", "sink"];
+    let order = ["base", "event", "output"];
     let path = |name: &str| Path::new(SOURCES).join(name);
-    let text = "use crate::base::Clock;\n// crate::sink\nuse crate::sink::Sink;\nfn f() { crate::report!(\"\") }\n";
+    let text = "use crate::base::Clock;\n// crate::output\nuse crate::output::Sink;\nfn f() { crate::report!(\"\") }\n";
     assert_eq!(
         wrong(&path("event/act.rs"), text, &order),
-        ["src/event/act.rs:3: event imports sink, which is not below it in docs/design.md"]
+        ["src/event/act.rs:3: event imports output, which is not below it in docs/design.md"]
     );
-    assert_eq!(wrong(&path("sink/mod.rs"), text, &order), [""; 0]);
+    assert_eq!(wrong(&path("output/mod.rs"), text, &order), [""; 0]);
     assert_eq!(
         wrong(&path("base/mod.rs"), "use crate::{base, event};", &order),
         ["src/base/mod.rs:1: base imports event, which is not below it in docs/design.md"]
     );
     assert_eq!(
-        wrong(&path("sink.rs"), "use crate::gone::It;", &order),
-        ["src/sink.rs:1: sink imports gone, which is not below it in docs/design.md"]
+        wrong(&path("output.rs"), "use crate::gone::It;", &order),
+        ["src/output.rs:1: output imports gone, which is not below it in docs/design.md"]
     );
 }

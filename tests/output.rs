@@ -141,7 +141,7 @@ fn rsyslog_gets_every_event() -> Outcome {
     session(&host, "/bin/true $(printf %0100000d 0); exit");
     holds(&host, "rsyslog", || messages(folder.path()));
     let text = fs::read_to_string(folder.path().join("messages")).unwrap();
-    let name = recorderd::host::Hostname::now().text();
+    let name = recorderd::base::host::Hostname::now().text();
     for line in text.lines() {
         let event = schema::check(&line[line.find('{').unwrap()..]);
         let head = format!(

@@ -17,7 +17,7 @@ use crate::common::{
 use aya::maps::{HashMap, IterableMap, Map, MapData};
 use libtest_mimic::Trial;
 use recorderd::abi::SessionEntry;
-use recorderd::probe::remove_over;
+use recorderd::kernel::remove_over;
 
 /// The tests of this file.
 pub fn tests() -> Vec<Trial> {

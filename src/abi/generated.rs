@@ -291,8 +291,8 @@ pub mod probe {
 }
 
 /// Functions of the kernel for which the loader has no way, as helpers of numbers that no kernel
-/// has: the daemon puts in the right instructions (src/probe/kfunc.rs). Those of whole programs are
-/// none where they can't be called around global functions.
+/// has: the daemon puts in the right instructions (src/kernel/kfunc.rs). Those of whole programs
+/// are none where they can't be called around global functions.
 pub mod kernel_function {
     pub const PROGRAM_PREEMPT_DISABLE: u32 = 32753;
     pub const PROGRAM_PREEMPT_ENABLE: u32 = 32754;

@@ -5,10 +5,10 @@ use std::path::Path;
 use super::failure::{CANNOT, DEGRADED, Done, USAGE, cannot};
 use super::line::Line;
 use super::{print, start};
+use crate::check::service;
 use crate::check::{self, State};
 use crate::config::Config;
-use crate::read::Form;
-use crate::service;
+use crate::reader::Form;
 
 /// Tells how far this host can be recorded.
 pub fn run(line: Line) -> Done {

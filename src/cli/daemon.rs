@@ -5,17 +5,18 @@ use std::path::Path;
 use super::failure::{Done, cannot};
 use super::line::Line;
 use super::start;
+use crate::base::host;
 use crate::base::stderr;
-use crate::claim::Claim;
 use crate::config::Overload;
 use crate::confine::confine;
-use crate::manager::Manager;
+use crate::daemon;
+use crate::daemon::claim::Claim;
+use crate::daemon::manager::Manager;
+use crate::daemon::reload::Reload;
+use crate::kernel::preflight;
 use crate::metrics::{Control, MetricsFile};
-use crate::probe::preflight;
-use crate::reload::Reload;
+use crate::output::{Heartbeat, WriterThread};
 use crate::session::{Cgroups, Table};
-use crate::sink::{Heartbeat, WriterThread};
-use crate::{daemon, host};
 
 /// Records until it is told to end.
 pub fn run(line: Line) -> Done {
@@ -38,16 +39,16 @@ pub fn run(line: Line) -> Done {
             crate::report!("recorderd: {error}; sessions don't get cgroups of their own")
         })
         .ok();
-    let (mut recorder, waiter) = start::recorder(&config, &btf, &id, Table::new(cgroups))?;
+    let (mut pipeline, waiter) = start::pipeline(&config, &btf, &id, Table::new(cgroups))?;
     if config.overload == Overload::Throttle {
-        let throttled = recorder.throttle();
+        let throttled = pipeline.throttle();
         throttled.map_err(|e| {
             cannot(format!(
                 "overload: throttle: can't start the throttle supervisor: {e}"
             ))
         })?;
     }
-    if let Err(error) = recorder.probes().notice_logins(config.logins) {
+    if let Err(error) = pipeline.probes().notice_logins(config.logins) {
         crate::report!("recorderd: sessions that are open already are not recorded: {error}");
     }
     let (heartbeat, before) = Heartbeat::begin(&config.data_dir)
@@ -56,21 +57,21 @@ pub fn run(line: Line) -> Done {
             crate::report!("recorderd: {error}; the next start won't know when this one ended");
             (None, None)
         });
-    recorder.tell(heartbeat, before);
+    pipeline.tell(heartbeat, before);
     let control = Control::listen(&config.data_dir)
         .and_then(|control| waiter.add(control.descriptor()).map(|()| control))
         .inspect_err(|error| crate::report!("recorderd: {error}; metrics aren't available"));
     let file = config.metrics_file.as_deref().map(MetricsFile::new);
-    recorder.show(control.ok(), file);
+    pipeline.show(control.ok(), file);
     let mut manager = Manager::of_environment();
-    let place = recorder.sink.name();
+    let place = pipeline.sink.name();
     let give_up_rights = || {
         if let Err(error) = confine() {
             crate::report!("recorderd: could not drop privileges: {error}");
         }
     };
     // The guard is a copy of one thread, and none can be started once the rights are gone.
-    let parted = recorder.sink.part(give_up_rights);
+    let parted = pipeline.sink.part(give_up_rights);
     let chores = || WriterThread::start(None, None, give_up_rights);
     let parted = parted.and_then(|()| stderr::hurry(|| Ok(Box::new(chores()?))));
     parted.map_err(|e| cannot(format!("can't start a thread for the log: {e}")))?;
@@ -78,7 +79,7 @@ pub fn run(line: Line) -> Done {
     crate::report!("ready: recording SSH sessions to {place}");
     manager.ready();
     let mut reload = Reload::new(path.into(), config);
-    let done = daemon::run(recorder, &waiter, &mut manager, &mut reload);
+    let done = daemon::run(pipeline, &waiter, &mut manager, &mut reload);
     stderr::finish(daemon::LAST);
     done.map_err(cannot)?;
     Ok(0)

@@ -6,7 +6,7 @@ use std::io;
 
 use super::mistake::Mistake;
 use crate::config::Refused;
-use crate::read;
+use crate::reader;
 
 /// Exit codes.
 pub const CANNOT: u8 = 1;
@@ -69,10 +69,10 @@ impl From<Refused> for Failure {
     }
 }
 
-impl From<read::Fault> for Failure {
-    fn from(fault: read::Fault) -> Self {
+impl From<reader::Fault> for Failure {
+    fn from(fault: reader::Fault) -> Self {
         match fault {
-            read::Fault::Config(refused) => Self::Config(refused),
+            reader::Fault::Config(refused) => Self::Config(refused),
             other => cannot(other),
         }
     }

@@ -8,8 +8,8 @@ use lexopt::{Arg, Parser};
 use super::command::{self, Command, Form, Part};
 use super::mistake::Mistake;
 use super::option::{CONFIG, HELP, Row, Take, VERSION};
-use crate::log::Filter;
-use crate::read;
+use crate::reader;
+use crate::reader::log::Filter;
 
 /// What stands on a command line, as the rows of the options have taken it.
 #[derive(Default)]
@@ -17,7 +17,7 @@ pub struct Line {
     pub help: bool,
     pub version: bool,
     pub config: Option<PathBuf>,
-    pub form: Option<read::Form>,
+    pub form: Option<reader::Form>,
     pub service: bool,
     pub root: Option<PathBuf>,
     pub force: bool,

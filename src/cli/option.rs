@@ -6,8 +6,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use super::line::Line;
 use super::mistake::Mistake;
 use crate::base::moment;
-use crate::log::{Network, Text};
-use crate::read::Form;
+use crate::reader::Form;
+use crate::reader::log::{Network, Text};
 
 /// Options with one meaning.
 pub struct Row {

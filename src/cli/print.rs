@@ -5,8 +5,8 @@ use std::io::Write;
 use super::failure::{Done, during};
 use super::line::Line;
 use super::{completions, man as page};
+use crate::base::packed::SCHEMA;
 use crate::config::defaults as config;
-use crate::packed::SCHEMA;
 
 /// Standard output may be closed early, as by `head`.
 pub fn text(text: &str) -> Done {

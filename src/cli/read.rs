@@ -2,8 +2,8 @@
 
 use super::failure::Done;
 use super::line::Line;
-use crate::log::Text;
-use crate::read::{self, Command, Form, Request};
+use crate::reader::log::Text;
+use crate::reader::{self, Command, Form, Request};
 
 /// Lines that `tail` begins with, where it isn't said how many.
 const LINES: usize = 10;
@@ -48,6 +48,6 @@ fn run(line: Line, command: Command) -> Done {
         follow: line.follow,
         count: line.count.unwrap_or(LINES),
     };
-    read::run(&request)?;
+    reader::run(&request)?;
     Ok(0)
 }

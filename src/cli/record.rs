@@ -4,10 +4,11 @@ use super::failure::{Done, cannot};
 use super::line::Line;
 use super::start;
 use crate::base::Output;
+use crate::base::host;
 use crate::config::Config;
-use crate::probe::preflight;
+use crate::daemon::launch;
+use crate::kernel::preflight;
 use crate::session::Table;
-use crate::{host, launch};
 
 /// Records one command; exits as it does.
 pub fn run(line: Line) -> Done {
@@ -25,8 +26,8 @@ pub fn run(line: Line) -> Done {
         Some(_) => host::id(&config.data_dir).map_err(cannot)?,
         None => host::new_id(),
     };
-    let (recorder, waiter) = start::recorder(&config, &btf, &id, Table::new(None))?;
+    let (pipeline, waiter) = start::pipeline(&config, &btf, &id, Table::new(None))?;
     let quiet = config.output.contains(&Output::Stdout);
-    let status = launch::run(recorder, &waiter, &line.command, quiet).map_err(cannot)?;
+    let status = launch::run(pipeline, &waiter, &line.command, quiet).map_err(cannot)?;
     Ok(status as u8)
 }

@@ -3,16 +3,16 @@
 use std::path::Path;
 
 use super::failure::{Failure, cannot, during};
+use crate::base::host::Hostname;
 use crate::base::{Clock, Output};
 use crate::check;
 use crate::config::Config;
 use crate::daemon::Waiter;
 use crate::event::{Host, HostNames, Ids, Writer};
-use crate::host::Hostname;
-use crate::probe::{Probes, Settings};
-use crate::recorder::Recorder;
+use crate::kernel::{Probes, Settings};
+use crate::output::{Journald, Log, Place, Sink, Stdout, Syslog};
+use crate::pipeline::Pipeline;
 use crate::session::Table;
-use crate::sink::{Journald, Log, Place, Sink, Stdout, Syslog};
 
 /// Reads a config, and says what its operator should know.
 pub fn load(path: &Path) -> Result<Config, Failure> {
@@ -24,12 +24,12 @@ pub fn load(path: &Path) -> Result<Config, Failure> {
 }
 
 /// A recorder whose probes are at work, and what it waits with.
-pub fn recorder(
+pub fn pipeline(
     config: &Config,
     btf: &Path,
     id: &str,
     table: Table,
-) -> Result<(Recorder, Waiter), Failure> {
+) -> Result<(Pipeline, Waiter), Failure> {
     let clock = Clock::new();
     let own = config.nodename.is_none().then(Hostname::now);
     let hostname = config.nodename.clone();
@@ -56,9 +56,9 @@ pub fn recorder(
     let probes = probes(config, btf)?;
     let waiter = Waiter::new(&probes.descriptors()).map_err(cannot)?;
     let writer = Writer::new(host, Ids::new(), clock);
-    let mut recorder = Recorder::new(probes, table, writer, sink);
-    recorder.hostname = own;
-    Ok((recorder, waiter))
+    let mut pipeline = Pipeline::new(probes, table, writer, sink);
+    pipeline.hostname = own;
+    Ok((pipeline, waiter))
 }
 
 fn probes(config: &Config, btf: &Path) -> Result<Probes, Failure> {

@@ -2,7 +2,7 @@
 
 use libc::c_long;
 
-use crate::probe::{ITER_CREATE, MAP_LOOKUP_AND_DELETE_ELEM, RAW_TRACEPOINT_OPEN};
+use crate::kernel::{ITER_CREATE, MAP_LOOKUP_AND_DELETE_ELEM, RAW_TRACEPOINT_OPEN};
 
 /// What an argument has to be.
 pub enum Rule {

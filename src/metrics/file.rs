@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
-use crate::sink::Sink;
+use crate::output::Sink;
 
 /// How often it is written. Nanoseconds.
 const EVERY: u64 = 15_000_000_000;

@@ -2,7 +2,7 @@
 
 use super::job::{table_at, table_of};
 use crate::abi::{self, SendsKey, SessionEntry};
-use crate::probe::Tables;
+use crate::kernel::Tables;
 
 /// What the kernel still knows of a session, for when the record of its birth was lost.
 pub trait Kernel {

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::freezer::{freeze, go_on};
 use crate::confine::confine;
-use crate::probe::Probes;
+use crate::kernel::Probes;
 
 /// How long after the daemon's end its probes may still be at work.
 const LAST: Duration = Duration::from_millis(100);

@@ -8,7 +8,7 @@ use std::io;
 use std::path::PathBuf;
 
 use crate::base::boot_time;
-use crate::probe::{Order, Probes, Ring};
+use crate::kernel::{Order, Probes, Ring};
 use crate::session::Table;
 use freezer::{freeze, go_on};
 use guard::Guard;

@@ -30,9 +30,9 @@ use super::syscall::{Dispatcher, Dispatchers};
 use super::tables::Tables;
 use super::types;
 use crate::abi::{HELD_SIZE, PROCESSES_SIZE, Rules, SESSIONS_SIZE, Variables};
+use crate::base::packed::OBJECT;
 use crate::base::{Accounts, Family, Kind, RingName};
 use crate::config::{Config, Filter};
-use crate::packed::OBJECT;
 
 /// Accounts of which a reload can say what is recorded, if the start did of fewer.
 const USERS: usize = 1_024;

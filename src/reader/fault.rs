@@ -6,7 +6,7 @@ use std::io;
 use std::path::PathBuf;
 
 use crate::config::Refused;
-use crate::log;
+use crate::reader::log;
 
 /// Why a command could not do what was asked.
 #[derive(Debug)]

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use crate::base::{Notice, Reason};
 use crate::config::Config;
-use crate::recorder::Recorder;
+use crate::pipeline::Pipeline;
 
 /// The file of the config, and what of it is in force.
 pub struct Reload {
@@ -20,27 +20,27 @@ impl Reload {
 
     /// Reads the file again, and has the recorder follow it as far as it can. A config with a
     /// mistake changes nothing.
-    pub fn again(&mut self, recorder: &mut Recorder) {
+    pub fn again(&mut self, pipeline: &mut Pipeline) {
         // What is read from a pipe would be waited for.
         if std::fs::metadata(&self.path).is_ok_and(|file| !file.is_file()) {
             let path = self.path.display();
             let error = format!(
                 "{path}: it is not a regular file; put the config into one to have it read again"
             );
-            return refuse(recorder, error);
+            return refuse(pipeline, error);
         }
         let config = match Config::load(&self.path) {
             Ok(loaded) => loaded.config,
-            Err(refused) => return refuse(recorder, refused.to_string()),
+            Err(refused) => return refuse(pipeline, refused.to_string()),
         };
         if config == self.config {
             return;
         }
-        if let Err(error) = recorder.follow(&config) {
-            return refuse(recorder, error.to_string());
+        if let Err(error) = pipeline.follow(&config) {
+            return refuse(pipeline, error.to_string());
         }
         let (followed, needs_restart) = self.config.follow(&config);
-        recorder.announce(&Notice {
+        pipeline.announce(&Notice {
             needs_restart,
             ..Notice::of(Reason::ConfigChanged)
         });
@@ -49,8 +49,8 @@ impl Reload {
     }
 }
 
-fn refuse(recorder: &mut Recorder, error: String) {
-    recorder.announce(&Notice {
+fn refuse(pipeline: &mut Pipeline, error: String) {
+    pipeline.announce(&Notice {
         error: Some(error),
         ..Notice::of(Reason::ConfigRefused)
     });

@@ -4,9 +4,9 @@ use crate::abi::MissedCounts;
 use crate::base::{Before, Fill, Ledger, Notice, Reason, RingName};
 use crate::event::Writer;
 use crate::family::Status;
-use crate::probe::{self, Coverage, Probes, Skipped};
+use crate::kernel::{self, Coverage, Probes, Skipped};
+use crate::output::Sink;
 use crate::session::Table;
-use crate::sink::Sink;
 
 /// How often the state is told at least. Nanoseconds.
 const HOUR: u64 = 3_600_000_000_000;
@@ -53,7 +53,7 @@ impl State {
             missed: MissedCounts::default(),
             fill: Default::default(),
             not_recorded: parts.probes.coverage.iter().filter_map(of_family).collect(),
-            fallbacks: probe::fallbacks(&parts.probes.coverage)
+            fallbacks: kernel::fallbacks(&parts.probes.coverage)
                 .map(|(family, reason)| (family.name(), reason.to_owned()))
                 .collect(),
         };

@@ -85,7 +85,7 @@ mod tests {
 
     #[test]
     fn the_unit_and_what_is_dropped_in_say_what_it_may_do() {
-        let unit = include_str!("install/recorderd.service").to_owned()
+        let unit = include_str!("../install/recorderd.service").to_owned()
             + "\n# /etc/systemd/system/recorderd.service.d/own.conf\n[Service]\nTimeoutStartSec=9\nNice=5\n";
         let all: Vec<_> = restrictions(&unit).collect();
         assert_eq!(

@@ -262,7 +262,7 @@ mod tests {
     use std::os::fd::AsFd;
 
     use super::*;
-    use crate::probe::ring::tests::memory;
+    use crate::kernel::ring::tests::memory;
 
     const SIZE: usize = 4096;
 

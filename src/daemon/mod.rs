@@ -1,14 +1,19 @@
 //! The loop that joins the parts: one thread, one epoll set. What a disk can hold up is done elsewhere.
 
+pub mod claim;
+pub mod launch;
+pub mod manager;
+pub mod reload;
+
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::time::Duration;
 
 use crate::base::owned;
-use crate::manager::Manager;
-use crate::probe::ProbeError;
-use crate::recorder::{Next, Recorder};
-use crate::reload::Reload;
+use crate::kernel::ProbeError;
+use crate::pipeline::{Next, Pipeline};
+use manager::Manager;
+use reload::Reload;
 
 /// How long a record is too young to be handed on.
 const NOW: Duration = Duration::from_millis(2);
@@ -124,36 +129,36 @@ impl Waiter {
 /// # Errors
 /// What keeps us from recording on: the next start may do better.
 pub fn run(
-    mut recorder: Recorder,
+    mut pipeline: Pipeline,
     waiter: &Waiter,
     manager: &mut Manager,
     reload: &mut Reload,
 ) -> Result<(), ProbeError> {
-    let mut next = recorder.round(false);
+    let mut next = pipeline.round(false);
     let done = loop {
         manager.alive();
         let (signal, woken) = waiter.wait(next, manager.patience());
         match signal {
             // Who has come in the meantime is told of as that.
-            Some(Signal::Stop(_)) => break recorder.attend(),
+            Some(Signal::Stop(_)) => break pipeline.attend(),
             Some(Signal::Reload) => {
                 manager.reloading();
-                if let Err(error) = recorder.sink.reopen() {
+                if let Err(error) = pipeline.sink.reopen() {
                     crate::report!("recorderd: the log can't be opened again: {error}");
                 }
-                reload.again(&mut recorder);
+                reload.again(&mut pipeline);
                 manager.ready();
             }
-            Some(Signal::Child) => recorder.child_ended(),
+            Some(Signal::Child) => pipeline.child_ended(),
             None => {}
         }
-        if let Err(error) = recorder.attend() {
+        if let Err(error) = pipeline.attend() {
             break Err(error);
         }
-        next = recorder.round(woken);
+        next = pipeline.round(woken);
     };
     manager.stopping();
-    recorder.finish(LAST);
+    pipeline.finish(LAST);
     done
 }
 

@@ -1,6 +1,6 @@
 //! `recorderd search TEXT`: every event with a text in it, in all days.
 
-use crate::log::Source;
+use crate::reader::log::Source;
 
 use super::fault::Fault;
 use super::output::{Form, Output};

@@ -12,8 +12,8 @@ use std::time::{Duration, Instant};
 use crate::abi::{Endpoint, ProcessEntry, SessionEntry, login};
 use crate::base::{Failed, boot_time};
 use crate::daemon::{Signal, Waiter, signals};
-use crate::probe::OWN_KEYS;
-use crate::recorder::Recorder;
+use crate::kernel::OWN_KEYS;
+use crate::pipeline::Pipeline;
 use crate::session::Birth;
 
 /// How long a command that was told to end may take, until it is killed.
@@ -75,7 +75,7 @@ struct Child {
 /// # Errors
 /// What can't be run or recorded, and why.
 pub fn run(
-    mut recorder: Recorder,
+    mut pipeline: Pipeline,
     waiter: &Waiter,
     command: &[OsString],
     quiet: bool,
@@ -89,18 +89,18 @@ pub fn run(
     };
     let child =
         spawn(&program, command, quiet).map_err(|e| LaunchError::Failed(Failed::new("fork", e)))?;
-    begin(&mut recorder, &child, command)?;
-    let parted = recorder.sink.part(|| {});
+    begin(&mut pipeline, &child, command)?;
+    let parted = pipeline.sink.part(|| {});
     let what = "can't start a thread for the log";
     parted.map_err(|e| LaunchError::Failed(Failed::new(what, e)))?;
     let pid = child.pid;
     // The child waits for this byte: it is gone only if the child is.
     let _ = { child.go }.write_all(&[0]);
-    let mut next = recorder.round(false);
+    let mut next = pipeline.round(false);
     let mut status = None;
     let mut ends: Option<Instant> = None;
     // What the command has begun may go on without it, but not if the recorder is to end.
-    while status.is_none() || (ends.is_none() && !recorder.table.is_empty()) {
+    while status.is_none() || (ends.is_none() && !pipeline.table.is_empty()) {
         let patience = ends.map_or(Duration::MAX, |ends| {
             ends.saturating_duration_since(Instant::now())
         });
@@ -120,15 +120,15 @@ pub fn run(
             tell(pid, libc::SIGKILL, status);
             ends = Some(Instant::now() + GRACE);
         }
-        next = recorder.round(woken);
+        next = pipeline.round(woken);
     }
     let status = status.unwrap_or(NOT_FOUND);
-    recorder.finish(Duration::MAX);
-    recorder.end_all(Duration::MAX);
+    pipeline.finish(Duration::MAX);
+    pipeline.end_all(Duration::MAX);
     Ok(status)
 }
 
-fn begin(recorder: &mut Recorder, child: &Child, command: &[OsString]) -> Result<(), LaunchError> {
+fn begin(pipeline: &mut Pipeline, child: &Child, command: &[OsString]) -> Result<(), LaunchError> {
     // SAFETY: takes nothing, changes nothing.
     let uid = unsafe { libc::getuid() };
     let pid = child.pid as u32;
@@ -138,10 +138,10 @@ fn begin(recorder: &mut Recorder, child: &Child, command: &[OsString]) -> Result
         time,
         uid,
         pid,
-        families_left_out: recorder.probes().families_left_out(uid),
+        families_left_out: pipeline.probes().families_left_out(uid),
         ..SessionEntry::default()
     };
-    let tables = &mut recorder.probes().tables;
+    let tables = &mut pipeline.probes().tables;
     tables
         .begin(key, entry, ProcessEntry::default())
         .map_err(LaunchError::Table)?;
@@ -159,9 +159,9 @@ fn begin(recorder: &mut Recorder, child: &Child, command: &[OsString]) -> Result
         .iter()
         .map(|word| word.as_bytes().to_vec())
         .collect();
-    recorder
+    pipeline
         .table
-        .insert(key, birth, command, &mut recorder.writer);
+        .insert(key, birth, command, &mut pipeline.writer);
     Ok(())
 }
 

@@ -7,7 +7,7 @@ use std::ops::ControlFlow;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use crate::log::{self, Event, Lines, Reader, Source, Strays, Visit, find};
+use crate::reader::log::{self, Event, Lines, Reader, Source, Strays, Visit, find};
 
 use super::fault::Fault;
 use super::output::{Form, Output};

@@ -7,7 +7,7 @@ use rustc_hash::FxHashMap;
 
 use crate::abi::{Finding, SessionEntry, finding_kind};
 use crate::base::{Family, Notice, Tampered};
-use crate::probe::{Look, Probes};
+use crate::kernel::{Look, Probes};
 use crate::session::{Kernel, Table};
 
 /// How long after one look the next one begins. Nanoseconds.

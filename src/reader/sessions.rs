@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 
-use crate::log::{Filter, Source};
+use crate::reader::log::{Filter, Source};
 
 use super::fault::Fault;
 use super::output::{Form, Output};

@@ -289,7 +289,7 @@ mod tests {
 
     #[test]
     fn one_map_of_the_object_keeps_something_with_tasks() {
-        let object = crate::packed::OBJECT.unpack();
+        let object = crate::base::packed::OBJECT.unpack();
         let mut plain = object.clone();
         make_plain(&mut plain);
         let changed = object

@@ -1,6 +1,7 @@
 //! The commands that show a log: `sessions`, `show`, `tail`, `search` and `report`.
 
 mod fault;
+pub mod log;
 mod output;
 mod report;
 mod request;
@@ -21,7 +22,7 @@ pub use request::{Command, Request};
 use crate::base::Output as Sink;
 use crate::config::Config;
 use crate::install::CONFIG;
-use crate::log::{Filter, Reader, Source, find};
+use log::{Filter, Reader, Source, find};
 
 use output::Output;
 
@@ -71,7 +72,7 @@ fn places(request: &Request) -> Result<Vec<PathBuf>, Fault> {
 fn read(
     sources: &[Source],
     filter: &Filter,
-    visit: &mut crate::log::Visit<'_>,
+    visit: &mut crate::reader::log::Visit<'_>,
 ) -> Result<(), Fault> {
     let mut reader = Reader::new(filter);
     let done = reader.read(sources, visit);

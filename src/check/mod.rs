@@ -1,12 +1,14 @@
 //! What this host has, and how far it can be recorded: for a person or for a machine.
 
+pub mod service;
+
 use std::fmt::Write;
 use std::path::Path;
 
 use crate::base::Family;
 use crate::base::quote;
 use crate::config::Config;
-use crate::probe::{self, Coverage, Probes, Settings, preflight};
+use crate::kernel::{self, Coverage, Probes, Settings, preflight};
 use line::Object;
 
 /// How far this host can be recorded.
@@ -106,7 +108,7 @@ pub fn check(config: &Config, validity: Result<String, Vec<String>>) -> Report {
 
 /// When the ends of all calls are hooked, which makes each of them slower.
 fn when_hooked(logins: u64) -> &'static str {
-    match probe::can_wait(logins) {
+    match kernel::can_wait(logins) {
         true => {
             "all are hooked, and slower, while somebody is logged in, and once a session has asked for a job"
         }
@@ -125,7 +127,7 @@ pub fn missing(coverage: &[Coverage], required: &[Family]) -> Vec<String> {
 
 /// One line for each family that slows all calls of the host, though this kernel has a better way.
 pub fn warnings(coverage: &[Coverage]) -> Vec<String> {
-    let fallbacks = probe::fallbacks(coverage);
+    let fallbacks = kernel::fallbacks(coverage);
     fallbacks
         .map(|(family, reason)| {
             format!(

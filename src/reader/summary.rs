@@ -1,7 +1,7 @@
 //! A session in one line.
 
 use crate::family::{EventType, Sum};
-use crate::log::Event;
+use crate::reader::log::Event;
 use line::Object;
 
 /// What all events of a session say together.

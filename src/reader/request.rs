@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use super::output::Form;
-use crate::log::Filter;
+use crate::reader::log::Filter;
 
 /// What to show of a log, and how.
 pub struct Request {

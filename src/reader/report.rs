@@ -14,7 +14,7 @@ use std::path::Path;
 use base64::engine::{Engine, general_purpose::STANDARD};
 use sha2::{Digest, Sha256};
 
-use crate::log::{Event, Source};
+use crate::reader::log::{Event, Source};
 
 use super::fault::Fault;
 use super::request::Request;

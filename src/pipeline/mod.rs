@@ -1,24 +1,27 @@
 //! From the rings to the sink: one round at a time.
 
+mod inventory;
+mod state;
+
 use std::io;
 use std::os::fd::RawFd;
 use std::time::Duration;
 
 use crate::abi::{Head, Kind, LOGINS, read};
+use crate::base::host::Hostname;
 use crate::base::{Before, Notice, RingName, boot_time, processor_time};
 use crate::config::Config;
 use crate::event::Writer;
-use crate::host::Hostname;
-use crate::inventory::Inventory;
+use crate::kernel::{Order, ProbeError, Probes};
 use crate::metrics::{Control, Facts, Latency, MetricsFile};
-use crate::probe::{Order, ProbeError, Probes};
+use crate::output::{Heartbeat, Sink};
 use crate::session::Table;
-use crate::sink::{Heartbeat, Sink};
-use crate::state::{Parts, State};
 use crate::throttle::Throttle;
+use inventory::Inventory;
+use state::{Parts, State};
 
 /// Everything between the kernel and the log.
-pub struct Recorder {
+pub struct Pipeline {
     probes: Probes,
     order: Order,
     /// The sessions that are open.
@@ -71,7 +74,7 @@ pub enum Next {
     Woken,
 }
 
-impl Recorder {
+impl Pipeline {
     /// Joins the parts.
     pub fn new(probes: Probes, table: Table, writer: Writer, sink: Sink) -> Self {
         Self {
@@ -267,7 +270,7 @@ impl Recorder {
             self.probes.shared.asleep();
         }
         self.resting = !self.probes.shared.busy()
-            && self.probes.rings.iter().all(crate::probe::Ring::is_empty);
+            && self.probes.rings.iter().all(crate::kernel::Ring::is_empty);
         match (self.resting, waiting || unwritten) {
             (false, _) => Next::Soon,
             (true, true) => Next::Later,

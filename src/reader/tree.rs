@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::fmt::Write;
 use std::ops::ControlFlow;
 
-use crate::log::{Event, is_common};
+use crate::reader::log::{Event, is_common};
 
 use super::summary::Summary;
 use crate::family::describe::{path, shown};

@@ -75,7 +75,7 @@ fn call(of: u8, number: u32) -> [u8; INSTRUCTION] {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::packed::OBJECT;
+    use crate::base::packed::OBJECT;
 
     /// How many instructions of the object are these.
     fn count(object: &[u8], wanted: [u8; INSTRUCTION]) -> usize {

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 use std::ops::ControlFlow;
 
-use crate::log::{Event, Filter, Source, Text as Wanted};
+use crate::reader::log::{Event, Filter, Source, Text as Wanted};
 use line::Object;
 
 use super::fault::Fault;

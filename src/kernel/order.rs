@@ -235,7 +235,7 @@ fn mark_late(copy: &mut Vec<u8>, record: &[u8]) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::probe::ring::tests::Producer;
+    use crate::kernel::ring::tests::Producer;
 
     /// A record of so many nanoseconds since boot.
     fn record(time: u64) -> [u8; size_of::<Head>()] {
