@@ -16,8 +16,8 @@ use aya::programs::{
 use aya::{Btf, BtfError, Ebpf};
 
 use super::bpf;
+use super::error::{ProbeError, chain};
 use super::filesystem::Filesystem;
-use super::object::{ProbeError, chain};
 use super::plan::{Hook, PLANS, Place, Plan};
 use super::syscall::{
     COMPAT_DISPATCHER, COMPAT_FUNCTION, Call, DISPATCHER, Dispatcher, Dispatchers, TRACEPOINT,

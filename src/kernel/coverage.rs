@@ -1,7 +1,7 @@
 //! What becomes of each family on this host: the plan that works, or why none does.
 
 use super::attach::Attached;
-use super::object::ProbeError;
+use super::error::ProbeError;
 use super::plan::Plan;
 use super::selftest::Verdict;
 use crate::base::{COMPAT, Family, Kind};

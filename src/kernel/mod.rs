@@ -5,6 +5,8 @@ mod bpf;
 #[rustfmt::skip]
 mod calls;
 mod coverage;
+mod egress;
+mod error;
 mod filesystem;
 mod filter;
 mod inventory;
@@ -13,6 +15,7 @@ mod missed;
 mod object;
 mod order;
 pub mod plan;
+mod policy;
 mod preemption;
 pub mod preflight;
 mod presence;
@@ -30,9 +33,10 @@ mod uring;
 
 pub use bpf::{ITER_CREATE, MAP_LOOKUP_AND_DELETE_ELEM, RAW_TRACEPOINT_OPEN};
 pub use coverage::{Coverage, fallbacks};
+pub use error::ProbeError;
 pub use inventory::Look;
 pub use missed::Skipped;
-pub use object::{ProbeError, Probes};
+pub use object::Probes;
 pub use order::Order;
 pub use presence::can_wait;
 pub use ring::Ring;

@@ -1,21 +1,21 @@
 //! The compiled object: loaded with the config's sizes, and attached.
 
-use std::fmt;
 use std::fs;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-use aya::maps::{Array, HashMap, Map, MapData, MapError};
+use aya::maps::{Map, MapData, MapError};
 use aya::{Btf, Ebpf, EbpfLoader, Endianness};
 
 use super::attach::{self, Attacher};
 use super::coverage::Coverage;
-use super::filter;
-use super::inventory::{Set, links_of_cgroups};
+use super::egress::Egress;
+use super::error::{ProbeError, chain};
 use super::kfunc;
 use super::missed::{Skipped, Skips};
 use super::plan::PLANS;
+use super::policy::{self, Policy};
 use super::preemption;
 use super::preflight;
 use super::presence::Presence;
@@ -29,40 +29,13 @@ use super::shared::{Shared, slots_of};
 use super::syscall::{Dispatcher, Dispatchers};
 use super::tables::Tables;
 use super::types;
-use crate::abi::{HELD_SIZE, PROCESSES_SIZE, Rules, SESSIONS_SIZE, Variables};
+use crate::abi::{HELD_SIZE, PROCESSES_SIZE, SESSIONS_SIZE};
 use crate::base::packed::OBJECT;
-use crate::base::{Accounts, Family, Kind, RingName};
+use crate::base::{Family, Kind, RingName};
 use crate::config::{Config, Filter};
-
-/// Accounts of which a reload can say what is recorded, if the start did of fewer.
-const USERS: usize = 1_024;
 
 /// How many rings there are.
 const RINGS: usize = RingName::ALL.len();
-
-/// What could not be loaded or attached, and why.
-#[derive(Clone, Debug)]
-pub struct ProbeError {
-    what: String,
-    why: String,
-}
-
-impl ProbeError {
-    pub(super) fn new(what: impl Into<String>, why: impl fmt::Display) -> Self {
-        Self {
-            what: what.into(),
-            why: why.to_string(),
-        }
-    }
-}
-
-impl fmt::Display for ProbeError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.what, self.why)
-    }
-}
-
-impl std::error::Error for ProbeError {}
 
 /// The attached probes. They are detached when this is dropped.
 pub struct Probes {
@@ -74,12 +47,7 @@ pub struct Probes {
     pub shared: Shared,
     /// The kernel's tables.
     pub tables: Tables,
-    pub(super) users: HashMap<MapData, u32, u64>,
-    /// Of so many accounts a reload can say what is recorded.
-    users_limit: usize,
-    pub(super) rules: Array<MapData, Rules>,
-    pub(super) variables: Array<MapData, Variables>,
-    families_left_out: u64,
+    pub(super) policy: Policy,
     /// The kernel's table of requests to io_uring.
     pub requests: Requests,
     held_descriptor: RawFd,
@@ -88,11 +56,7 @@ pub struct Probes {
     pub(super) finder: Result<OwnedFd, ProbeError>,
     /// Compares them with the tables.
     pub(super) checker: Result<OwnedFd, ProbeError>,
-    /// What was set last.
-    pub(super) settings: Set,
-    /// The links to cgroups, and whether it was told that they are detached.
-    pub(super) egress: Vec<RawFd>,
-    pub(super) is_egress_told: bool,
+    pub(super) egress: Egress,
     /// None where the ends of calls are hooked at all times.
     pub(super) presence: Option<Presence>,
     pub(super) dispatchers: Option<Dispatchers>,
@@ -111,8 +75,7 @@ impl Probes {
         let Settings {
             sizes, environment, ..
         } = settings;
-        let (masks, _) = filter::users(settings.filter, &Accounts::of_host());
-        let users_limit = masks.len().max(USERS);
+        let users_limit = policy::users_limit(settings.filter);
         raise_memory_limit();
         let slots = slots_of(possible_cpus()?);
         let copies = preemption::is_possible();
@@ -187,34 +150,26 @@ impl Probes {
             job_tables: typed(&mut object, "job_tables")?,
             held: typed(&mut object, "held")?,
         };
-        let users = typed(&mut object, "users")?;
         let requests = typed(&mut object, "requests")?;
-        let variables = typed(&mut object, "variables")?;
         let array = |_| ProbeError::new("rings", "another number of them");
         let mut probes = Self {
             coverage: Vec::new(),
             rings: rings.try_into().map_err(|_| array(()))?,
             shared,
             tables,
-            users,
-            users_limit,
-            rules: typed(&mut object, "rules")?,
-            variables,
-            families_left_out: 0,
+            policy: Policy::new(&mut object, users_limit)?,
             requests: Requests(requests),
             held_descriptor,
             ring_maps: ring_maps.try_into().map_err(|_| array(()))?,
             finder: Err(ProbeError::new("processes", "not looked at")),
             checker: Err(ProbeError::new("processes", "not looked at")),
-            settings: Set::default(),
-            egress: Vec::new(),
-            is_egress_told: false,
+            egress: Egress::default(),
             presence: None,
             dispatchers: None,
             may_skip: copies,
             skips: Skips::new(typed(&mut object, "made_up")?),
         };
-        probes.show(environment)?;
+        probes.policy.show(environment)?;
         let mut dispatchers = Dispatchers {
             all: dispatcher(&mut object, "dispatch")?,
             compat: dispatcher(&mut object, "dispatch_compat")?,
@@ -224,7 +179,7 @@ impl Probes {
         probes.cover(settings.plan, &mut attacher)?;
         probes.finder = attacher.finder();
         probes.checker = attacher.checker();
-        probes.egress = links_of_cgroups();
+        probes.egress = Egress::attached();
         let looker = attacher.looker().ok();
         let taken = probes.coverage.iter().filter_map(|one| one.taken.as_ref());
         let at_hooks = taken.flat_map(|(_, attached)| attached.instances());
@@ -244,55 +199,22 @@ impl Probes {
     /// What the kernel refuses, and why.
     pub fn follow(&mut self, config: &Config) -> Result<(), ProbeError> {
         self.leave_out(&config.filter)?;
-        self.show(&config.environment)?;
+        self.policy.show(&config.environment)?;
         let silence = config.network_silence.as_nanos() as u64;
         self.shared.set_silence(silence);
         Ok(())
     }
 
-    fn show(&mut self, environment: &[String]) -> Result<(), ProbeError> {
-        self.settings.variables = wanted(environment);
-        let set = self.variables.set(0, self.settings.variables, 0);
-        set.map_err(|e| ProbeError::new("map variables", e))
-    }
-
     fn leave_out(&mut self, filter: &Filter) -> Result<(), ProbeError> {
-        let (masks, unknown) = filter::users(filter, &Accounts::of_host());
-        if masks.len() > self.users_limit {
-            let why = format!(
-                "it names {} accounts, and there is space for {}; restart recorderd",
-                masks.len(),
-                self.users_limit
-            );
-            return Err(ProbeError::new("record", why));
-        }
-        let rules = filter::rules(filter);
-        if rules.families != 0 || masks.values().any(|mask| *mask != 0) {
+        if self.policy.leave_out(filter)? {
             self.shared.set_goes_without();
-        }
-        self.settings.rules = rules;
-        self.settings.users = masks.iter().map(|(uid, mask)| (*uid, *mask)).collect();
-        self.settings.users.sort_unstable();
-        let set = self.rules.set(0, rules, 0);
-        set.map_err(|e| ProbeError::new("map rules", e))?;
-        self.families_left_out = rules.families;
-        for line in unknown {
-            crate::report!("recorderd: {line}; other sessions aren't affected");
-        }
-        let error = |e| ProbeError::new("map users", e);
-        for (uid, mask) in &masks {
-            self.users.insert(uid, mask, 0).map_err(error)?;
-        }
-        let known: Vec<u32> = self.users.keys().flatten().collect();
-        for uid in known.iter().filter(|uid| !masks.contains_key(uid)) {
-            self.users.remove(uid).map_err(error)?;
         }
         Ok(())
     }
 
     /// Bits of the families that a session of this user goes without.
     pub fn families_left_out(&self, uid: u32) -> u64 {
-        self.users.get(&uid, 0).unwrap_or(self.families_left_out)
+        self.policy.families_left_out(uid)
     }
 
     fn cover(&mut self, kind: Option<Kind>, attacher: &mut Attacher<'_>) -> Result<(), ProbeError> {
@@ -412,21 +334,6 @@ fn loader<'a>() -> EbpfLoader<'a> {
     loader
 }
 
-/// The names as the probes compare them.
-fn wanted(environment: &[String]) -> Variables {
-    let mut variables = Variables::default();
-    for (variable, name) in variables.wanted.iter_mut().zip(environment) {
-        let begins = name.bytes().chain([b'=']);
-        let bytes = variable.name.as_flattened_mut().iter_mut();
-        let masks = variable.mask.as_flattened_mut().iter_mut();
-        for ((byte, mask), begin) in bytes.zip(masks).zip(begins) {
-            *byte = begin;
-            *mask = 0xff;
-        }
-    }
-    variables
-}
-
 fn take(object: &mut Ebpf, name: &str) -> Result<MapData, ProbeError> {
     match object.take_map(name) {
         Some(Map::RingBuf(map) | Map::Array(map)) => Ok(map),
@@ -445,7 +352,7 @@ fn dispatcher<Link>(object: &mut Ebpf, name: &str) -> Result<Dispatcher<Link>, P
 }
 
 /// A map of the type that its use asks for.
-fn typed<T: TryFrom<Map, Error = MapError>>(
+pub fn typed<T: TryFrom<Map, Error = MapError>>(
     object: &mut Ebpf,
     name: &str,
 ) -> Result<T, ProbeError> {
@@ -453,18 +360,6 @@ fn typed<T: TryFrom<Map, Error = MapError>>(
         .take_map(name)
         .ok_or_else(|| ProbeError::new(name, "not in the object"))?;
     T::try_from(map).map_err(|e| ProbeError::new(format!("map {name}"), e))
-}
-
-/// An error with all that caused it, in one line.
-pub fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(error) = source {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        source = error.source();
-    }
-    text.replace('\n', " | ")
 }
 
 /// Before 5.11 maps count against RLIMIT_MEMLOCK. Where it can't be raised, loading says so.

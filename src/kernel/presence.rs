@@ -3,7 +3,8 @@
 use std::io;
 
 use super::bpf;
-use super::object::{ProbeError, Probes};
+use super::error::ProbeError;
+use super::object::Probes;
 use super::syscall::TRACEPOINT;
 use crate::abi::login;
 use crate::base::boot_time;

@@ -6,7 +6,8 @@ use std::io::{self, Read};
 use std::panic::resume_unwind;
 use std::thread;
 
-use super::object::{ProbeError, Probes};
+use super::error::ProbeError;
+use super::object::Probes;
 use super::tables::{OWN_KEYS, Tables};
 use super::uring;
 use crate::abi::{ProcessEntry, SessionEntry};

@@ -23,9 +23,8 @@ impl Table {
     /// Puts in a session that did not begin with a login.
     pub fn insert(&mut self, key: u64, birth: Birth, command: Vec<Vec<u8>>, writer: &mut Writer) {
         let share = self.memory.share(birth.uid);
-        let mut session = Session::new(writer.id(), birth, share);
-        session.initial_command = command;
-        session.missed_before = self.missed;
+        let mut session = Session::new(writer.id(), birth, share, self.missed);
+        session.opening.initial_command = command;
         self.sessions.insert(key, Box::new(session));
         self.unopened.push(key);
     }
@@ -110,8 +109,7 @@ impl Table {
             login: entry.login,
         };
         let share = self.memory.share(birth.uid);
-        let mut session = Session::new(writer.id(), birth, share);
-        session.missed_before = self.missed;
+        let mut session = Session::new(writer.id(), birth, share, self.missed);
         // What it was begun with is not to be seen any more, if it was there at the start.
         if found && self.seen_since.is_none() {
             session.open(writer);

@@ -47,7 +47,7 @@ impl Table {
 
     fn finish(&mut self, ending: Ending, kernel: &mut impl Kernel, writer: &mut Writer) {
         let Ending { key, session, time } = ending;
-        let (sid, login_type) = (session.sid, session.login_type());
+        let (sid, login_type) = (session.sid, session.who.login_type());
         if kernel.session(key).is_some_and(|entry| entry.jobs != 0) {
             if self.asked.len() == ASKED {
                 self.asked.pop_front();

@@ -91,7 +91,7 @@ impl Table {
     pub fn open(&self) -> [usize; LOGINS.len()] {
         let mut counts = [0; LOGINS.len()];
         for session in self.sessions.values() {
-            counts[session.login_type()] += 1;
+            counts[session.who.login_type()] += 1;
         }
         counts
     }
@@ -100,7 +100,7 @@ impl Table {
     pub fn ledgers(&self) -> [Ledger; LOGINS.len()] {
         let mut sums = self.ended.clone();
         for session in self.sessions.values() {
-            sums[session.login_type()].add(session.ledger());
+            sums[session.who.login_type()].add(session.tally.ledger());
         }
         sums
     }
@@ -152,7 +152,7 @@ impl Table {
             Body::NetworkResult(_) if !self.sessions.contains_key(&key) => {}
             Body::Environment(environment) => {
                 if let Some(session) = self.session(&record.head, kernel, writer) {
-                    session.environment(environment.0);
+                    session.who.environment(environment.0);
                 }
             }
             Body::Identity(identity) => {
@@ -195,7 +195,7 @@ impl Table {
     /// How somebody logged in to the session `key`: a place in [`LOGINS`].
     pub fn login_type(&self, key: u64) -> usize {
         let session = self.sessions.get(&key);
-        session.map_or(login::SSH as usize, |session| session.login_type())
+        session.map_or(login::SSH as usize, |session| session.who.login_type())
     }
 
     /// The keys of the sessions that are open.
@@ -211,7 +211,7 @@ impl Table {
     /// What the kernel has to know of one of them, but for its processes.
     pub fn entry(&self, key: u64) -> Option<SessionEntry> {
         let session = self.sessions.get(&key)?;
-        let birth = &session.birth;
+        let birth = &session.who.birth;
         Some(SessionEntry {
             time: birth.time,
             uid: birth.uid,
@@ -221,7 +221,7 @@ impl Table {
             login: birth.login,
             local: birth.connection.0,
             remote: birth.connection.1,
-            lost: *session.ledger().lost(),
+            lost: *session.tally.ledger().lost(),
             ..SessionEntry::default()
         })
     }
@@ -230,7 +230,7 @@ impl Table {
     pub fn cgroup(&self, key: u64) -> Option<PathBuf> {
         let session = self.sessions.get(&key)?;
         let cgroups = self.cgroups.as_ref()?;
-        cgroups.of(text(&session.sid), session.birth.pid)
+        cgroups.of(text(&session.sid), session.who.birth.pid)
     }
 
     /// Moves a process of the recorder's own out of the cgroup that the service is ended by.
@@ -243,14 +243,14 @@ impl Table {
     /// Takes note that a session is held, since a time in nanoseconds since boot.
     pub fn hold(&mut self, key: u64, since: u64) {
         if let Some(session) = self.sessions.get_mut(&key) {
-            session.hold(since);
+            session.throttled.begin(since);
         }
     }
 
     /// Takes note that it goes on.
     pub fn go_on(&mut self, key: u64, now: u64) {
         if let Some(session) = self.sessions.get_mut(&key) {
-            session.go_on(now);
+            session.throttled.end(now);
         }
     }
 
