@@ -459,17 +459,22 @@ TRACEPOINT("sched_process_exec", command_exec, PROBE_COMMAND_EXEC)
 	return 0;
 }
 
-/* One argument of an exec that failed; 0 where there is none. */
+/* One argument of an exec that failed; 0 where there is none, of which the kernel may have seen
+ * one. */
 __noinline int argument_append(__u32 index, __u64 argv, __u32 number)
 {
+	__u32 size = is_32_bit() ? sizeof(__u32) : sizeof(__u64);
 	struct slot *slot = slot_at(index);
 	struct command *command;
 	long length;
 	__u64 from;
 	__u64 at;
 
+	if (!slot || !argv)
+		return 0;
+	settled_note(slot, argv + number * size, size);
 	from = pointer_at(argv, number);
-	if (!slot || !from)
+	if (!from)
 		return 0;
 	command = (struct command *)slot->record;
 	at = slot->length;
@@ -528,8 +533,6 @@ SYSCALL_EXIT(command_failed, PROBE_COMMAND_FAILED)
 	command->lengths[TEXT_CWD] =
 	    command_walk(slot->index, 0, (__u64)&BPF_CORE_READ(task, fs)->pwd);
 	argv = syscall_argument(path + 1);
-	if (argv)
-		settled_note(slot, argv, sizeof(__u64));
 	for (int i = 0; i < ARGV_COUNT; i += ARGV_AT_ONCE) {
 		if (!arguments_append(slot->index, argv, i))
 			break;

@@ -445,6 +445,59 @@ fn sharing(flags: i32, act: extern "C" fn(*mut libc::c_void) -> i32) -> i32 {
     child
 }
 
+/// The same by clone3, with `flags` as they stand in memory that others can have, or not.
+fn sharing_by_clone3(memory: i32, act: extern "C" fn()) {
+    let stack = Box::leak(vec![0u128; 4096].into_boxed_slice());
+    let flags = (libc::CLONE_VM | libc::CLONE_VFORK) as u64;
+    // Flags, pidfd, child_tid, parent_tid, exit_signal, stack and its size, tls.
+    let arguments = [
+        flags,
+        0,
+        0,
+        0,
+        libc::SIGCHLD as u64,
+        stack.as_ptr() as u64,
+        size_of_val(stack) as u64,
+        0,
+    ];
+    // SAFETY: a page of its own, which stays.
+    let place = unsafe {
+        let place = libc::mmap(
+            std::ptr::null_mut(),
+            4096,
+            3,
+            memory | libc::MAP_ANONYMOUS,
+            -1,
+            0,
+        );
+        assert_ne!(place, libc::MAP_FAILED);
+        place.cast::<[u64; 8]>().write(arguments);
+        place
+    };
+    let child: i64;
+    // SAFETY: the child has a stack of its own, never leaves this block, and is over when the parent goes on.
+    #[cfg(target_arch = "x86_64")]
+    unsafe {
+        std::arch::asm!(
+            "syscall", "test rax, rax", "jnz 2f", "call {act}", "xor edi, edi", "mov eax, 60", "syscall", "2:",
+            act = in(reg) act, inlateout("rax") libc::SYS_clone3 => child,
+            in("rdi") place, in("rsi") size_of_val(&arguments), out("rcx") _, out("r11") _,
+        );
+    }
+    // SAFETY: as above.
+    #[cfg(target_arch = "aarch64")]
+    unsafe {
+        std::arch::asm!(
+            "svc 0", "cbnz x0, 2f", "blr {act}", "mov x0, 0", "mov x8, 93", "svc 0", "2:",
+            act = in(reg) act, in("x8") libc::SYS_clone3,
+            inlateout("x0") place => child, in("x1") size_of_val(&arguments),
+        );
+    }
+    assert!(child > 0, "{child}");
+    // SAFETY: the child just made.
+    unsafe { libc::waitpid(child as i32, std::ptr::null_mut(), 0) };
+}
+
 fn remove(name: &std::ffi::CStr) {
     // SAFETY: a string.
     unsafe { libc::unlink(name.as_ptr()) };
@@ -521,6 +574,28 @@ fn share() {
         sharing(libc::CLONE_VFORK, alone);
         remove(c"waited");
     });
+    extern "C" fn cloned() {
+        remove(c"cloned");
+    }
+    extern "C" fn recloned() {
+        remove(c"cloned-by-others");
+    }
+    apart(|| sharing_by_clone3(libc::MAP_PRIVATE, cloned));
+    apart(|| sharing_by_clone3(libc::MAP_SHARED, recloned));
+    apart(|| {
+        let mut parameters = [0u8; 120];
+        // SAFETY: the kernel fills what it was given.
+        let ring = unsafe { libc::syscall(libc::SYS_io_uring_setup, 1, parameters.as_mut_ptr()) };
+        assert!(ring >= 0, "{}", std::io::Error::last_os_error());
+        remove(c"io-uring");
+    });
+    apart(|| {
+        let mut context = 0u64;
+        // SAFETY: the kernel fills the number.
+        let made = unsafe { libc::syscall(libc::SYS_io_setup, 1, &mut context) };
+        assert_eq!(made, 0, "{}", std::io::Error::last_os_error());
+        remove(c"aio");
+    });
     apart(|| {
         sharing(libc::CLONE_VFORK, second);
         remove(c"first");
@@ -562,6 +637,10 @@ fn sharers() -> Outcome {
         [
             ("waited-for", false),
             ("waited", false),
+            ("cloned", false),
+            ("cloned-by-others", true),
+            ("io-uring", true),
+            ("aio", true),
             ("last", true),
             ("first", true),
             ("survivor", true),
@@ -694,6 +773,19 @@ act(b"/absent/0", b"zero", b"words")
 act(shared(b"/absent/1"), b"one", b"word")
 act(b"/absent/2", shared(b"two"), b"words")
 act(b"/absent/3", b"three", shared(b"word"))
+PRIVATE, SHARED, FIXED, ANONYMOUS = 2, 1, 16, 32
+libc.mmap.restype = ctypes.c_void_p
+def mapped(at, size, flags):
+    return libc.mmap(ctypes.c_void_p(at), ctypes.c_size_t(size), 3, flags | ANONYMOUS, -1, None)
+begin = mapped(None, 2 * mmap.PAGESIZE, PRIVATE)
+end = mapped(begin + mmap.PAGESIZE, mmap.PAGESIZE, SHARED | FIXED)
+def act_at(place, path, *words):
+    array = (ctypes.c_char_p * (len(words) + 1)).from_address(place)
+    array[:] = (*words, None)
+    libc.execve(path, array, None)
+act_at(begin, b"/absent/4", b"four", b"words")
+act_at(end, b"/absent/5", b"five", b"words")
+act_at(end - 16, b"/absent/6", b"six", b"more", b"words")
 "#;
     let host = Host::start();
     let here = host.folder.shared();
@@ -714,7 +806,10 @@ act(b"/absent/3", b"three", shared(b"word"))
             ("/absent/0", false),
             ("/absent/1", true),
             ("/absent/2", true),
-            ("/absent/3", true)
+            ("/absent/3", true),
+            ("/absent/4", false),
+            ("/absent/5", true),
+            ("/absent/6", true)
         ]
     );
     Ok(())

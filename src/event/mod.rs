@@ -5,6 +5,8 @@ pub mod device;
 pub mod json;
 mod lines;
 mod parsed;
+#[cfg(test)]
+mod tests;
 
 pub use address::{Address, address};
 pub use line::{Buffer, Ids, Object, Uuid};
