@@ -3,6 +3,7 @@
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 
+use crate::common::log::milliseconds;
 use crate::common::{self, Folder, Host, ONE, Outcome, account, device_number, of_kind};
 use libtest_mimic::Trial;
 use serde_json::{Value, json};
@@ -27,6 +28,7 @@ pub fn tests() -> Vec<Trial> {
             ("a setuid program", setuid),
             ("the controlling terminal", terminal),
             ("how a process ends", ends),
+            ("how a process with threads ends", threads_end),
             ("arguments of any length", long_arguments),
             (
                 "listening, accepting, and what becomes of a connect",
@@ -258,6 +260,57 @@ fn ends() -> Outcome {
     );
     assert!(last["duration_us"].as_u64() > killed["duration_us"].as_u64());
     assert!(last["max_memory_kb"].as_u64() > Some(500));
+    let end = lines.last().unwrap();
+    let [from, to] =
+        ["session_start", "session_stop"].map(|key| milliseconds(end[key].as_str().unwrap()));
+    // Both are cut to milliseconds.
+    assert!(
+        last["duration_us"].as_i64().unwrap() <= (to - from + 1) * 1000,
+        "{last} {end}"
+    );
+    Ok(())
+}
+
+/// The first thread is gone when the last one ends, by itself or with all others; what the parent is told is true.
+fn threads_end() -> Outcome {
+    let script = r#"
+import ctypes, os, sys, threading, time
+libc = ctypes.CDLL(None)
+EXIT, EXIT_ALL = {"x86_64": (60, 231), "aarch64": (93, 94)}[os.uname().machine]
+first = os.getpid()
+def burn():
+    while time.thread_time() < 0.05: pass
+def last():
+    libc.prctl(15, b"another", 0, 0, 0)
+    while open(f"/proc/self/task/{first}/stat").read().rsplit(") ")[1][0] != "Z": time.sleep(0.001)
+    libc.syscall(EXIT_ALL if sys.argv[1] == "all" else EXIT, 5)
+burning = threading.Thread(target=burn)
+burning.start()
+burning.join()
+threading.Thread(target=last).start()
+libc.syscall(EXIT, 3)
+"#;
+    let host = Host::start();
+    let place = host.folder.path().join("threads.py");
+    fs::write(&place, script)?;
+    let run = format!("/usr/bin/python3 -I {}", place.display());
+    let command = format!("{run} all; echo $?; {run} each; echo $?");
+    let printed = host.ssh(ONE, &command);
+    let told: Vec<u64> = printed.lines().map(|code| code.parse().unwrap()).collect();
+    let lines = host.session(&command);
+    let exits = of_kind(&lines, "session.process_exit");
+    let ends = ["all", "each"].map(|word| {
+        let uid = &ran(&lines, word)["uid"];
+        let mut ends = exits.iter().filter(|exit| exit["command_uid"] == *uid);
+        let end = ends.next().unwrap();
+        assert!(ends.next().is_none(), "{exits:#?}");
+        // The thread that is gone had as much.
+        assert!(end["cpu_us"].as_u64() >= Some(50_000), "{end}");
+        assert_eq!(end["program"], "python3");
+        end["exit_code"].as_u64().unwrap()
+    });
+    assert_eq!(told[0], 5);
+    assert_eq!(ends.as_slice(), told);
     Ok(())
 }
 

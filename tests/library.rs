@@ -221,6 +221,7 @@ libc.mmap(None, PAGE, READ, PRIVATE, one, 0)
 libc.personality(0)
 libc.mmap(None, PAGE, READ, PRIVATE, one, 0)
 if not os.fork():
+    libc.mmap(None, PAGE, READ | EXEC, PRIVATE | ANONYMOUS, -1, 0)
     os.execv("/usr/bin/python3", ["python3", "-Ic", "import mmap; mmap.mmap(-1, 1, prot=5)"])
 os.wait()
 "#;
@@ -240,6 +241,7 @@ os.wait()
             protect(&two, -libc::EACCES, ""),
             map("python3", "/SYSV00000000", exec, 0, deleted),
             map("python3", &one, libc::MAP_PRIVATE as u64, 0, ""),
+            anonymous((libc::MAP_PRIVATE | libc::MAP_ANONYMOUS) as u64),
             anonymous(shared),
         ]
     );
@@ -249,6 +251,8 @@ os.wait()
 /// However many there are, and by addresses with a tag where the processor leaves those out
 fn among_many() -> Outcome {
     const COUNT: usize = 3000;
+    // So many are looked at of one call.
+    const AT_ONCE: usize = 64;
     let host = Host::start();
     let folder = host.folder.shared();
     let script = format!(
@@ -257,6 +261,10 @@ names = [file("one"), file("two")]
 maps = [libc.mmap(None, PAGE, READ, PRIVATE, names[at % 2], 0) for at in range({COUNT})]
 for at in maps:
     assert libc.mprotect(at, PAGE, READ | EXEC) == 0
+place = libc.mmap(None, {AT_ONCE} * PAGE, 0, PRIVATE | ANONYMOUS, -1, 0)
+for at in range({AT_ONCE}):
+    libc.mmap(place + at * PAGE, PAGE, READ, PRIVATE | FIXED, names[at % 2], 0)
+assert libc.mprotect(place, {AT_ONCE} * PAGE, READ | EXEC) == 0
 "#
     );
     let lines = session(&host, &folder, &script);
@@ -265,7 +273,7 @@ for at in maps:
         .map(|name| protect(&format!("{here}/{name}"), 0, ""))
         .into_iter()
         .cycle()
-        .take(COUNT)
+        .take(COUNT + AT_ONCE)
         .collect();
     assert_eq!(lines, expected);
     Ok(())

@@ -443,6 +443,10 @@ fn floods() -> Outcome {
     // And a socket that listens.
     let made = flood::PEERS + flood::NAMES + flood::CONNECTS + 1;
     assert_eq!(tally.written + tally.counted + tally.lost, u64::from(made));
+    // A connect that is lost itself has none.
+    let connects = u64::from(flood::CONNECTS);
+    let may_lack = connects.saturating_sub(tally.ring_full)..=connects;
+    assert!(may_lack.contains(&tally.results), "{tally:?}");
     let status = fs::read_to_string(format!("/proc/{}/status", host.daemon.child.id()))?;
     let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
     let peak = peak
@@ -473,6 +477,10 @@ struct Tally {
     /// Datagrams without an event of their own.
     counted: u64,
     lost: u64,
+    /// Of those, for which the ring had no room.
+    ring_full: u64,
+    /// Results of connects, and results that are lost.
+    results: u64,
 }
 
 impl Tally {
@@ -501,6 +509,13 @@ impl Tally {
                 "session.network_sends" => tally.counted += number("count"),
                 "session.lost" if line.contains(r#""family":"network","#) => {
                     tally.lost += number("count");
+                    if line.contains(r#""cause":"ring_full""#) {
+                        tally.ring_full += number("count");
+                    }
+                }
+                "session.network_result" => tally.results += 1,
+                "session.lost" if line.contains(r#""family":"network_result","#) => {
+                    tally.results += number("count");
                 }
                 "session.end" => is_over = true,
                 _ => {}

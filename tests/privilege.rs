@@ -544,13 +544,13 @@ fn signals_to_the_guard() -> Outcome {
 
 /// Only of the recorder: of any other process nothing is told.
 fn limits() -> Outcome {
-    let host = Host::start();
-    let target = daemon_target(&host);
-    let pid = host.daemon.child.id();
+    let host = Host::with("", "overload: throttle");
+    let pids = [host.daemon.child.id(), crate::overload::guard(&host) as u32];
+    let [daemon, guard] = pids;
     let script = format!(
         r#"
 import resource
-for pid in [os.getpid(), {pid}]:
+for pid in [os.getpid(), {daemon}, {guard}]:
     now = resource.prlimit(pid, resource.RLIMIT_NOFILE)
     resource.prlimit(pid, resource.RLIMIT_NOFILE, now)
     os.setpriority(os.PRIO_PROCESS, pid, os.getpriority(os.PRIO_PROCESS, pid))
@@ -560,16 +560,16 @@ for pid in [os.getpid(), {pid}]:
     );
     host.ssh("root", &format!("exec {PYTHON} -Ic '{PRELUDE}{script}'"));
     let lines = host.sessions(1).remove(0);
-    let limit = format!(r#"{target},"resource":7"#);
-    assert_eq!(
-        plains(&lines, "session.privilege"),
+    let expected = pids.map(|pid| {
+        let target = outside_target(pid);
         [
-            of_root("prlimit", 0, &limit),
+            of_root("prlimit", 0, &format!(r#"{target},"resource":7"#)),
             of_root("setpriority", 0, &target),
             of_root("sched_setaffinity", 0, &target),
             of_root("sched_setscheduler", 0, &target),
         ]
-    );
+    });
+    assert_eq!(plains(&lines, "session.privilege"), expected.concat());
     Ok(())
 }
 
