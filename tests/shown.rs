@@ -5,15 +5,15 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 const TOP: &str = env!("CARGO_MANIFEST_DIR");
-const THREATS: &str = include_str!("../docs/threat-model.md");
-const LOSS: &str = include_str!("../docs/loss.md");
-const LIMITATIONS: &str = include_str!("../docs/limitations.md");
+pub(crate) const THREATS: &str = include_str!("../docs/threat-model.md");
+pub(crate) const LOSS: &str = include_str!("../docs/loss.md");
+pub(crate) const LIMITATIONS: &str = include_str!("../docs/limitations.md");
 
 /// What looks like a test's name, and is a line of the config.
 const SETTING: &str = "overload: throttle";
 
 /// The rows of a page's tables, without heads, as cells.
-fn rows(page: &str) -> Vec<Vec<&str>> {
+pub(crate) fn rows(page: &str) -> Vec<Vec<&str>> {
     let is_row = |line: &&str| line.starts_with("| ") && !line.ends_with("| test |");
     let cells = |line| {
         str::trim_matches(line, '|')
@@ -32,7 +32,7 @@ fn quoted(text: &str) -> impl Iterator<Item = (&str, &str)> {
 
 /// Each test that a text names, as its file and its name; of files as a whole, without name. Behind a test others of
 /// the same file can follow. Of a cell that has nothing but tests, each name that is none of a file counts as one.
-fn named(text: &str, is_of_tests: bool) -> Vec<(String, Option<String>)> {
+pub(crate) fn named(text: &str, is_of_tests: bool) -> Vec<(String, Option<String>)> {
     let mut named: Vec<(String, Option<String>)> = Vec::new();
     let mut file = None;
     for (before, quoted) in quoted(text) {
@@ -99,18 +99,22 @@ pub(crate) fn is_there(file: &str, name: Option<&str>) -> bool {
     texts(file).iter().any(has)
 }
 
+/// What of a page is in no table, without the line feeds and indents where it is cut.
+pub(crate) fn prose(page: &str) -> String {
+    let lines: Vec<_> = page
+        .lines()
+        .filter(|line| !line.starts_with("| "))
+        .collect();
+    lines.join(" ").replace("   ", " ")
+}
+
 /// What is named and is no test.
 fn missing(page: &str) -> Vec<String> {
     let cells: Vec<_> = rows(page)
         .into_iter()
         .filter_map(|row| row.last().copied())
         .collect();
-    let prose: Vec<_> = page
-        .lines()
-        .filter(|line| !line.starts_with("| "))
-        .collect();
-    // Lines are cut where they are long.
-    let prose = prose.join(" ").replace("   ", " ");
+    let prose = prose(page);
     let all = cells
         .iter()
         .flat_map(|cell| named(cell, true))
