@@ -79,7 +79,7 @@ struct Owner {
     egid: u32,
 }
 
-/// The same host, session, ids and clock as those of [`golden::writer`].
+/// What [`golden::writer`] has, as serde writes it: host, session, ids and clock.
 struct Serde {
     ids: Ids,
     clock: Clock,

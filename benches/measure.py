@@ -252,7 +252,7 @@ class Bench:
                     recorder.close()
 
     def answers(self, name):
-        """Times from a line that is typed to what its command prints."""
+        """Times from a line that is requested to what its command prints."""
         times = []
         with subprocess.Popen(
             self.host.session("bash"), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True

@@ -37,8 +37,8 @@ def write(folder, rows):
     if guest:
         lines += ["## Both plans: instructions with a recorder / without", "",
                   "Counted in a virtual machine with one CPU (`benches/guest`), so that what the daemon "
-                  "does is in it, too. Outside, `portable` has its hook attached.", "",
-                  "| work | fentry | portable |", "|---|---|---|", *guest, ""]
+                  "does is in it, too. Outside, `tracepoint` has its hook attached.", "",
+                  "| work | fexit | tracepoint |", "|---|---|---|", *guest, ""]
     profile = profile_table(values)
     if profile:
         lines += ["## Where the time goes: BPF programs in one turn of a recorded loop", "",
@@ -114,11 +114,11 @@ def ratio_table(values):
 def guest_table(values):
     table = []
     for section, work, mode in values:
-        if not section.startswith("guest, ") or mode != "portable":
+        if not section.startswith("guest, ") or mode != "tracepoint":
             continue
         base = values_of(values, "guest, outside", work, "bare")
         cells = [
-            f"{values_of(values, section, work, plan) / base:.2f}" for plan in ("fentry", "portable")
+            f"{values_of(values, section, work, plan) / base:.2f}" for plan in ("fexit", "tracepoint")
         ]
         table.append(f"| {work}, {section.removeprefix('guest, ')} | {' | '.join(cells)} |")
     return table

@@ -57,6 +57,15 @@ enum family {
 	FAMILY_COUNT,
 };
 
+/* The ring buffers: of how sessions begin and end, of programs and rights, of files, of sockets. */
+enum ring_name {
+	RING_SESSION,
+	RING_COMMAND,
+	RING_DISK,
+	RING_NETWORK,
+	RING_COUNT,
+};
+
 /* Why an event is missing. */
 enum loss {
 	LOSS_RING_FULL,
@@ -91,9 +100,9 @@ enum kind {
 /* How it was asked for, if not by a system call of its own. */
 enum via {
 	VIA_IO_URING = 1,
-	VIA_UNCONFIRMED = 2, /* how it ended could not be seen */
-	VIA_LATE = 4,	     /* set by the daemon: later ones have been handed on already */
-	VIA_UNSETTLED = 8,   /* arguments can have been changed since the kernel read them */
+	VIA_OUTCOME_UNKNOWN = 2, /* how it ended could not be seen */
+	VIA_LATE = 4,		 /* set by the daemon: later ones have been handed on already */
+	VIA_RACY = 8,		 /* arguments can have been changed since the kernel read them */
 };
 
 /* What is to be said of a path. */
@@ -101,12 +110,12 @@ enum path_note {
 	PATH_CUT = 1,	    /* the beginning is missing: deeper than can be walked, or in no tree */
 	PATH_DELETED = 2,   /* no longer linked into its directory */
 	PATH_RELATIVE = 4,  /* begins at a directory that could not be read */
-	PATH_TYPED = 8,	    /* ends in what was typed, in which no symbolic link is followed */
-	PATH_FOLLOWED = 16, /* the call followed a link at the end of what was typed */
+	PATH_REQUESTED = 8, /* ends in what was requested, in which no symbolic link is followed */
+	PATH_FOLLOWED = 16, /* the call followed a link at the end of what was requested */
 	PATH_CHROOT = 32,   /* the process has another root than its mount namespace */
 	PATH_NONE = 64,	    /* memory without a file */
-	PATH_UNSETTLED = 128, /* what was typed can have been changed during the call */
-	PATH_DETACHED = 256,  /* begins at a mount that is not in the process's tree of mounts */
+	PATH_RACY = 128,    /* what was requested can have been changed during the call */
+	PATH_DETACHED = 256, /* begins at a mount that is not in the process's tree of mounts */
 };
 
 /* Programs that the kernel may skip. */
@@ -206,7 +215,7 @@ struct session_start {
 struct session_end {
 	struct record record;
 	__u64 lost[FAMILY_COUNT][LOSS_COUNT];
-	__u64 left_out[FAMILY_COUNT];
+	__u64 excluded[FAMILY_COUNT];
 };
 
 /* What sshd gave the first program of a session; the environment follows. */
@@ -243,7 +252,7 @@ enum command_mark {
 	COMMAND_COMPAT = 16,		 /* a 32-bit program */
 	COMMAND_CHANNEL = 32,		 /* the one that a login server runs for a channel */
 	COMMAND_REQUESTED_CUT = 64,	 /* the end of what was asked for there is missing */
-	COMMAND_LEFT_OUT = 128,		 /* the config leaves out all but that there is a channel */
+	COMMAND_EXCLUDED = 128,		 /* the config leaves out all but that there is a channel */
 };
 
 /* What a process may do by its ids. */
@@ -333,14 +342,14 @@ enum disk_operation {
 };
 
 /*
- * The strings that follow a file operation, in this order. What was typed is left out where it is
- * the same as the path, and where the path ends in it (PATH_TYPED).
+ * The strings that follow a file operation, in this order. What was requested is left out where it
+ * is the same as the path, and where the path ends in it (PATH_REQUESTED).
  */
 enum disk_text {
 	DISK_PATH,
-	DISK_PATH_TYPED,
+	DISK_PATH_REQUESTED,
 	DISK_TARGET, /* the second path of a call that has two */
-	DISK_TARGET_TYPED,
+	DISK_TARGET_REQUESTED,
 	DISK_NAME, /* of an extended attribute, or of a type of file system */
 	DISK_TEXT_COUNT,
 };
@@ -358,8 +367,8 @@ struct disk {
 	__u16 mode;
 	__u16 path_notes;
 	__u16 target_notes;
-	__u16
-	    lengths[DISK_TEXT_COUNT]; /* with PATH_TYPED what was typed has a length all the same */
+	__u16 lengths[DISK_TEXT_COUNT]; /* with PATH_REQUESTED what was requested has a length all
+					   the same */
 	__u16 unused[3];
 };
 
@@ -588,8 +597,8 @@ struct session {
 	__u64 parent;
 	__u64 began;
 	__u64 lost[FAMILY_COUNT][LOSS_COUNT];
-	__u64 families_left_out;      /* bits of enum family */
-	__u64 left_out[FAMILY_COUNT]; /* how many events were */
+	__u64 families_excluded;      /* bits of enum family */
+	__u64 excluded[FAMILY_COUNT]; /* how many events were */
 	/* Of what is sent to a ring that is a quarter full: */
 	__u64 rounds[FAMILY_COUNT]; /* of reading, in which it has last sent something, */
 	__u64 sent[FAMILY_COUNT];   /* and how much since that began, bytes */
@@ -664,7 +673,7 @@ struct variables {
 /* What a pattern of paths says. */
 enum verdict {
 	PATTERN_NONE, /* there is no pattern, and none behind it */
-	PATTERN_LEFT_OUT,
+	PATTERN_EXCLUDED,
 	PATTERN_KEPT,
 	PATTERN_OTHER, /* it is of other paths */
 };
@@ -675,7 +684,7 @@ struct pattern {
 	letters mask[PATTERN_WORDS];
 	__u32 length;
 	__u32 whole;   /* the path has no more bytes */
-	__u32 verdict; /* PATTERN_LEFT_OUT or PATTERN_KEPT; PATTERN_NONE ends the list */
+	__u32 verdict; /* PATTERN_EXCLUDED or PATTERN_KEPT; PATTERN_NONE ends the list */
 	__u32 unused;
 };
 
@@ -707,7 +716,7 @@ struct process {
 
 /* A request to io_uring that is not complete. */
 struct request {
-	char record[REQUEST_LENGTH]; /* what is longer is sent at once, its end unconfirmed */
+	char record[REQUEST_LENGTH]; /* what is longer is sent at once, its end outcome_unknown */
 	__u64 uid;		     /* whose share it is of */
 };
 
@@ -767,6 +776,7 @@ struct control {
 	__u64 crowded;	/* set once the seat of an awaited connect was taken */
 	__u64 goes_without;	   /* set once a session may go without a family */
 	__u64 mount_namespace;	   /* the host's, by its inode */
+	__u64 rings[FAMILY_COUNT]; /* of the families, of enum ring_name */
 	__u64 sizes[FAMILY_COUNT]; /* of the families' rings, bytes */
 	__u64 spare_slots;	   /* the first of the slots that are of no CPU */
 	__u64 copies;		   /* set where programs have copies at their hooks */

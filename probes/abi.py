@@ -26,7 +26,7 @@ NAMES = {
     "held": "HeldEntry",
 }
 # Enumerations that are types on the Rust side; of all others, each enumerator is a constant.
-TYPES = ["family", "kind", "table"]
+TYPES = ["family", "kind", "ring_name", "table"]
 # Enumerations without a module of their own, and the type of their constants.
 BARE = {"limit": "usize", "unset": "u32"}
 # Constants of which fields have another width than 32 bits.

@@ -44,20 +44,20 @@ static __always_inline __u64 argument(__u8 place)
 
 /*
  * A path of the call: as the kernel has taken it, if that is known; of a descriptor where nothing
- * was typed and that may be; else as asked for.
+ * was requested and that may be; else as asked for.
  */
 __noinline int path_append(__u32 index, __u64 text, __u8 directory, __u8 path, __u32 notes)
 {
 	int from = directory ? (int)argument(directory) : AT_FDCWD;
-	__u64 typed = argument(path);
+	__u64 requested = argument(path);
 	char first = 0;
 
-	if (name_append(index, text, typed))
+	if (name_append(index, text, requested))
 		return 0;
-	bpf_probe_read_user(&first, sizeof(first), (void *)typed);
+	bpf_probe_read_user(&first, sizeof(first), (void *)requested);
 	if (!path || (!first && notes & MAY_BE_EMPTY))
 		return disk_descriptor(index, text, from);
-	return disk_asked(index, text, from, typed, notes & PATH_FOLLOWED);
+	return disk_asked(index, text, from, requested, notes & PATH_FOLLOWED);
 }
 
 static __always_inline __u32 operation_of(const struct change_call *call)
@@ -123,7 +123,7 @@ __noinline int change_send(__u64 session, __u64 number, long result, __u32 via)
 		mount_append(slot->index, result);
 	} else if (operation == DISK_OPEN_TREE && result >= 0 && !(flags & OPEN_TREE_CLONE)) {
 		disk_descriptor(slot->index, DISK_PATH, result);
-		disk_typed(slot->index, DISK_PATH, argument(call->path));
+		disk_requested(slot->index, DISK_PATH, argument(call->path));
 	} else {
 		followed = call->follows;
 		if (flags & call->other)

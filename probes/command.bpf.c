@@ -128,7 +128,8 @@ __noinline int variable_append(__u32 index, __u64 at, __u64 from)
 	return 0;
 }
 
-/* The same for those that begin behind one of the eight bytes at `at`, which are at `from`. */
+/* Appends the wanted variables that begin behind one of the eight bytes at `at`, which are at
+ * `from`. */
 __noinline int word_append(__u32 index, __u64 at, __u64 from, __u64 end)
 {
 	struct slot *slot = slot_at(index);
@@ -142,7 +143,8 @@ __noinline int word_append(__u32 index, __u64 at, __u64 from, __u64 end)
 	return 0;
 }
 
-/* The same for some words; a zero byte in one borrows from the highest bit, and nothing else does.
+/* Appends the wanted variables of some words; a zero byte in one borrows from the highest bit, and
+ * nothing else does.
  */
 __noinline int words_append(__u32 index, __u64 at, __u64 from, __u64 end)
 {
@@ -162,7 +164,8 @@ __noinline int words_append(__u32 index, __u64 at, __u64 from, __u64 end)
 	return 0;
 }
 
-/* The same for a part of the environment at `from`, from the zero byte before a variable on. */
+/* Appends the wanted variables of a part of the environment at `from`, from the zero byte before
+ * one on. */
 __noinline int environment_part(__u32 index, __u64 from, __u64 end)
 {
 	struct slot *slot = slot_at(index);
@@ -185,7 +188,7 @@ __noinline int environment_part(__u32 index, __u64 from, __u64 end)
 	return 0;
 }
 
-/* The same for all of it. */
+/* Appends the wanted variables of the whole environment. */
 static __always_inline void environment_append(struct slot *slot, __u64 from, __u64 end)
 {
 	/* What is before it are the arguments, which end with a zero byte. */
@@ -306,7 +309,7 @@ static __always_inline void command_describe(struct command *command, int plain)
 	}
 }
 
-/* The same in the command of a slot. */
+/* Fills what all commands have in the command of a slot. */
 __noinline int command_fill(__u32 index, __s32 return_code)
 {
 	struct slot *slot = slot_at(index);
@@ -363,7 +366,7 @@ TRACEPOINT("sched_process_exec", command_exec, PROBE_COMMAND_EXEC)
 	struct task_struct *task = (void *)context[0];
 	struct linux_binprm *binprm = (void *)context[2];
 	struct process *process = recorded_user(known_process());
-	__u32 is_channel, left_out;
+	__u32 is_channel, excluded;
 	__u64 start, total, offset;
 	struct mm_struct *mm = task->mm;
 	struct command *command;
@@ -391,8 +394,8 @@ TRACEPOINT("sched_process_exec", command_exec, PROBE_COMMAND_EXEC)
 	is_channel = process->is_channel;
 	process->is_channel = 0;
 	/* What session.start tells is taken from the first. */
-	left_out = !first && family_left_out(process->session, FAMILY_COMMAND);
-	if (left_out && !is_channel)
+	excluded = !first && family_excluded(process->session, FAMILY_COMMAND);
+	if (excluded && !is_channel)
 		return 0;
 	/* The arguments on the new stack: complete, and not yet the program's to change. */
 	start = mm->arg_start;
@@ -414,8 +417,8 @@ TRACEPOINT("sched_process_exec", command_exec, PROBE_COMMAND_EXEC)
 		command->marks |= COMMAND_COMPAT;
 	if (is_channel)
 		command->marks |= COMMAND_CHANNEL;
-	if (left_out)
-		command->marks |= COMMAND_LEFT_OUT;
+	if (excluded)
+		command->marks |= COMMAND_EXCLUDED;
 	length = append_string(slot, PATH_LENGTH, binprm->filename, bpf_probe_read_kernel_str);
 	if (length > 0)
 		command->lengths[TEXT_PATH] = length;

@@ -70,7 +70,7 @@ static __always_inline void head_read(struct sock *sk, int plain, struct socket_
 	}
 }
 
-/* The same. */
+/* Both ends of a socket. */
 static __always_inline void endpoints(struct sock *sk, int plain, struct endpoint *local,
 				      struct endpoint *remote)
 {

@@ -29,7 +29,7 @@ int local_send_one(__u64 session, __u64 name, __u64 length, __u64 result, __u64 
 
 	/* sun_family is in front. */
 	if (!name || length <= 2 || length > 2 + LOCAL_NAME_LENGTH ||
-	    family_left_out(session, FAMILY_NETWORK))
+	    family_excluded(session, FAMILY_NETWORK))
 		return 0;
 	length -= 2;
 	/* Else the compiler leaves out what the verifier wants to see. */
@@ -65,7 +65,7 @@ int local_send_one(__u64 session, __u64 name, __u64 length, __u64 result, __u64 
 	return 0;
 }
 
-/* The same of a message. */
+/* Tells of a message to a local socket. */
 __noinline int local_send_message(__u64 session, __u64 at, __u64 result, __u64 via)
 {
 	struct message message = {};
@@ -77,8 +77,8 @@ __noinline int local_send_message(__u64 session, __u64 at, __u64 result, __u64 v
 		bpf_probe_read_user(&message, sizeof(message), (void *)at);
 	}
 	if (!(via & VIA_IO_URING) &&
-	    (is_unsettled(at, sizeof(message)) || is_unsettled(message.name, message.name_length)))
-		via |= VIA_UNSETTLED;
+	    (is_racy(at, sizeof(message)) || is_racy(message.name, message.name_length)))
+		via |= VIA_RACY;
 	return local_send_one(session, message.name, message.name_length, result, via);
 }
 

@@ -96,7 +96,7 @@ __noinline int open_send(__u64 session, __s32 number, long result, __u32 via)
 	if (file) {
 		disk_walked(slot->index, DISK_PATH, (__u64)&file->f_path);
 		if (asked.path)
-			disk_typed(slot->index, DISK_PATH, asked.path);
+			disk_requested(slot->index, DISK_PATH, asked.path);
 	} else if (asked.path) {
 		disk_asked(slot->index, DISK_PATH, asked.directory, asked.path, PATH_FOLLOWED);
 	} else {

@@ -25,10 +25,10 @@ static __always_inline __u32 large_file(void)
 /* Paths of more than this are sent twice where they are the same; the daemon sees that they are. */
 #define SAME_MOST 512
 
-static __always_inline int disk_left_out(__u64 session, __u32 operation)
+static __always_inline int disk_excluded(__u64 session, __u32 operation)
 {
-	return family_left_out(session, FAMILY_DISK) ||
-	       operation_left_out(session, FAMILY_DISK, operation);
+	return family_excluded(session, FAMILY_DISK) ||
+	       operation_excluded(session, FAMILY_DISK, operation);
 }
 
 /* Starts the record in a slot. */
@@ -45,7 +45,7 @@ static __always_inline void disk_start(struct slot *slot, __u64 session, __u32 o
 	disk->operation = operation;
 }
 
-/* The same in one of its own, for what has to be told, whatever is left out. */
+/* Starts a file operation in a slot of its own, for what has to be told, whatever is excluded. */
 static __always_inline struct slot *disk_claim(__u64 session, __u32 operation, long result,
 					       __u32 flags)
 {
@@ -59,7 +59,7 @@ static __always_inline struct slot *disk_claim(__u64 session, __u32 operation, l
 static __always_inline struct slot *disk_begin(__u64 session, __u32 operation, long result,
 					       __u32 flags)
 {
-	if (disk_left_out(session, operation))
+	if (disk_excluded(session, operation))
 		return NULL;
 	return disk_claim(session, operation, result, flags);
 }
@@ -70,8 +70,8 @@ static __always_inline void disk_send(struct slot *slot)
 	struct disk *disk = (struct disk *)slot->record;
 	__u64 session = disk->record.session;
 
-	if (operation_left_out(session, FAMILY_DISK, disk->operation) ||
-	    path_left_out(session, slot->index)) {
+	if (operation_excluded(session, FAMILY_DISK, disk->operation) ||
+	    path_excluded(session, slot->index)) {
 		slot_release(slot);
 		return;
 	}
@@ -121,7 +121,7 @@ __noinline int disk_walked(__u32 index, __u64 text, __u64 from)
 	return 0;
 }
 
-/* The same of an open file, or of the working directory. */
+/* Appends the path of an open file, or of the working directory. */
 __noinline int disk_descriptor(__u32 index, __u64 text, int descriptor)
 {
 	struct task_struct *task = (void *)bpf_get_current_task();
@@ -152,12 +152,12 @@ __noinline int disk_string(__u32 index, __u64 text, __u64 from)
 	if (length <= 0)
 		return 0;
 	disk_length(disk, text) = length;
-	if (slot->names != NAMES_OF_PROGRAM || !is_unsettled(from, length))
+	if (slot->names != NAMES_OF_PROGRAM || !is_racy(from, length))
 		return 0;
 	if (text == DISK_NAME)
-		disk->record.via |= VIA_UNSETTLED;
+		disk->record.via |= VIA_RACY;
 	else
-		disk_note(disk, text, PATH_UNSETTLED);
+		disk_note(disk, text, PATH_RACY);
 	return 0;
 }
 
@@ -174,7 +174,7 @@ __noinline int same_word(__u32 index, __u64 one, __u64 other)
 	return *first == *second;
 }
 
-/* The same of two strings of `length` bytes, from eight to SAME_MOST. */
+/* Whether two strings of `length` bytes, from eight to SAME_MOST, are the same in the record. */
 static __always_inline int same_bytes(__u32 index, __u64 one, __u64 other, __u64 length)
 {
 	/* Unrolled in part: the verifier goes through each round. */
@@ -189,8 +189,9 @@ static __always_inline int same_bytes(__u32 index, __u64 one, __u64 other, __u64
 	return same_word(index, one + length, other + length);
 }
 
-/* What was typed for the path `text`, which was walked just before, where that is not the same. */
-__noinline int disk_typed(__u32 index, __u64 text, __u64 typed)
+/* What was requested for the path `text`, which was walked just before, where that is not the same.
+ */
+__noinline int disk_requested(__u32 index, __u64 text, __u64 requested)
 {
 	struct slot *slot = slot_at(index);
 	struct disk *disk;
@@ -201,7 +202,7 @@ __noinline int disk_typed(__u32 index, __u64 text, __u64 typed)
 		return 0;
 	disk = (struct disk *)slot->record;
 	at = slot->length;
-	length = append_name(slot, typed);
+	length = append_name(slot, requested);
 	if (length <= 0)
 		return 0;
 	if (length == disk_length(disk, text) && length >= (long)sizeof(__u64) &&
@@ -213,10 +214,10 @@ __noinline int disk_typed(__u32 index, __u64 text, __u64 typed)
 }
 
 /*
- * A path as it was asked for: what was typed, after the directory it counts from. `notes` is 0, or
- * PATH_FOLLOWED.
+ * A path as it was asked for: what was requested, after the directory it counts from. `notes` is 0,
+ * or PATH_FOLLOWED.
  */
-__noinline int disk_asked(__u32 index, __u64 text, int directory, __u64 typed, __u32 notes)
+__noinline int disk_asked(__u32 index, __u64 text, int directory, __u64 requested, __u32 notes)
 {
 	struct task_struct *task = (void *)bpf_get_current_task();
 	struct fs_struct *fs = BPF_CORE_READ(task, fs);
@@ -232,11 +233,11 @@ __noinline int disk_asked(__u32 index, __u64 text, int directory, __u64 typed, _
 		return 0;
 	disk = (struct disk *)slot->record;
 	begin = slot->length;
-	notes |= PATH_TYPED;
+	notes |= PATH_REQUESTED;
 	if (slot->names == NAMES_OF_KERNEL)
-		bpf_probe_read_kernel(&first, sizeof(first), (void *)typed);
+		bpf_probe_read_kernel(&first, sizeof(first), (void *)requested);
 	else
-		bpf_probe_read_user(&first, sizeof(first), (void *)typed);
+		bpf_probe_read_user(&first, sizeof(first), (void *)requested);
 	walk_path(index, from);
 	if (!is_at_root(slot))
 		notes |= PATH_CHROOT;
@@ -263,13 +264,13 @@ __noinline int disk_asked(__u32 index, __u64 text, int directory, __u64 typed, _
 			slot->length = at + 1;
 		}
 	}
-	length = append_name(slot, typed);
+	length = append_name(slot, requested);
 	if (length < 0)
 		notes |= PATH_CUT;
 	else
 		disk_length(disk, text + 1) = length;
-	if (length > 0 && slot->names == NAMES_OF_PROGRAM && is_unsettled(typed, length))
-		notes |= PATH_UNSETTLED;
+	if (length > 0 && slot->names == NAMES_OF_PROGRAM && is_racy(requested, length))
+		notes |= PATH_RACY;
 	disk_note(disk, text, notes);
 	disk_length(disk, text) = slot->length - begin;
 	return 0;

@@ -31,7 +31,7 @@ static __always_inline struct rules *all_rules(void)
 }
 
 /* What a session of this user goes without. */
-static __always_inline __u64 families_left_out(__u32 uid)
+static __always_inline __u64 families_excluded(__u32 uid)
 {
 	__u64 *of_user = bpf_map_lookup_elem(&users, &uid);
 	struct rules *rules = all_rules();
@@ -41,17 +41,17 @@ static __always_inline __u64 families_left_out(__u32 uid)
 	return rules ? rules->families : 0;
 }
 
-static __noinline int count_left_out(__u64 key, __u32 family)
+static __noinline int count_excluded(__u64 key, __u32 family)
 {
 	struct session *session = bpf_map_lookup_elem(&sessions, &key);
 
 	if (session && family < FAMILY_COUNT)
-		__sync_fetch_and_add(&session->left_out[family], 1);
+		__sync_fetch_and_add(&session->excluded[family], 1);
 	return 0;
 }
 
 /* Whether the session goes without the family; then one more of it is counted. */
-static __noinline int family_left_out(__u64 key, __u32 family)
+static __noinline int family_excluded(__u64 key, __u32 family)
 {
 	struct control *control = shared();
 	struct session *session;
@@ -59,26 +59,26 @@ static __noinline int family_left_out(__u64 key, __u32 family)
 	if (!control || !control->goes_without)
 		return 0;
 	session = bpf_map_lookup_elem(&sessions, &key);
-	if (!session || !(session->families_left_out & 1ULL << (family & 63)))
+	if (!session || !(session->families_excluded & 1ULL << (family & 63)))
 		return 0;
-	return !count_left_out(key, family);
+	return !count_excluded(key, family);
 }
 
-static __noinline int operation_left_out(__u64 key, __u32 family, __u32 operation)
+static __noinline int operation_excluded(__u64 key, __u32 family, __u32 operation)
 {
 	struct rules *rules = all_rules();
 
 	if (!rules || family >= FAMILY_COUNT ||
 	    !(rules->operations[family] & 1ULL << (operation & 63)))
 		return 0;
-	return !count_left_out(key, family);
+	return !count_excluded(key, family);
 }
 
 /* The first event's claim of a slot, if its family is wanted. */
 static __always_inline struct slot *record_begin(__u64 session, __u32 family, __u32 kind,
 						 __u32 length)
 {
-	if (family_left_out(session, family))
+	if (family_excluded(session, family))
 		return NULL;
 	return record_claim(session, family, kind, length);
 }
@@ -123,9 +123,9 @@ static __noinline int is_in_tree_of_host(void)
 
 /*
  * Whether the file operation in the slot is left out for its path. A path that ends in what was
- * typed may lead elsewhere, and one of two may be another's, so that these never are.
+ * requested may lead elsewhere, and one of two may be another's, so that these never are.
  */
-static __noinline int path_left_out(__u64 key, __u32 index)
+static __noinline int path_excluded(__u64 key, __u32 index)
 {
 	struct slot *slot = slot_at(index);
 	struct disk *disk;
@@ -133,14 +133,14 @@ static __noinline int path_left_out(__u64 key, __u32 index)
 	if (!slot)
 		return 0;
 	disk = (struct disk *)slot->record;
-	if (disk->path_notes & (PATH_CUT | PATH_RELATIVE | PATH_TYPED) ||
-	    disk->lengths[DISK_TARGET] || disk->lengths[DISK_TARGET_TYPED])
+	if (disk->path_notes & (PATH_CUT | PATH_RELATIVE | PATH_REQUESTED) ||
+	    disk->lengths[DISK_TARGET] || disk->lengths[DISK_TARGET_REQUESTED])
 		return 0;
 	for (__u64 number = 0; number < PATTERN_COUNT; number++) {
 		int verdict = pattern_verdict(index, number);
 
-		if (verdict == PATTERN_LEFT_OUT)
-			return is_in_tree_of_host() && !count_left_out(key, FAMILY_DISK);
+		if (verdict == PATTERN_EXCLUDED)
+			return is_in_tree_of_host() && !count_excluded(key, FAMILY_DISK);
 		if (verdict != PATTERN_OTHER)
 			break;
 	}

@@ -54,6 +54,16 @@ static __noinline int process_stop(__u64 session, __u64 uid)
 	return error;
 }
 
+/* How much waits in the ring of this number, bytes. */
+static __always_inline __u64 waiting(__u64 ring)
+{
+	if (ring == RING_DISK)
+		return bpf_ringbuf_query(&disk_ring, BPF_RB_AVAIL_DATA);
+	if (ring == RING_NETWORK)
+		return bpf_ringbuf_query(&network_ring, BPF_RB_AVAIL_DATA);
+	return bpf_ringbuf_query(&command_ring, BPF_RB_AVAIL_DATA);
+}
+
 /*
  * Stops the current process, if the ring of the family is half full, and its session has sent more
  * since the daemon began to read than its part of what is left for all. A global function, which
@@ -62,32 +72,20 @@ static __noinline int process_stop(__u64 session, __u64 uid)
 int hold(__u64 session, __u64 family)
 {
 	struct control *control = shared();
-	__u64 size, used, own, sessions, uid;
+	__u64 size, used, uid, own = 0, sessions = 0;
 
-	if (!control || !control->throttle)
+	if (!control || !control->throttle || family >= FAMILY_COUNT)
 		return 0;
-	if (family == FAMILY_DISK) {
-		size = control->sizes[FAMILY_DISK];
-		used = bpf_ringbuf_query(&disk_ring, BPF_RB_AVAIL_DATA);
-	} else if (family == FAMILY_NETWORK) {
-		size = control->sizes[FAMILY_NETWORK];
-		used = bpf_ringbuf_query(&network_ring, BPF_RB_AVAIL_DATA);
-	} else {
-		size = control->sizes[FAMILY_COMMAND];
-		used = bpf_ringbuf_query(&command_ring, BPF_RB_AVAIL_DATA);
-	}
+	size = control->sizes[family];
+	used = waiting(control->rings[family]);
 	if (used < size / 2)
 		return 0;
-	if (family == FAMILY_DISK) {
-		own = sent(session, FAMILY_DISK);
-		sessions = control->active[FAMILY_DISK];
-	} else if (family == FAMILY_NETWORK) {
-		own = sent(session, FAMILY_NETWORK) + sent(session, FAMILY_NETWORK_RESULT);
-		sessions = control->active[FAMILY_NETWORK];
-	} else {
-		own = sent(session, FAMILY_COMMAND) + sent(session, FAMILY_PROCESS_EXIT) +
-		      sent(session, FAMILY_PRIVILEGE);
-		sessions = control->active[FAMILY_COMMAND];
+	/* Sessions are counted by the first family of a ring. */
+	for (__u32 other = FAMILY_COUNT; other-- > 0;) {
+		if (control->rings[other] == control->rings[family]) {
+			own += sent(session, other);
+			sessions = control->active[other];
+		}
 	}
 	/*
 	 * Of the quarter that is counted by now, and half of what `has_room` keeps for others less;

@@ -29,7 +29,7 @@ static __noinline int local_send(struct attempt *attempt)
 {
 	struct sock *sk = attempt->sk;
 	struct unix_sock *peer = (void *)BPF_CORE_READ((struct unix_sock *)sk, peer);
-	const char *typed = (void *)(attempt->address + 2 /* behind sun_family */);
+	const char *requested = (void *)(attempt->address + 2 /* behind sun_family */);
 	struct unix_address *address;
 	struct local_connect *local;
 	struct slot *slot;
@@ -56,13 +56,13 @@ static __noinline int local_send(struct attempt *attempt)
 				 bpf_core_field_offset(struct sockaddr_un, sun_path),
 			     BPF_CORE_READ(address, len) - 2, bpf_probe_read_kernel);
 	} else {
-		bpf_probe_read_user(&first, sizeof(first), typed);
+		bpf_probe_read_user(&first, sizeof(first), requested);
 		local->is_abstract = !first;
 		address_note(slot, attempt);
 		if (first)
-			append_string(slot, UNIX_PATH_MAX, typed, bpf_probe_read_user_str);
+			append_string(slot, UNIX_PATH_MAX, requested, bpf_probe_read_user_str);
 		else
-			append_local(slot, typed, attempt->length - 2, bpf_probe_read_user);
+			append_local(slot, requested, attempt->length - 2, bpf_probe_read_user);
 	}
 	local->path_length = slot->length - sizeof(*local);
 	act_send(slot, &network_ring, FAMILY_NETWORK, 0);

@@ -70,7 +70,7 @@ __noinline int code_send(__u64 session, __u64 from, __u32 seen, __u32 flags, lon
 	/* In a tree of mounts of their own, users can put theirs there, too, also as root's. */
 	if ((is_of_system(slot) && is_in_tree_of_root() &&
 	     !BPF_CORE_READ(file, f_inode, i_uid.val)) ||
-	    family_left_out(session, FAMILY_DISK)) {
+	    family_excluded(session, FAMILY_DISK)) {
 		slot_release(slot);
 		return 0;
 	}
@@ -83,7 +83,8 @@ __noinline int code_send(__u64 session, __u64 from, __u32 seen, __u32 flags, lon
 	return 0;
 }
 
-/* The same of memory without a file: once for each program, since some compile what they run. */
+/* Tells of executable memory without a file: once for each program, since some compile what they
+ * run. */
 __noinline int memory_send(__u64 session, __u32 operation, __u32 flags, long result, __u32 via)
 {
 	struct process *process = known_process();
@@ -117,7 +118,8 @@ __u64 mapping_send(__u64 session, __u64 address, long result, __u32 via)
 	return BPF_CORE_READ(vma, vm_end);
 }
 
-/* The same of some mappings up to `end`; 0 as well where there are no more. */
+/* Tells of some mappings up to `end`, and where the next one begins; 0 as well where there are no
+ * more. */
 __noinline __u64 mappings_send(__u64 session, __u64 address, __u64 end, long result, __u32 via)
 {
 #pragma nounroll

@@ -15,7 +15,7 @@
 /* Flags of mount(2) by which what is mounted is a place: MS_BIND and MS_MOVE. */
 #define MOUNT_OF_PLACE (4096 | 8192)
 
-/* The most that is kept of a call: what is longer is told as it was typed. */
+/* The most that is kept of a call: what is longer is told as it was requested. */
 #define NAMES_LENGTH 4096
 
 /* The beginning of a record of a file operation, and its paths. */
@@ -27,7 +27,7 @@ struct names_taken {
 #define NAMES_SIZE 512
 
 /* Calls under way, by thread. Where it is full, or a share of it is, names are told as they were
- * typed. */
+ * requested. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(max_entries, NAMES_SIZE);
@@ -143,10 +143,10 @@ __noinline int names_note(__u64 operation, __u64 first, __u64 second, __u64 thir
 }
 
 /*
- * Appends a name that the kernel has taken in this call, and what was typed for it; tells whether
- * it is known.
+ * Appends a name that the kernel has taken in this call, and what was requested for it; tells
+ * whether it is known.
  */
-__noinline int name_append(__u32 index, __u64 text, __u64 typed)
+__noinline int name_append(__u32 index, __u64 text, __u64 requested)
 {
 	__u64 thread = bpf_get_current_pid_tgid();
 	struct names_taken *taken = bpf_map_lookup_elem(&names_taken, &thread);
@@ -177,12 +177,12 @@ __noinline int name_append(__u32 index, __u64 text, __u64 typed)
 		return 1;
 	notes = text == DISK_PATH ? taken->disk.path_notes : taken->disk.target_notes;
 	disk_note(disk, text, notes);
-	/* It ends in what was typed. */
-	if (notes & PATH_TYPED) {
+	/* It ends in what was requested. */
+	if (notes & PATH_REQUESTED) {
 		disk_length(disk, text + 1) = disk_length(&taken->disk, text + 1);
 		return 1;
 	}
-	given = typed ? append_name(slot, typed) : 0;
+	given = requested ? append_name(slot, requested) : 0;
 	if (given > 0)
 		disk_length(disk, text + 1) = given;
 	return 1;

@@ -25,8 +25,9 @@ static __noinline int is_closed_on_exec(__u32 descriptor)
 }
 
 /*
- * The same of any kind, behind the end of its call. Clients of D-Bus and of name services, which
- * PAM and the C library are at the end of a login too, have theirs closed when a program is run.
+ * Whether a socket of any kind is forwarded, behind the end of its call. Clients of D-Bus and of
+ * name services, which PAM and the C library are at the end of a login too, have theirs closed when
+ * a program is run.
  */
 static __noinline int is_forwarded(struct sock *sk, __u32 descriptor)
 {
@@ -57,7 +58,7 @@ static __noinline int result_send(struct sock *sk, int state)
 		client_add(connecting->session, sk);
 	/* A session whose last process has closed the socket at its end is told of already. */
 	if (bpf_map_lookup_elem(&sessions, &connecting->session) &&
-	    !family_left_out(connecting->session, FAMILY_NETWORK_RESULT)) {
+	    !family_excluded(connecting->session, FAMILY_NETWORK_RESULT)) {
 		slot = slot_for(connecting->session, FAMILY_NETWORK_RESULT);
 		if (slot) {
 			result = (struct network_result *)slot->record;

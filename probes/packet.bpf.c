@@ -96,7 +96,7 @@ static __noinline int send_packet(struct packet *packet, __u64 session, __u32 ma
 	struct slot *slot;
 	int place;
 
-	if (family_left_out(session, FAMILY_NETWORK))
+	if (family_excluded(session, FAMILY_NETWORK))
 		return 0;
 	key.protocol = packet->protocol;
 	key.marks = marks;
@@ -131,7 +131,7 @@ static __noinline int send_dns(struct __sk_buff *skb, struct packet *packet, __u
 	struct slot *slot;
 	struct dns *dns;
 
-	if (length < at + DNS_HEADER || family_left_out(session, FAMILY_NETWORK))
+	if (length < at + DNS_HEADER || family_excluded(session, FAMILY_NETWORK))
 		return 0;
 	slot = slot_begin(session, FAMILY_NETWORK, KIND_DNS, sizeof(*dns), 0);
 	if (!slot)
@@ -177,7 +177,7 @@ static __noinline int send_association(struct packet *packet, __u64 session)
 	struct slot *slot;
 
 	if (number == X86_CONNECT || number == ARM64_CONNECT || number == IO_URING_ENTER ||
-	    family_left_out(session, FAMILY_NETWORK))
+	    family_excluded(session, FAMILY_NETWORK))
 		return 0;
 	slot = slot_begin(session, FAMILY_NETWORK, KIND_NETWORK, sizeof(*network), 0);
 	if (!slot)

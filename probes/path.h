@@ -172,7 +172,7 @@ static __always_inline int is_at_root(struct slot *slot)
 	return slot->walk.position == WALK_MAX - 1 && !(slot->walk.notes & PATH_DETACHED);
 }
 
-/* The same of a struct path. */
+/* Walks to a struct path. */
 static __always_inline void walk_trusting(__u32 index, __u64 address, __u32 trust)
 {
 	__u64 members[2] = {};

@@ -66,7 +66,7 @@ __u64 task_of(__u32 number)
 /* The magic number of the file system of pidfds, since 6.9 (include/uapi/linux/magic.h). */
 #define PID_FS_MAGIC 0x50494446
 
-/* The same of what a pidfd stands for. */
+/* The task that a pidfd stands for. */
 static __always_inline __u64 task_behind(struct file *file)
 {
 	struct pid *pid = BPF_CORE_READ(file, private_data);

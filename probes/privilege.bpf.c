@@ -68,7 +68,7 @@ SYSCALL_EXIT(privilege_act, PROBE_PRIVILEGE_ACT)
 	case PRIVILEGE_PIVOT_ROOT:
 		/* After pivot_root its new root is everybody's, and called `/`. */
 		if (result < 0 || operation == PRIVILEGE_PIVOT_ROOT)
-			fill_typed_path(slot, syscall_argument(0));
+			fill_requested_path(slot, syscall_argument(0));
 		else
 			fill_path(slot, &BPF_CORE_READ(task, fs)->root, TRUST_OWN);
 		break;
@@ -132,11 +132,11 @@ SYSCALL_EXIT(privilege_host, PROBE_PRIVILEGE_HOST)
 		fill_host(slot);
 		break;
 	case PRIVILEGE_ACCT:
-		fill_typed_path(slot, syscall_argument(0));
+		fill_requested_path(slot, syscall_argument(0));
 		break;
 	case PRIVILEGE_BPF_OBJ_PIN:
 	case PRIVILEGE_BPF_OBJ_GET:
-		fill_typed_path(slot, pointer_at(syscall_argument(1), 0));
+		fill_requested_path(slot, pointer_at(syscall_argument(1), 0));
 		settled_note(slot, syscall_argument(1), sizeof(__u64));
 		break;
 	default:

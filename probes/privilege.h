@@ -41,7 +41,7 @@ __noinline int loginuid_send(void)
 		return 0;
 	}
 	slot = NULL;
-	if (!operation_left_out(process->session, FAMILY_PRIVILEGE, PRIVILEGE_LOGINUID))
+	if (!operation_excluded(process->session, FAMILY_PRIVILEGE, PRIVILEGE_LOGINUID))
 		slot = privilege_begin(process, PRIVILEGE_LOGINUID, 0);
 	if (slot) {
 		privilege = (struct privilege *)slot->record;

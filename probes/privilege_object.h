@@ -24,14 +24,14 @@ static __noinline int fill_path(struct slot *slot, struct path *from, __u32 trus
 	return 0;
 }
 
-static __noinline int fill_typed_path(struct slot *slot, unsigned long typed)
+static __noinline int fill_requested_path(struct slot *slot, unsigned long requested)
 {
 	struct privilege *privilege = (struct privilege *)slot->record;
-	long length = append_string(slot, PATH_LENGTH, (void *)typed, bpf_probe_read_user_str);
+	long length = append_string(slot, PATH_LENGTH, (void *)requested, bpf_probe_read_user_str);
 
 	if (length > 0) {
 		privilege->path_length = length;
-		settled_note(slot, typed, length);
+		settled_note(slot, requested, length);
 	}
 	return 0;
 }

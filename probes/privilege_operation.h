@@ -188,7 +188,7 @@ static __always_inline __u64 time_asked(__u64 number)
 	return syscall_argument(number == X86_ADJTIMEX || number == ARM64_ADJTIMEX ? 0 : 1);
 }
 
-/* The same of these calls. */
+/* The operation of a call that changes the host, if it is told; 0 if not. */
 static __noinline __u32 host_operation_told(__u64 number, long result)
 {
 	struct pt_regs___arm64 *registers = NULL;
@@ -215,8 +215,7 @@ static __noinline __u32 host_operation_told(__u64 number, long result)
 		/* struct timex begins with what is to be changed. */
 		asked = time_asked(number);
 		command = word_at(asked);
-		return (command && command != ADJ_OFFSET_SS_READ) ||
-			       is_unsettled(asked, sizeof(command))
+		return (command && command != ADJ_OFFSET_SS_READ) || is_racy(asked, sizeof(command))
 			   ? operation
 			   : PRIVILEGE_NONE;
 	case PRIVILEGE_SYSLOG:
@@ -285,7 +284,7 @@ static __noinline struct slot *privilege_of_user(struct process *process, __u32 
 	session = bpf_map_lookup_elem(&sessions, &process->session);
 	if (!session || !session->environment_sent)
 		return NULL;
-	if (operation_left_out(process->session, FAMILY_PRIVILEGE, operation)) {
+	if (operation_excluded(process->session, FAMILY_PRIVILEGE, operation)) {
 		process_note(process);
 		return NULL;
 	}

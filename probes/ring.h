@@ -392,7 +392,7 @@ static __always_inline void record_start(struct slot *slot, __u64 session, __u32
 	record_actor(record, helpers);
 }
 
-/* The same in one of its own. */
+/* Starts a record in a slot of its own. */
 static __always_inline struct slot *slot_begin(__u64 session, __u32 family, __u32 kind,
 					       __u32 length, int helpers)
 {
@@ -488,7 +488,7 @@ static __always_inline long record_output(struct slot *slot, void *ring, __u32 f
 	return error;
 }
 
-/* The same for what is an event of its own: that it is lost is counted. */
+/* Sends a record that is an event of its own: that it is lost is counted. */
 static __always_inline long record_send(struct slot *slot, void *ring, __u32 family, int urgent)
 {
 	__u64 session = ((struct record *)slot->record)->session;

@@ -16,8 +16,8 @@
 static __always_inline int local_send_to(__u64 session, __u64 name, __u64 length, __u64 result,
 					 __u64 via)
 {
-	if (is_unsettled(name, length))
-		via |= VIA_UNSETTLED;
+	if (is_racy(name, length))
+		via |= VIA_RACY;
 	return local_send_one(session, name, length, result, via);
 }
 

@@ -21,7 +21,7 @@ static __always_inline int is_vfork(void)
 		return 1;
 	/* struct clone_args begins with them. */
 	if (number == CLONE3 && (bpf_probe_read_user(&flags, sizeof(flags), (void *)from) ||
-				 is_unsettled(from, sizeof(flags))))
+				 is_racy(from, sizeof(flags))))
 		return 0;
 	return (flags & CLONE_VFORK) != 0;
 }

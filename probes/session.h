@@ -279,7 +279,7 @@ __noinline int session_open(__u64 key, __u32 login, __u64 of, __u64 connected, _
 	session->audit_session_id = key < LOGIN_KEY ? key : AUDIT_UNSET;
 	session->pid = BPF_CORE_READ(task, tgid);
 	session->connection_pid = BPF_CORE_READ(holder, tgid);
-	session->families_left_out = families_left_out(uid);
+	session->families_excluded = families_excluded(uid);
 	sk = login == LOGIN_SSH ? (void *)find_connection(connected) : NULL;
 	if (sk) {
 		endpoints(sk, 0, &session->local, &session->remote);
@@ -291,7 +291,7 @@ __noinline int session_open(__u64 key, __u32 login, __u64 of, __u64 connected, _
 		/* No session frees itself of a family by what it begins. */
 		outer = bpf_map_lookup_elem(&sessions, &session->parent);
 		if (outer)
-			session->families_left_out &= outer->families_left_out;
+			session->families_excluded &= outer->families_excluded;
 	}
 	/* If it is its own doing that is seen, and all is seen, nothing was missed. */
 	if ((__u64)task != bpf_get_current_task() || control->unhooked) {
@@ -551,7 +551,7 @@ static __always_inline struct process *carrying_process(struct process *known, i
 	return process && (process->role == ROLE_USER || carries) ? process : NULL;
 }
 
-/* The same for what only the user's own processes do. */
+/* The process, if it is one of the user's own. */
 static __always_inline struct process *recorded_user(struct process *process)
 {
 	process = recorded_process(process);

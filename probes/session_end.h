@@ -26,7 +26,7 @@ static __noinline int process_leave(__u64 key)
 	if (slot) {
 		end = (struct session_end *)slot->record;
 		__builtin_memcpy(end->lost, session->lost, sizeof(end->lost));
-		__builtin_memcpy(end->left_out, session->left_out, sizeof(end->left_out));
+		__builtin_memcpy(end->excluded, session->excluded, sizeof(end->excluded));
 		record_send(slot, &session_ring, FAMILY_SESSION, 1);
 	}
 	return 0;

@@ -35,7 +35,7 @@ static __always_inline int may_be_written(struct file *file)
  * them and ours: another thread or process in the same memory, now or before, the kernel itself for
  * what the program has asked it to do meanwhile, or whoever has the same pages.
  */
-__noinline int is_unsettled(__u64 from, __u64 length)
+__noinline int is_racy(__u64 from, __u64 length)
 {
 	struct process *process = known_process();
 	struct vm_area_struct *vma;
@@ -54,8 +54,8 @@ __noinline int is_unsettled(__u64 from, __u64 length)
 /* Marks the record if the bytes that it tells are such. */
 static __always_inline void settled_note(struct slot *slot, __u64 from, __u64 length)
 {
-	if (is_unsettled(from, length))
-		((struct record *)slot->record)->via |= VIA_UNSETTLED;
+	if (is_racy(from, length))
+		((struct record *)slot->record)->via |= VIA_RACY;
 }
 
 #endif

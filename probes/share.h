@@ -80,8 +80,8 @@ static __always_inline __u32 account_of(__u64 key)
 }
 
 /*
- * The same of a table that forgets what was not used for longest: there a share is of what is put
- * in for some time, until the daemon counts anew. What is refused is counted as lost.
+ * Takes a share of a table that forgets what was not used for longest: there a share is of what is
+ * put in for some time, until the daemon counts anew. What is refused is counted as lost.
  */
 static __always_inline int share_take_note(__u64 session, __u32 table, __u32 size)
 {

@@ -107,8 +107,8 @@ struct syscall_exit {
 	long result;
 	struct process *process; /* of the current process; there is one */
 	struct pt_regs *registers;
-	__u32 via; /* VIA_UNCONFIRMED if the result can be another's than the kernel's;
-		      VIA_UNSETTLED */
+	__u32 via; /* VIA_OUTCOME_UNKNOWN if the result can be another's than the kernel's;
+		      VIA_RACY */
 };
 
 /*
@@ -124,7 +124,7 @@ __noinline int via_answer(__u64 emulated, long result)
 		return 0;
 	if (emulated || (bpf_core_field_exists(task->seccomp.mode) &&
 			 member(task, seccomp.mode) == SECCOMP_MODE_FILTER))
-		return VIA_UNCONFIRMED;
+		return VIA_OUTCOME_UNKNOWN;
 	return 0;
 }
 
@@ -137,8 +137,8 @@ __noinline int via_compat(void)
 
 	if ((source & SOURCE_KIND) != MEMORY)
 		return 0;
-	return is_unsettled(compat_register(registers, source & SOURCE_REGISTER), 6 * sizeof(__u32))
-		   ? VIA_UNSETTLED
+	return is_racy(compat_register(registers, source & SOURCE_REGISTER), 6 * sizeof(__u32))
+		   ? VIA_RACY
 		   : 0;
 }
 
@@ -207,8 +207,8 @@ static __always_inline int is_obscure(void)
 #define any_call(registers) 1
 
 /*
- * The same for calls of which few matter, by their registers. A process that may begin a session
- * does so with any of them.
+ * A program for the ends of calls of which few matter, by their registers. A process that may begin
+ * a session does so with any of them.
  */
 #define SYSCALL_EXIT_IF(program, probe, may_matter)                                                \
 	static int program##_body(struct syscall_exit *context);                                   \
@@ -275,7 +275,7 @@ static __always_inline __u32 via_of(long number)
 	return number == IO_URING_ENTER ? VIA_IO_URING : 0;
 }
 
-/* The same in the current one. */
+/* How is done what is done in the current call. */
 static __always_inline __u32 via_now(void)
 {
 	return via_of(syscall_number());
@@ -296,7 +296,7 @@ __noinline unsigned long syscall_argument(__u32 index)
 	return IS_PLAIN ? argument_in(registers, index, 1) : argument_in(registers, index, 0);
 }
 
-/* The same where it is known which kind of call it is, and where its registers are. */
+/* An argument, where it is known which kind of call it is, and where its registers are. */
 static __always_inline unsigned long argument_at(struct pt_regs *registers, int is_compat,
 						 __u32 index)
 {
@@ -305,7 +305,7 @@ static __always_inline unsigned long argument_at(struct pt_regs *registers, int 
 	return argument_in(registers, index, 1);
 }
 
-/* The same in a body. */
+/* An argument, in a body. */
 static __always_inline unsigned long exit_argument(struct syscall_exit *context, __u32 index)
 {
 	return argument_at(context->registers, context->is_compat, index);

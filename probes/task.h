@@ -25,7 +25,7 @@ static __always_inline struct task_struct *current_task(void)
 #define member(from, name) member_if(IS_PLAIN, from, name)
 
 /*
- * The same, where it is told otherwise whether the verifier knows what `from` leads to. What reads
+ * A member, where it is told otherwise whether the verifier knows what `from` leads to. What reads
  * many asks IS_PLAIN once: at each place the kernel cuts out what it does not need, which takes it
  * a while. So does each pointer that an argument or the task has: its name is looked for among
  * those of all types.

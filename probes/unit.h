@@ -169,7 +169,7 @@ __noinline int call_append(__u32 index, __u64 part, __u64 length)
 	return 0;
 }
 
-/* The same of a message: behind two words, struct msghdr has where its parts are, and how many. */
+/* Reads a message: behind two words, struct msghdr has where its parts are, and how many. */
 __noinline int call_read(__u32 index, __u64 message)
 {
 	__u64 parts = call_word(message, 2), count = call_word(message, 3);

@@ -88,21 +88,21 @@ static __always_inline void file_put(struct slot *slot, struct io_kiocb *request
 				     __u64 end)
 {
 	struct disk *disk = (struct disk *)slot->record;
-	__u64 typed = disk->lengths[DISK_PATH_TYPED];
+	__u64 requested = disk->lengths[DISK_PATH_REQUESTED];
 	__u64 name = disk->lengths[DISK_NAME];
 
 	slot->length = sizeof(*disk);
 	slot->names = NAMES_OF_KERNEL;
 	disk->path_notes = 0;
-	disk->lengths[DISK_PATH_TYPED] = 0;
+	disk->lengths[DISK_PATH_REQUESTED] = 0;
 	if (is_open(request) &&
 	    (BPF_CORE_READ(file, f_mode) & FMODE_CREATED || disk->flags & O_TMPFILE_BIT)) {
 		disk->operation = DISK_CREATE;
 		disk->mode = BPF_CORE_READ((struct io_open *)request, how.mode);
 	}
 	disk_walked(slot->index, DISK_PATH, (__u64)&file->f_path);
-	if (typed)
-		disk_typed(slot->index, DISK_PATH, end - typed);
+	if (requested)
+		disk_requested(slot->index, DISK_PATH, end - requested);
 	else if (name)
 		disk_string(slot->index, DISK_NAME, end - name);
 }
@@ -149,7 +149,7 @@ static __noinline int request_end(struct io_kiocb *request, int result, int conf
 		if (file)
 			file_put(slot, request, file, address_of(kept) + length);
 		else if (!confirmed || (result >= 0 && is_open(request)))
-			disk->record.via |= VIA_UNCONFIRMED;
+			disk->record.via |= VIA_OUTCOME_UNKNOWN;
 		disk_send(slot);
 	}
 	if (!(int)bpf_map_delete_elem(&requests, &key))
@@ -242,7 +242,7 @@ static __always_inline void request_keep(struct slot *slot, struct io_kiocb *req
 		}
 		share_give(record->session, uid, TABLE_REQUESTS);
 	}
-	record->via |= VIA_UNCONFIRMED;
+	record->via |= VIA_OUTCOME_UNKNOWN;
 	disk_send(slot);
 }
 
@@ -272,7 +272,7 @@ static __noinline struct slot *open_begin(__u64 session, struct io_kiocb *reques
 	struct slot *slot;
 
 	/* Whether it makes the file is known only at its end. */
-	if (family_left_out(session, FAMILY_DISK))
+	if (family_excluded(session, FAMILY_DISK))
 		return NULL;
 	slot = disk_claim(session, DISK_OPEN, 0, open_flags(open));
 	if (!slot)

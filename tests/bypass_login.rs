@@ -13,7 +13,7 @@ use std::process::{Command, Stdio};
 
 use crate::common::ways::{KERNEL, connections, pipe, place, ran, tell};
 use crate::common::{
-    self, Folder, Host, ONE, Outcome, PYTHON, Process, TWO, of_kind, patiently, printed,
+    self, Folder, Host, ONE, Outcome, PYTHON, Process, TWO, free_port, of_kind, patiently, printed,
 };
 use libtest_mimic::Trial;
 use serde_json::{Value, json};
@@ -221,7 +221,7 @@ fn without_pam(host: &Host) -> Outcome {
     Ok(())
 }
 
-/// The same, where no process of its own is for the user's side
+/// A login of root, where no process of its own is for the user's side
 fn root_without_pam(host: &Host) -> Outcome {
     without_pam_as(host, "root");
     Ok(())
@@ -434,14 +434,6 @@ fn forwarding(host: &Host, options: &[&str], word: &str, act: impl FnOnce()) -> 
     drop(client.child.stdin.take());
     client.child.wait().unwrap();
     host.session(&script)
-}
-
-fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap()
-        .port()
 }
 
 /// Sends a word from one end to the other.

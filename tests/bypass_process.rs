@@ -319,7 +319,7 @@ fn tmux(host: &Host) -> Outcome {
     Ok(())
 }
 
-/// The same with the keys stuffed in from outside
+/// A terminal with the keys stuffed in from outside
 fn screen(host: &Host) -> Outcome {
     let place = place(host, "screen");
     let screen = format!(

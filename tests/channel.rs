@@ -12,8 +12,8 @@ use std::process::{Command, Stdio};
 use crate::common::terminal::Terminal;
 use crate::common::ways::place;
 use crate::common::{
-    self, Host, ONE, Openssh, Outcome, Process, Server, channel, command, end, expected, network,
-    of_kind, patiently, plain, plains, printed, start,
+    self, Host, ONE, Openssh, Outcome, Process, Server, channel, command, end, expected, free_port,
+    network, of_kind, patiently, plain, plains, printed, start,
 };
 use libtest_mimic::Trial;
 use serde_json::{Value, json};
@@ -41,7 +41,7 @@ pub fn tests() -> Vec<Trial> {
             ("a port without a channel", port),
             ("without PAM and without a channel", without_pam),
             ("an sshd for one connection", for_one_connection),
-            ("commands left out", left_out),
+            ("commands left out", excluded),
             ("what sshd connects to by itself", own_connects),
         ],
     )
@@ -64,11 +64,6 @@ fn ssh(host: &Host, login: &str, options: &[&str]) -> Command {
 /// The session of this login in which `text` stands, once it has ended.
 fn session(host: &Host, login: &str, text: &str) -> Vec<Value> {
     host.session_with(&format!(r#""login":"{login}""#), text)
-}
-
-fn free_port() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    listener.local_addr().unwrap().port()
 }
 
 /// sshd's own listen comes first, and then nothing for as long as the client likes
@@ -794,7 +789,7 @@ fn port(host: &Host, openssh: Openssh) -> Outcome {
     Ok(())
 }
 
-/// The same where nothing but the process tree tells the session
+/// A server where nothing but the process tree tells the session
 fn without_pam(host: &Host, openssh: Openssh) -> Outcome {
     let server = Second::new(host, openssh, "no-pam", "UsePAM no");
     for login in LOGINS {
@@ -864,7 +859,7 @@ fn for_one_connection(host: &Host, openssh: Openssh) -> Outcome {
 }
 
 /// The channels are told all the same
-fn left_out(_: &Host, openssh: Openssh) -> Outcome {
+fn excluded(_: &Host, openssh: Openssh) -> Outcome {
     let host = Host::of(&Server::of(openssh), CONFIG, "record: {families: [disk]}");
     let folder = place(&host, "left-out");
     let master = Master::new(&host, ONE, &folder, &["/bin/true kept; read line"]);

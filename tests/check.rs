@@ -11,7 +11,7 @@ use crate::common::{self, Folder, Host, ONE, Outcome, Process, binary, write_con
 use libtest_mimic::Trial;
 use miniz_oxide::deflate::compress_to_vec;
 use object::{Object, ObjectSection, ObjectSymbol};
-use recorderd::base::{Family, Kind};
+use recorderd::base::{Backend, Family};
 use recorderd::kernel::plan::{Hook, PLANS};
 use serde_json::Value;
 
@@ -86,8 +86,8 @@ fn ready() -> Outcome {
         assert_eq!(report["not_tried"], serde_json::json!({}), "{family}");
         let programs: BTreeSet<_> = report["programs"].as_object().unwrap().keys().collect();
         let plan = PLANS.iter().find(|plan| plan.family == family).unwrap();
-        let mut kinds = Kind::ALL.into_iter();
-        let kind = kinds.find(|kind| report["plan"] == kind.name()).unwrap();
+        let mut kinds = Backend::ALL.into_iter();
+        let kind = kinds.find(|kind| report["backend"] == kind.name()).unwrap();
         let (planned, others): (Vec<&Hook>, Vec<&Hook>) =
             plan.hooks.iter().partition(|hook| hook.is_of(kind));
         let planned: BTreeSet<_> = planned.iter().map(|it| it.program.to_owned()).collect();
@@ -107,7 +107,7 @@ fn ready() -> Outcome {
     Ok(())
 }
 
-/// The same facts, line by line.
+/// The facts of the report, line by line.
 fn text() -> Outcome {
     let output = Command::new(binary()).arg("check").output()?;
     let text = String::from_utf8(output.stdout)?;
@@ -120,19 +120,22 @@ fn text() -> Outcome {
         text.contains("\nconfig        none given; the defaults\n"),
         "{text}"
     );
-    assert!(text.contains("\ndisk          recorded; plan: "), "{text}");
+    assert!(
+        text.contains("\ndisk          recorded; backend: "),
+        "{text}"
+    );
     assert!(text.ends_with("\nready\n"), "{text}");
     Ok(())
 }
 
-/// By the portable plan: while somebody may be logged in, or at all times.
+/// By the tracepoint plan: while somebody may be logged in, or at all times.
 fn calls() -> Outcome {
     for (types, when) in [
         ("ssh", "while somebody is logged in"),
         ("su", "at all times"),
     ] {
         let folder = Folder::new();
-        let more = format!("plan: portable\nlogin_types: [{types}]");
+        let more = format!("backend: tracepoint\nlogin_types: [{types}]");
         let (code, report) = check(&binary(), &write_config(folder.path(), &more));
         assert_eq!(code, Some(0), "{report}");
         let calls = report["calls"].as_str().unwrap();
@@ -223,8 +226,8 @@ fn statuses(folder: &Folder) -> Vec<Value> {
 }
 
 /// A family without which the config can do is left out, and said to be; else there is no start.
-fn left_out(program: &Path, folder: &Folder, family: &str, reason: &str) -> Outcome {
-    let config = write_config(folder.path(), "plan: portable");
+fn excluded(program: &Path, folder: &Folder, family: &str, reason: &str) -> Outcome {
+    let config = write_config(folder.path(), "backend: tracepoint");
     let (code, report) = check(program, &config);
     assert_eq!(
         (code, &report["state"]),
@@ -239,7 +242,10 @@ fn left_out(program: &Path, folder: &Folder, family: &str, reason: &str) -> Outc
         (Some(1), vec![format!("recorderd: {fault}")])
     );
 
-    let config = write_config(folder.path(), "plan: portable\nrequired: [command, disk]");
+    let config = write_config(
+        folder.path(),
+        "backend: tracepoint\nrequired: [command, disk]",
+    );
     let (code, report) = check(program, &config);
     assert_eq!(
         (code, &report["state"]),
@@ -266,11 +272,11 @@ fn lacking() -> Outcome {
     let program = changed(&folder, |bytes| {
         rename(bytes, "inet_sock_set_state", "inet_sock_set_stale");
     });
-    left_out(
+    excluded(
         &program,
         &folder,
         "network",
-        "portable: probe network_state at inet_sock_set_stale: not in this kernel",
+        "tracepoint: probe network_state at inet_sock_set_stale: not in this kernel",
     )
 }
 
@@ -278,11 +284,11 @@ fn lacking() -> Outcome {
 fn silent() -> Outcome {
     let folder = Folder::new();
     let program = changed(&folder, |bytes| silence(bytes, "network_accept_body"));
-    left_out(
+    excluded(
         &program,
         &folder,
         "network",
-        "portable: attached, but never fired in the self-test: network_accept (at accept4, accept)",
+        "tracepoint: attached, but never fired in the self-test: network_accept (at accept4, accept)",
     )
 }
 
@@ -293,7 +299,10 @@ fn spared() -> Outcome {
     let program = changed(&folder, |bytes| {
         rename(bytes, "io_uring_complete", "io_uring_complain");
     });
-    let (code, report) = check(&program, &write_config(folder.path(), "plan: portable"));
+    let (code, report) = check(
+        &program,
+        &write_config(folder.path(), "backend: tracepoint"),
+    );
     assert_eq!(code, Some(0), "{report}");
     let disk = &report["families"]["disk"];
     assert!(
@@ -320,7 +329,7 @@ fn without_life() -> Outcome {
     let config = write_config(folder.path(), "required: []");
     let (code, report) = check(&program, &config);
     assert_eq!(code, Some(1), "{report}");
-    let fault = "session can't be recorded: portable: probe session_fork at sched_process_frog: \
+    let fault = "session can't be recorded: tracepoint: probe session_fork at sched_process_frog: \
                  not in this kernel";
     assert_eq!(report["faults"], serde_json::json!([fault]));
     assert_eq!(start(&program, &config).0, Some(1));

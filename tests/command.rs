@@ -176,17 +176,17 @@ fn bytes() -> Outcome {
     let arguments: [&[u8]; 4] = [b"\xff\xfe", b"", b"caf\xc3\xa9", b"\xed\xa0\x80\n"];
     let words = arguments.map(word).join(" ");
     let script = format!("{}/{} {words}; : ", folder.display(), word(name));
-    let typed = [script.as_bytes(), b"\xfe"].concat();
+    let requested = [script.as_bytes(), b"\xfe"].concat();
     let mut client = host.client("ssh");
     client
         .arg(format!("{ONE}@127.0.0.1"))
-        .arg(OsStr::from_bytes(&typed));
+        .arg(OsStr::from_bytes(&requested));
     common::printed(&mut client);
     let lines = host.sessions(1).remove(0);
     let asked = format!(
         r#""initial_command":{},"initial_command_base64":{},"#,
-        json!([String::from_utf8_lossy(&typed)]),
-        json!([STANDARD.encode(&typed)])
+        json!([String::from_utf8_lossy(&requested)]),
+        json!([STANDARD.encode(&requested)])
     );
     assert_eq!(plain(&lines[0]), start(ONE, &asked));
     assert_eq!(

@@ -189,7 +189,7 @@ fn forbidden() -> Outcome {
 fn lacks_nothing() -> Outcome {
     let mut host = Host::with(
         "ExposeAuthInfo yes",
-        "log_file_size: 16K\nlog_total_size: 64K\nfsync: per-event\nnetwork_silence_seconds: 1\n\
+        "log_file_size: 16K\nlog_total_size: 64K\nfsync: per-event\nnetwork_aggregation_seconds: 1\n\
          overload: throttle\ndisk_buffer_size: 8",
     );
     let trace = host.folder.path().join("trace");

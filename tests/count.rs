@@ -112,7 +112,7 @@ fn commands_in_the_smallest_ring() -> Outcome {
     Ok(())
 }
 
-/// The same while the daemon reads as fast as it can.
+/// Counts while the daemon reads as fast as it can.
 fn opens_in_the_smallest_ring() -> Outcome {
     let host = Host::with("", SMALLEST);
     // The login opens files as well: as many in a session that opens none of its own.
@@ -193,7 +193,7 @@ fn plain_commands_are_small() -> Outcome {
     Ok(())
 }
 
-/// The same for real, while nobody reads.
+/// Counts for real, while nobody reads.
 fn a_stopped_daemon_loses_nothing() -> Outcome {
     const COUNT: usize = 20_000;
     let config = "command_buffer_size: 2048\nrecord: {families: [command]}";

@@ -56,7 +56,7 @@ pub fn tests() -> Vec<Trial> {
             ("record: events", record::all_events),
             ("record: exit codes", record::exit_codes),
             ("record: unknown programs", record::unknown_programs),
-            ("record: what is left out", record::left_out),
+            ("record: what is left out", record::excluded),
             ("record: into the log", record::into_the_log),
             ("record: a command that ignores SIGTERM", record::ignored),
             ("record: an interactive shell", record::interactive),

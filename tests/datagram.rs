@@ -33,7 +33,7 @@ fn session(host: &Host, login: &str, script: &str) -> (String, Vec<Value>) {
     (printed, host.sessions(1).remove(0))
 }
 
-/// The same in a network of its own, with only a loopback device.
+/// A host in a network of its own, with only a loopback device.
 fn alone(host: &Host, before: &str, script: &str) -> (String, Vec<Value>) {
     let command = format!(
         "unshare -mn sh -c 'ip link set lo up; {before}; exec \"$0\" -Ic \"$1\"' /usr/bin/python3 \"{script}\""
@@ -155,7 +155,7 @@ print(s.getsockname()[1])",
 /// By two threads at once, for some seconds, with periods of one.
 fn periods() -> Outcome {
     const EACH: u64 = 20_000;
-    let host = Host::with("", "network_silence_seconds: 1");
+    let host = Host::with("", "network_aggregation_seconds: 1");
     let (_peer, to_peer) = peer("127.0.0.1:0");
     let script = format!(
         "import socket, threading, time

@@ -6,7 +6,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{PermissionsExt, symlink};
 
 use crate::common::{
-    self, Host, ONE, Outcome, PYTHON, created, disk, of_kind, opened_in, plains, typed,
+    self, Host, ONE, Outcome, PYTHON, created, disk, of_kind, opened_in, plains, requested,
 };
 use base64::engine::{Engine, general_purpose::STANDARD};
 use libc::{O_APPEND, O_CLOEXEC, O_CREAT, O_RDWR, O_TRUNC, O_WRONLY};
@@ -60,15 +60,15 @@ fn ways() -> Outcome {
         opened_in(&folder, &lines),
         [
             by_shell.clone(),
-            typed(&by_shell, &format!("{here}//below/.././file")),
-            typed(&by_shell, "file"),
-            typed(&by_shell, "../file"),
-            typed(&by_shell, "link"),
-            typed(&by_shell, "link"),
-            typed(&by_shell, "/proc/self/cwd/link"),
-            typed(&by_shell, &format!("/proc/self/root{here}/file")),
-            typed(&by_path, "."),
-            typed(&disk(ONE, "python3", &file, O_CLOEXEC, 0), "../file"),
+            requested(&by_shell, &format!("{here}//below/.././file")),
+            requested(&by_shell, "file"),
+            requested(&by_shell, "../file"),
+            requested(&by_shell, "link"),
+            requested(&by_shell, "link"),
+            requested(&by_shell, "/proc/self/cwd/link"),
+            requested(&by_shell, &format!("/proc/self/root{here}/file")),
+            requested(&by_path, "."),
+            requested(&disk(ONE, "python3", &file, O_CLOEXEC, 0), "../file"),
         ]
     );
     Ok(())
@@ -127,18 +127,18 @@ print(os.fstat(temporary).st_ino)
     let outside = format!("{here}/below/../../out");
     let temporary = format!("{here}/#{}", inode.trim());
     let flags = libc::O_TMPFILE | O_WRONLY | O_CLOEXEC;
-    let temporary = typed(&created(ONE, python, &temporary, flags, "0604"), ".");
+    let temporary = requested(&created(ONE, python, &temporary, flags, "0604"), ".");
     assert_eq!(
         opened_in(&folder, &lines),
         [
-            typed(&created(ONE, python, &file, creating, "0640"), "file"),
-            typed(&made, "below/../new"),
-            typed(&disk(ONE, python, &new, 0, 0), "/new"),
-            typed(
+            requested(&created(ONE, python, &file, creating, "0640"), "file"),
+            requested(&made, "below/../new"),
+            requested(&disk(ONE, python, &new, 0, 0), "/new"),
+            requested(
                 &disk(ONE, python, &outside, O_RDWR | O_CREAT, -libc::EXDEV),
                 "below/../../out"
             ),
-            typed(
+            requested(
                 &disk(ONE, python, &file, libc::O_PATH | O_CLOEXEC, 0),
                 "file"
             ),
@@ -170,7 +170,7 @@ for depth in range(200):
     let lines = host.sessions(1).remove(0);
     let opened: Vec<_> = of_kind(&lines, "session.disk")
         .into_iter()
-        .filter(|line| line["operation"] == "create" && line["typed"] == "file")
+        .filter(|line| line["operation"] == "create" && line["requested_path"] == "file")
         .collect();
     assert_eq!(opened.len(), 2);
     assert_eq!(opened[0]["path"], format!("{whole}/file"));
@@ -219,7 +219,7 @@ for name in ("bound/file", "merged/below/file", "merged/below/../new"):
     let lines = host.sessions(1).remove(0);
     let here = folder.display();
     let flags = O_CREAT | O_WRONLY | O_CLOEXEC;
-    let open = |path: &str, name: &str| typed(&disk("root", "python3", path, flags, 0), name);
+    let open = |path: &str, name: &str| requested(&disk("root", "python3", path, flags, 0), name);
     let new = created("root", "python3", there[2], flags, "0777");
     let [bound, below] = ["bound/file", "merged/below/file"].map(|name| format!("{here}/{name}"));
     assert_eq!(there[..2], [&bound, &below]);
@@ -228,7 +228,7 @@ for name in ("bound/file", "merged/below/file", "merged/below/../new"):
         [
             open(&bound, "bound/file"),
             open(&below, "merged/below/file"),
-            typed(&new, "merged/below/../new"),
+            requested(&new, "merged/below/../new"),
         ]
     );
     Ok(())
@@ -303,7 +303,7 @@ os.waitpid(child, 0)
 /// Lengths of names about those that fit a byte, and the longest that FUSE has always taken, bytes.
 const LONG: [usize; 6] = [254, 255, 256, 257, 300, 1023];
 
-/// No path at all is typed then
+/// No path at all is requested then
 fn by_handle() -> Outcome {
     let host = Host::start();
     let folder = host.folder.shared();
@@ -365,13 +365,13 @@ except FileNotFoundError:
         [
             in_shell(&absent, libc::ENOENT),
             in_shell(&secret, libc::EACCES),
-            typed(&in_shell(&absent, libc::ENOENT), "absent"),
-            typed(&in_shell(&secret, libc::EACCES), "secret"),
-            typed(
+            requested(&in_shell(&absent, libc::ENOENT), "absent"),
+            requested(&in_shell(&secret, libc::EACCES), "secret"),
+            requested(
                 &in_shell(&absent, libc::ENOENT),
                 &format!("{relative}/absent")
             ),
-            typed(
+            requested(
                 &disk(ONE, "python3", &absent, O_CLOEXEC, -libc::ENOENT),
                 "absent"
             ),
@@ -418,7 +418,7 @@ fn gone() -> Outcome {
         &format!("exec 5<>{file}; rm {file}; : < /proc/self/fd/5"),
     );
     let lines = host.sessions(1).remove(0);
-    let opened = typed(&disk(ONE, "bash", &file, 0, 0), "/proc/self/fd/5");
+    let opened = requested(&disk(ONE, "bash", &file, 0, 0), "/proc/self/fd/5");
     assert_eq!(
         opened_in(&folder, &lines),
         [

@@ -239,9 +239,9 @@ fn the_first_status() -> Outcome {
         .collect();
     let expected = json!({
         "ei": 0, "event": "recorder.status", "code": "R2002I", "namespace": "default",
-        "reason": "start", "sessions": 0, "events": none, "losses": {},
-        "logins_not_recorded": 0, "processes_not_recorded": 0, "hook_missed": {},
-        "malformed_records": 0, "lines_given_up": 0, "bytes_written": 0,
+        "reason": "start", "schema_version": 1, "sessions": 0, "events": none, "losses": {},
+        "logins_dropped": 0, "processes_dropped": 0, "missed_probes": {},
+        "malformed_records": 0, "lines_discarded": 0, "bytes_written": 0,
         "ring_fill": {"session": 0, "command": 0, "disk": 0, "network": 0},
     });
     assert_eq!(line, expected);

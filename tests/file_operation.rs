@@ -47,7 +47,7 @@ fn line(login: &str, path: &str, return_code: i32, rest: &str) -> String {
     flagged(login, path, 0, return_code, rest)
 }
 
-/// The same of a call with flags.
+/// A call with flags.
 fn flagged(login: &str, path: &str, flags: u32, return_code: i32, rest: &str) -> String {
     let rest = format!(
         r#""path":"{path}","flags":{flags},"return_code":{return_code},"operation":{rest}"#
@@ -86,36 +86,42 @@ os.rmdir("folder")
     assert_eq!(
         done_in(&folder, &lines),
         [
-            of("folder", r#""mkdir","typed":"folder","mode":"0750""#),
-            of("pipe", r#""mknod","typed":"pipe","mode":"10640""#),
-            of("link", r#""symlink","typed":"link","target":"../nowhere""#),
+            of(
+                "folder",
+                r#""mkdir","requested_path":"folder","mode":"0750""#
+            ),
+            of("pipe", r#""mknod","requested_path":"pipe","mode":"10640""#),
+            of(
+                "link",
+                r#""symlink","requested_path":"link","target":"../nowhere""#
+            ),
             of(
                 "pipe",
                 &format!(
-                    r#""link","typed":"pipe","target":"{here}/second","target_typed":"second""#
+                    r#""link","requested_path":"pipe","target":"{here}/second","requested_target":"second""#
                 ),
             ),
             of(
                 "second",
                 &format!(
-                    r#""rename","typed":"second","target":"{here}/third","target_typed":"third""#
+                    r#""rename","requested_path":"second","target":"{here}/third","requested_target":"third""#
                 ),
             ),
             of(
                 "third",
                 &format!(
-                    r#""rename","typed":"./third","target":"{here}/folder/fourth","target_typed":"folder//fourth","target_unresolved":true"#
+                    r#""rename","requested_path":"./third","target":"{here}/folder/fourth","requested_target":"folder//fourth","target_links_unfollowed":true"#
                 ),
             ),
-            of("folder/fourth", r#""unlink","typed":"fourth""#),
-            of("link", r#""unlink","typed":"../link""#),
-            of("folder", r#""rmdir","typed":"folder""#),
+            of("folder/fourth", r#""unlink","requested_path":"fourth""#),
+            of("link", r#""unlink","requested_path":"../link""#),
+            of("folder", r#""rmdir","requested_path":"folder""#),
         ]
     );
     Ok(())
 }
 
-/// Links in a whole path can't be told afterwards: it is as it was typed, and says so
+/// Links in a whole path can't be told afterwards: it is as it was requested, and says so
 fn whole_paths() -> Outcome {
     let host = Host::start();
     let folder = host.folder.shared();
@@ -134,15 +140,24 @@ os.rmdir("{here}/way/../real/below")
     assert_eq!(
         done_in(&folder, &lines),
         [
-            of("real", r#""mkdir","path_unresolved":true,"mode":"0777""#),
-            of("way", r#""symlink","path_unresolved":true,"target":"real""#),
+            of(
+                "real",
+                r#""mkdir","path_links_unfollowed":true,"mode":"0777""#
+            ),
+            of(
+                "way",
+                r#""symlink","path_links_unfollowed":true,"target":"real""#
+            ),
             of(
                 "way/below",
                 &format!(
-                    r#""mkdir","typed":"{here}/way/./below","path_unresolved":true,"mode":"0777""#
+                    r#""mkdir","requested_path":"{here}/way/./below","path_links_unfollowed":true,"mode":"0777""#
                 ),
             ),
-            of("way/../real/below", r#""rmdir","path_unresolved":true"#),
+            of(
+                "way/../real/below",
+                r#""rmdir","path_links_unfollowed":true"#
+            ),
         ]
     );
     Ok(())
@@ -179,9 +194,9 @@ assert not libc.renameat2(here, b"first", a, b"third", 1)
     let of = |flags: u32, name: &str, rest: &str| {
         flagged(ONE, &format!("{here}/{name}"), flags, 0, rest)
     };
-    let two = |flags, name: &str, typed: &str, operation: &str, target: &str, given: &str| {
+    let two = |flags, name: &str, requested: &str, operation: &str, target: &str, given: &str| {
         let rest = format!(
-            r#""{operation}","typed":"{typed}","target":"{here}/{target}","target_typed":"{given}""#
+            r#""{operation}","requested_path":"{requested}","target":"{here}/{target}","requested_target":"{given}""#
         );
         of(flags, name, &rest)
     };
@@ -190,14 +205,22 @@ assert not libc.renameat2(here, b"first", a, b"third", 1)
     assert_eq!(
         done_in(&folder, &lines)[2..],
         [
-            of(0, "b/folder", r#""mkdir","typed":"folder","mode":"0777""#),
-            of(0, "b/link", r#""symlink","typed":"link","target":"x""#),
+            of(
+                0,
+                "b/folder",
+                r#""mkdir","requested_path":"folder","mode":"0777""#
+            ),
+            of(
+                0,
+                "b/link",
+                r#""symlink","requested_path":"link","target":"x""#
+            ),
             two(0, "b/link", "link", "rename", "b/moved", "moved"),
             two(0, "b/moved", "moved", "link", "b/hard", "hard"),
-            of(0, "b/hard", r#""unlink","typed":"hard""#),
-            of(0x200, "b/folder", r#""rmdir","typed":"folder""#),
+            of(0, "b/hard", r#""unlink","requested_path":"hard""#),
+            of(0x200, "b/folder", r#""rmdir","requested_path":"folder""#),
             two(0, "b/moved", "moved", "rename", "out", "../out"),
-            format!(r#"{unresolved},"target_unresolved":true}}"#),
+            format!(r#"{unresolved},"target_links_unfollowed":true}}"#),
             two(0, "b/in", "in", "rename", "first", "first"),
             two(0, "first", "first", "link", "b/second", "second"),
             two(1, "first", "first", "rename", "b/third", "third"),
@@ -235,19 +258,30 @@ os.link("link", "soft", follow_symlinks=False)
     let here = folder.display();
     let of = |flags: u32, rest: &str| flagged(ONE, &format!("{here}/link"), flags, 0, rest);
     let linked = |name: &str, mark: &str| {
-        format!(r#""link","typed":"link"{mark},"target":"{here}/{name}","target_typed":"{name}""#)
+        format!(
+            r#""link","requested_path":"link"{mark},"target":"{here}/{name}","requested_target":"{name}""#
+        )
     };
-    let mark = r#","path_unresolved":true"#;
+    let mark = r#","path_links_unfollowed":true"#;
     assert_eq!(
         done_in(&folder, &lines)[1..],
         [
-            of(0, &format!(r#""chmod","typed":"link"{mark},"mode":"0640""#)),
             of(
                 0,
-                &format!(r#""chown","typed":"link"{mark},"group":{group}"#)
+                &format!(r#""chmod","requested_path":"link"{mark},"mode":"0640""#)
             ),
-            of(0, &format!(r#""chown","typed":"link","owner":{owner}"#)),
-            of(0, &format!(r#""truncate","typed":"link"{mark},"length":5"#)),
+            of(
+                0,
+                &format!(r#""chown","requested_path":"link"{mark},"group":{group}"#)
+            ),
+            of(
+                0,
+                &format!(r#""chown","requested_path":"link","owner":{owner}"#)
+            ),
+            of(
+                0,
+                &format!(r#""truncate","requested_path":"link"{mark},"length":5"#)
+            ),
             of(0x400, &linked("hard", mark)),
             of(0, &linked("soft", "")),
         ]
@@ -295,14 +329,14 @@ os.fchmod(file, 0)
             of(
                 0,
                 "moved",
-                r#""chmod","typed":"moved","path_unresolved":true,"mode":"0600""#
+                r#""chmod","requested_path":"moved","path_links_unfollowed":true,"mode":"0600""#
             ),
             of(
                 0,
                 "null",
-                r#""mknod","typed":"null","mode":"20644","device":"1:3""#
+                r#""mknod","requested_path":"null","mode":"20644","device":"1:3""#
             ),
-            of(0, "moved", r#""unlink","typed":"moved""#),
+            of(0, "moved", r#""unlink","requested_path":"moved""#),
             gone.replace(r#""return_code":0"#, r#""return_code":0,"deleted":true"#),
         ]
     );
@@ -333,9 +367,9 @@ os.removexattr(file, "trusted.three")
         flagged("root", &format!("{here}/{name}"), flags, 0, rest)
     };
     let link = |operation: &str, mark: &str, attribute: &str| {
-        format!(r#""{operation}","typed":"link"{mark},"attribute":"trusted.{attribute}""#)
+        format!(r#""{operation}","requested_path":"link"{mark},"attribute":"trusted.{attribute}""#)
     };
-    let mark = r#","path_unresolved":true"#;
+    let mark = r#","path_links_unfollowed":true"#;
     assert_eq!(
         done_in(&folder, &lines)[1..],
         [
@@ -391,43 +425,47 @@ libc.unlink(None)
     assert_eq!(
         done,
         [
-            of("file", libc::EACCES, r#""unlink","typed":"file""#),
+            of("file", libc::EACCES, r#""unlink","requested_path":"file""#),
             of(
                 "file",
                 libc::EACCES,
-                &format!(r#""rename","target":"{here}/other","target_typed":"./other""#)
+                &format!(r#""rename","target":"{here}/other","requested_target":"./other""#)
             ),
             of(
                 "file",
                 libc::EEXIST,
-                r#""mkdir","typed":"file","mode":"0777""#
+                r#""mkdir","requested_path":"file","mode":"0777""#
             ),
-            of("absent", libc::ENOENT, r#""rmdir","typed":"absent""#),
+            of(
+                "absent",
+                libc::ENOENT,
+                r#""rmdir","requested_path":"absent""#
+            ),
             of(
                 "file",
                 libc::EPERM,
-                r#""chmod","typed":"file","mode":"0777""#
+                r#""chmod","requested_path":"file","mode":"0777""#
             ),
             of(
                 "file",
                 libc::EPERM,
-                r#""chown","typed":"file","owner":0,"group":0"#
+                r#""chown","requested_path":"file","owner":0,"group":0"#
             ),
             of(
                 "file",
                 libc::EINVAL,
-                r#""truncate","typed":"file","length":-1"#
+                r#""truncate","requested_path":"file","length":-1"#
             ),
-            of("link", libc::ENOENT, r#""symlink","typed":"link""#),
+            of("link", libc::ENOENT, r#""symlink","requested_path":"link""#),
             of(
                 "absent",
                 libc::ENOENT,
-                r#""setxattr","typed":"absent","attribute":"user.x""#
+                r#""setxattr","requested_path":"absent","attribute":"user.x""#
             ),
             of(
                 "disk",
                 libc::EACCES,
-                r#""mknod","typed":"disk","mode":"60600","device":"8:0""#
+                r#""mknod","requested_path":"disk","mode":"60600","device":"8:0""#
             ),
             line(ONE, &here.to_string(), -libc::EFAULT, r#""unlink""#)
                 .replace(r#""operation""#, r#""path_incomplete":true,"operation""#),
@@ -461,18 +499,20 @@ os.rmdir("below")
     let of = |flags: u32, path: &str, rest: &str| flagged("root", path, flags, 0, rest);
     let [one, two] = ["one", "two"].map(|name| format!("{here}/{name}"));
     let on = |name: &str| {
-        format!(r#""target":"{here}/{name}","target_typed":"{name}","target_unresolved":true"#)
+        format!(
+            r#""target":"{here}/{name}","requested_target":"{name}","target_links_unfollowed":true"#
+        )
     };
-    let mark = r#","path_unresolved":true"#;
-    let made = |path: &str, typed: &str, mark: &str| {
+    let mark = r#","path_links_unfollowed":true"#;
+    let made = |path: &str, requested: &str, mark: &str| {
         of(
             0,
             path,
-            &format!(r#""mkdir","typed":"{typed}"{mark},"mode":"0777""#),
+            &format!(r#""mkdir","requested_path":"{requested}"{mark},"mode":"0777""#),
         )
     };
     let umount = |flags, return_code, mark: &str| {
-        let rest = format!(r#""umount","typed":"two"{mark}"#);
+        let rest = format!(r#""umount","requested_path":"two"{mark}"#);
         flagged("root", &two, flags, return_code, &rest)
     };
     assert_eq!(
@@ -488,14 +528,22 @@ os.rmdir("below")
             of(
                 0x1000,
                 &one,
-                &format!(r#""mount","typed":"one"{mark},{}"#, on("two"))
+                &format!(r#""mount","requested_path":"one"{mark},{}"#, on("two"))
             ),
             made(&format!("{one}/below"), "one/below", mark),
             umount(2, 0, mark),
             umount(8, -libc::EINVAL, ""),
-            of(1, &one, &format!(r#""open_tree","typed":"one"{mark}"#)),
+            of(
+                1,
+                &one,
+                &format!(r#""open_tree","requested_path":"one"{mark}"#)
+            ),
             of(4, &two, &format!(r#""mount",{}"#, on("two"))),
-            of(0, &format!("{two}/below"), r#""rmdir","typed":"below""#),
+            of(
+                0,
+                &format!("{two}/below"),
+                r#""rmdir","requested_path":"below""#
+            ),
         ]
     );
     let made_private = of_kind(&lines, "session.disk")
@@ -689,15 +737,15 @@ os.rmdir("/a/b")
     assert_eq!(
         done_in(&folder, &lines)[1..],
         [
-            of("jail/a", r#""mkdir","typed":"/a","mode":"0777""#),
-            of("jail/a/b", r#""mkdir","typed":"b","mode":"0777""#),
+            of("jail/a", r#""mkdir","requested_path":"/a","mode":"0777""#),
+            of("jail/a/b", r#""mkdir","requested_path":"b","mode":"0777""#),
             of(
                 "jail/a/../c",
-                r#""mkdir","typed":"../c","path_unresolved":true,"mode":"0777""#
+                r#""mkdir","requested_path":"../c","path_links_unfollowed":true,"mode":"0777""#
             ),
             of(
                 "jail/a/b",
-                r#""rmdir","typed":"/a/b","path_unresolved":true"#
+                r#""rmdir","requested_path":"/a/b","path_links_unfollowed":true"#
             ),
         ]
     );

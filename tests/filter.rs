@@ -28,10 +28,10 @@ fn counts(lines: &[Value], family: &str) -> (u64, u64) {
     let end = lines.last().unwrap();
     let lost = end["losses"][family].as_u64().unwrap();
     assert_eq!(lost, 0, "{end}");
-    let left_out = end["left_out"][family].as_u64();
+    let excluded = end["excluded"][family].as_u64();
     (
         end["events"][family].as_u64().unwrap(),
-        left_out.unwrap_or(0),
+        excluded.unwrap_or(0),
     )
 }
 
@@ -54,14 +54,14 @@ fn told(lines: &[Value], folder: &str) -> usize {
 fn families() -> Outcome {
     let script = "for i in {1..50}; do /bin/true <&-; done; exit";
     let all = session(&Host::start(), ONE, script);
-    for (kept, left_out) in [("command", "disk"), ("disk", "command")] {
+    for (kept, excluded) in [("command", "disk"), ("disk", "command")] {
         let host = Host::with("", &format!("record: {{families: [{kept}]}}"));
         let lines = session(&host, ONE, script);
         assert_eq!(counts(&lines, kept), counts(&all, kept));
-        let first = u64::from(left_out == "command");
-        let (made, _) = counts(&all, left_out);
-        assert_eq!(counts(&lines, left_out), (first, made - first));
-        let event = format!("session.{left_out}");
+        let first = u64::from(excluded == "command");
+        let (made, _) = counts(&all, excluded);
+        assert_eq!(counts(&lines, excluded), (first, made - first));
+        let event = format!("session.{excluded}");
         assert_eq!(of_kind(&lines, &event).len() as u64, first);
         assert_eq!(lines[0]["initial_command"], all[0]["initial_command"]);
     }
@@ -95,7 +95,7 @@ fn users_and_groups() -> Outcome {
 
 /// Each of a kind, in whatever family, and no other.
 fn operations() -> Outcome {
-    let config = "leave_out: {disk: {operations: [mkdir]}, privilege: {operations: [unshare]}}";
+    let config = "exclude: {disk: {operations: [mkdir]}, privilege: {operations: [unshare]}}";
     let host = Host::with("", config);
     let folder = host.folder.shared();
     let folder = folder.to_str().unwrap();
@@ -135,7 +135,7 @@ fn paths() -> Outcome {
     fs::write(shared.join("deep/one"), "")?;
     fs::write(shared.join("deep/two"), "")?;
     let config = format!(
-        "leave_out: {{disk: {{paths: [{here}/deep/*, {here}/out], except: [{here}/deep/t*]}}}}"
+        "exclude: {{disk: {{paths: [{here}/deep/*, {here}/out], except: [{here}/deep/t*]}}}}"
     );
     let host = Host::with("", &config);
     let script = format!(
@@ -155,7 +155,7 @@ fn paths() -> Outcome {
     Ok(())
 }
 
-/// A path that only was typed, and one of two, are told whatever they begin with.
+/// A path that only was requested, and one of two, are told whatever they begin with.
 fn paths_that_lead_elsewhere() -> Outcome {
     let folder = common::Folder::new();
     let shared = folder.shared();
@@ -163,10 +163,7 @@ fn paths_that_lead_elsewhere() -> Outcome {
     fs::create_dir(shared.join("out"))?;
     fs::set_permissions(shared.join("out"), fs::Permissions::from_mode(0o777))?;
     fs::write(shared.join("kept"), "")?;
-    let host = Host::with(
-        "",
-        &format!("leave_out: {{disk: {{paths: [{here}/out/*]}}}}"),
-    );
+    let host = Host::with("", &format!("exclude: {{disk: {{paths: [{here}/out/*]}}}}"));
     let script = format!(
         "cd {here}; : <out/../kept; : <out/../absent; chmod 600 out/../kept 2>/dev/null; \
          : >out/file; mv out/file moved; ln -s /etc out/link; : <out/link/hostname"
@@ -199,10 +196,7 @@ fn own_mounts() -> Outcome {
         fs::create_dir(shared.join(name))?;
         fs::write(shared.join(name).join("file"), "")?;
     }
-    let host = Host::with(
-        "",
-        &format!("leave_out: {{disk: {{paths: [{here}/out/*]}}}}"),
-    );
+    let host = Host::with("", &format!("exclude: {{disk: {{paths: [{here}/out/*]}}}}"));
     let script = format!(
         r#"{PYTHON} -Ic '
 import ctypes, os
@@ -225,6 +219,6 @@ look()
 /// Where nothing is left out, nothing is said of it.
 fn nothing_by_default() -> Outcome {
     let lines = session(&Host::start(), ONE, "exit");
-    assert!(lines.last().unwrap().get("left_out").is_none());
+    assert!(lines.last().unwrap().get("excluded").is_none());
     Ok(())
 }

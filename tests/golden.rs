@@ -149,12 +149,12 @@ fn how_a_session_was_held_is_told() {
     let text = str::from_utf8(writer.lines().bytes()).unwrap();
     let held: Vec<_> = text
         .lines()
-        .filter(|line| line.contains("session.held"))
+        .filter(|line| line.contains("session.throttled"))
         .collect();
     schema::check(held[0]);
     let time = "2023-07-04T16:42:2";
     let end =
-        format!(r#","count":2,"held_us":2000001,"from":"{time}2.000Z","to":"{time}5.000Z"}}"#);
+        format!(r#","count":2,"throttled_us":2000001,"from":"{time}2.000Z","to":"{time}5.000Z"}}"#);
     assert!(held.len() == 1 && held[0].ends_with(&end), "{text}");
 }
 

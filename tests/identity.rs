@@ -93,7 +93,7 @@ fn key(openssh: Openssh) -> Outcome {
     Ok(())
 }
 
-/// The same of a login to root, which sshd serves in another way
+/// A login to root, which sshd serves in another way
 fn key_of_root(openssh: Openssh) -> Outcome {
     let host = Host::of(&Server::of(openssh), EXPOSE, "");
     logs_in_as(&fingerprint(&host, "key.pub"), &host, "root");
@@ -177,7 +177,7 @@ fn tampering(openssh: Openssh) -> Outcome {
         "read kind key rest < {}; echo publickey $kind $key > $SSH_USER_AUTH; cat $SSH_USER_AUTH",
         other.display()
     );
-    // The same again in a file of the user's own.
+    // Once more in a file of the user's own.
     let again = tamper.replace("$SSH_USER_AUTH", "/tmp/sshauth.own");
     for script in [tamper, again + "; rm /tmp/sshauth.own"] {
         let before = host.all_sessions().len();
@@ -372,19 +372,19 @@ fn ways(openssh: Openssh) -> Outcome {
     Ok(())
 }
 
-/// The same as a socket unit starts it
+/// sshd as a socket unit starts it
 fn ways_at_port(openssh: Openssh) -> Outcome {
     by_key(openssh, Door::EachAtPort);
     Ok(())
 }
 
-/// The same where no address tells of the connection
+/// sshd where no address tells of the connection
 fn ways_at_socket(openssh: Openssh) -> Outcome {
     by_key(openssh, Door::EachAtSocket);
     Ok(())
 }
 
-/// The same by the key id of a certificate
+/// sshd with logins by the key id of a certificate
 fn ways_by_certificate(openssh: Openssh) -> Outcome {
     let authority = Authority::new();
     logs_in_by_each(&Server::of(openssh), &authority.trusted(), |host| {

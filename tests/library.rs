@@ -60,7 +60,7 @@ fn map(program: &str, path: &str, flags: u64, return_code: i32, mark: &str) -> S
     file_operation(ONE, program, &rest)
 }
 
-/// The same of memory without a file.
+/// Memory without a file.
 fn anonymous(flags: u64) -> String {
     let line = map("python3", "", flags, 0, "");
     format!(r#"{},"anonymous":true}}"#, line.strip_suffix('}').unwrap())

@@ -347,8 +347,8 @@ fn many() -> Outcome {
     assert_eq!(log.started.len(), sessions);
     assert_eq!(log.commands.len(), sessions * EACH);
     assert_whole(&log, EACH);
-    assert_eq!(status["logins_not_recorded"], 0);
-    assert_eq!(status["processes_not_recorded"], 0);
+    assert_eq!(status["logins_dropped"], 0);
+    assert_eq!(status["processes_dropped"], 0);
     Ok(())
 }
 
@@ -359,7 +359,7 @@ fn too_many_sessions() -> Outcome {
     assert!(log.started.len() <= SESSIONS);
     assert_eq!(log.commands.len(), log.started.len());
     assert_whole(&log, 1);
-    let refused = status["logins_not_recorded"].as_u64().unwrap() as usize;
+    let refused = status["logins_dropped"].as_u64().unwrap() as usize;
     assert_eq!(log.started.len() + refused, sessions);
     Ok(())
 }
@@ -387,7 +387,7 @@ fn too_many_processes() -> Outcome {
     let causes = ["share_full", "table_full"].map(Value::from);
     assert!(told.iter().all(|line| causes.contains(&line["cause"])));
     assert_eq!(sum(&told, |line| &line["count"]), lost);
-    assert!(status["processes_not_recorded"].as_u64().unwrap() as usize >= lost);
+    assert!(status["processes_dropped"].as_u64().unwrap() as usize >= lost);
     Ok(())
 }
 
@@ -437,8 +437,8 @@ fn floods() -> Outcome {
     let opens: Vec<_> = all("session.disk");
     let opens: Vec<_> = opens.iter().filter(by_ring).collect();
     assert_eq!(opens.len(), flood::QUIET_OPENS);
-    let unconfirmed = |line: &&&&Value| line.get("unconfirmed").is_some();
-    assert_eq!(opens.iter().filter(unconfirmed).count(), 0, "{opens:?}");
+    let outcome_unknown = |line: &&&&Value| line.get("outcome_unknown").is_some();
+    assert_eq!(opens.iter().filter(outcome_unknown).count(), 0, "{opens:?}");
 
     // And a socket that listens.
     let made = flood::PEERS + flood::NAMES + flood::CONNECTS + 1;

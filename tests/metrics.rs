@@ -1,5 +1,6 @@
 //! The numbers of a recorder that runs, as those who watch it get them.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::UnixDatagram;
@@ -7,7 +8,8 @@ use std::path::Path;
 use std::process::Command;
 
 use crate::common::{
-    self, Folder, Host, ONE, Outcome, binary, of_kind, patiently, printed, write_config,
+    self, Folder, Host, ONE, Outcome, Process, binary, free_port, of_kind, patiently, printed,
+    write_config,
 };
 use libtest_mimic::Trial;
 use serde_json::{Value, json};
@@ -19,6 +21,8 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families
 families = text_string_to_metric_families(open(sys.argv[1]).read())
 print(json.dumps([[s.name, s.labels, s.value] for f in families for s in f.samples]))
 ";
+
+const EXPORTER: &str = "/usr/bin/prometheus-node-exporter";
 
 /// As docs/events.md has them.
 const FAMILIES: [&str; 7] = [
@@ -46,10 +50,15 @@ pub fn tests() -> Vec<Trial> {
             ("asked for", asked_for),
             ("by how somebody logged in", by_login),
             ("in a file", in_a_file),
+            ("documented", documented),
             ("nobody but root", nobody_but_root),
             ("no recorder", no_recorder),
         ],
-        |_| {
+        |name| {
+            let needed = ["/usr/bin/promtool", EXPORTER];
+            if name == "in a file" && needed.iter().any(|it| !Path::new(it).exists()) {
+                return Some("prometheus, prometheus-node-exporter");
+            }
             let parser = Path::new("/usr/lib/python3/dist-packages/prometheus_client");
             (!parser.exists()).then_some("python3-prometheus-client")
         },
@@ -116,7 +125,7 @@ fn asked_for() -> Outcome {
     });
     // Each cause of each family has a number of its own.
     let lost = samples.iter().filter(|sample| {
-        sample[0] == "recorderd_lost_events_total" && sample[1]["login_type"] == "ssh"
+        sample[0] == "recorderd_dropped_events_total" && sample[1]["login_type"] == "ssh"
     });
     let lost: Vec<_> = lost
         .map(|sample| ["family", "cause"].map(|label| sample[1][label].as_str().unwrap()))
@@ -130,19 +139,29 @@ fn asked_for() -> Outcome {
     let lost = |output| {
         value(
             &samples,
-            "recorderd_output_lost_lines_total",
+            "recorderd_output_dropped_lines_total",
             "output",
             output,
         )
     };
     assert_eq!((lost("file"), lost("syslog")), (0, 0));
     for ring in ["session", "command", "disk", "network"] {
-        assert!(value(&samples, "recorderd_ring_fill_percent", "ring", ring) <= 100);
+        assert!(value(&samples, "recorderd_ring_buffer_fill_ratio", "ring", ring) <= 100);
     }
     let ssh = ("login_type", "ssh");
-    let count = value(&samples, "recorderd_latency_seconds_count", ssh.0, ssh.1);
+    let count = value(
+        &samples,
+        "recorderd_event_latency_seconds_count",
+        ssh.0,
+        ssh.1,
+    );
     assert!(count >= lines.len() as u64 - 2, "{count}");
-    let all = value(&samples, "recorderd_latency_seconds_bucket", "le", "+Inf");
+    let all = value(
+        &samples,
+        "recorderd_event_latency_seconds_bucket",
+        "le",
+        "+Inf",
+    );
     assert_eq!(all, count);
     login.stop();
     Ok(())
@@ -166,28 +185,124 @@ fn by_login() -> Outcome {
     });
     assert_eq!(commands(&samples), [2.0, 0.0, 0.0, 0.0, 2.0]);
     let lost = json!({"family": "disk", "cause": "ring_full", "login_type": "su"});
-    assert!(samples.contains(&json!(["recorderd_lost_events_total", lost, 0])));
+    assert!(samples.contains(&json!(["recorderd_dropped_events_total", lost, 0])));
     Ok(())
 }
 
-/// For the node exporter, which runs as somebody else.
+/// The real node exporter serves all of the file, and Prometheus' own checker finds nothing to better.
 fn in_a_file() -> Outcome {
     let folder = Folder::new();
     let path = folder.path().join("recorderd.prom");
-    let _host = Host::with("", &format!("metrics_file: {}", path.display()));
+    let host = Host::with("", &format!("metrics_file: {}", path.display()));
     patiently("the file", || path.exists().then_some(()));
+    // The exporter runs as somebody else.
     assert_eq!(fs::metadata(&path).unwrap().mode() & 0o777, 0o644);
-    let samples = parsed(&path);
-    assert_eq!(
-        value(
-            &samples,
-            "recorderd_build_info",
-            "version",
-            env!("CARGO_PKG_VERSION")
-        ),
-        1
-    );
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    let text = fs::read_to_string(&path).unwrap();
+    let check = Command::new("promtool")
+        .args(["check", "metrics"])
+        .stdin(fs::File::open(&path)?)
+        .output()?;
+    assert!(
+        check.status.success() && check.stderr.is_empty(),
+        "{check:?}\n{text}"
+    );
+
+    let port = free_port();
+    let mut exporter = Process::spawn(Command::new(EXPORTER).args([
+        "--collector.disable-defaults",
+        "--collector.textfile",
+        &format!("--collector.textfile.directory={}", folder.path().display()),
+        &format!("--web.listen-address=127.0.0.1:{port}"),
+    ]));
+    let served = patiently("the node exporter", || {
+        let mut get = Command::new("curl");
+        let url = format!("http://127.0.0.1:{port}/metrics");
+        let output = get.args(["--silent", "--fail", &url]).output().ok()?;
+        output
+            .status
+            .success()
+            .then(|| String::from_utf8(output.stdout).unwrap())
+    });
+    exporter.stop();
+    assert!(
+        served.contains("\nnode_textfile_scrape_error 0\n"),
+        "{served}"
+    );
+    let ours = |text: &str| -> BTreeSet<String> {
+        text.lines()
+            .filter(|line| line.contains("recorderd_"))
+            .map(sorted_labels)
+            .collect()
+    };
+    let mut missing: Vec<_> = ours(&text).difference(&ours(&served)).cloned().collect();
+    // A time in seconds comes back as a float, and a sum of 0.000 as 0.
+    missing.retain(|line| line.starts_with('#') || !line.contains("_seconds"));
+    missing.retain(|line| !line.starts_with("recorderd_ring_buffer_fill_ratio"));
+    // What has no sample here is not served.
+    missing.retain(|line| match line.strip_prefix("# ") {
+        Some(head) => {
+            let name = head.split(' ').nth(1).unwrap();
+            text.lines().any(|line| line.starts_with(name))
+        }
+        None => true,
+    });
+    assert_eq!(missing, [""; 0]);
+    drop(host);
+    Ok(())
+}
+
+/// A sample with its labels in the order of their names, as the exporter has them.
+fn sorted_labels(line: &str) -> String {
+    match (line.split_once('{'), line.starts_with('#')) {
+        (Some((name, rest)), false) => {
+            let (labels, value) = rest.split_once('}').unwrap();
+            let mut labels: Vec<_> = labels.split(',').collect();
+            labels.sort_unstable();
+            format!("{name}{{{}}}{value}", labels.join(","))
+        }
+        _ => line.to_owned(),
+    }
+}
+
+/// The page for operators has each metric, with its type and meaning.
+fn documented() -> Outcome {
+    let host = Host::start();
+    let text = printed(
+        Command::new(binary())
+            .args(["metrics", "--config"])
+            .arg(host.folder.path().join("config.yaml")),
+    );
+    let value = |kind: &str| -> Vec<(String, String)> {
+        let lines = text.lines().filter_map(|line| line.strip_prefix(kind));
+        let pairs = lines.map(|line| line.split_once(' ').unwrap());
+        pairs
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .collect()
+    };
+    let types = value("# TYPE ");
+    let rows = value("# HELP ")
+        .into_iter()
+        .zip(types)
+        .map(|((name, help), (again, kind))| {
+            assert_eq!(name, again);
+            let end = match kind.as_str() {
+                "counter" => "_total",
+                "info" => "_info",
+                _ => "",
+            };
+            format!("| `{name}{end}` | {kind} | {help} |")
+        });
+    let docs = include_str!("../docs/metrics.md");
+    let found = docs
+        .lines()
+        .filter(|line| line.starts_with("| `recorderd_"));
+    // The labels stand between the type and the meaning.
+    let found = found.map(|line| {
+        let cells: Vec<_> = line.split(" | ").collect();
+        format!("{} | {} | {}", cells[0], cells[1], cells[3])
+    });
+    assert_eq!(found.collect::<Vec<_>>(), rows.collect::<Vec<_>>());
     Ok(())
 }
 
@@ -226,7 +341,7 @@ fn no_recorder() -> Outcome {
         .unwrap();
     assert_eq!(output.status.code(), Some(1));
     let error = String::from_utf8(output.stderr).unwrap();
-    let reason = "control: No such file or directory (os error 2); does the recorder run?\n";
+    let reason = "/control: No such file or directory (os error 2)\n";
     assert!(error.ends_with(reason), "{error}");
     Ok(())
 }

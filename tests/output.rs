@@ -412,10 +412,10 @@ fn stdout_is_read_at_last() -> Outcome {
 fn stdout_is_never_read() -> Outcome {
     let (mut host, _) = on_a_full_pipe();
     assert_eq!(host.daemon.stop(), Some(0));
-    let given_up = "events couldn't be written and are discarded";
+    let discarded = "events couldn't be written and are discarded";
     let errors = host.daemon.errors_at_end();
     assert!(
-        errors.iter().any(|line| line.ends_with(given_up)),
+        errors.iter().any(|line| line.ends_with(discarded)),
         "{errors:?}"
     );
     assert_eq!(status(&host, "stop")["outputs"]["file"]["lines_lost"], 0);

@@ -243,10 +243,10 @@ pub fn guard(host: &Host) -> i32 {
 
 /// How often a session was held, as far as that is told.
 fn held(lines: &[Value]) -> u64 {
-    let held = of_kind(lines, "session.held");
+    let held = of_kind(lines, "session.throttled");
     for line in &held {
         assert!(line["from"].as_str() <= line["to"].as_str(), "{line}");
-        assert!(line["held_us"].as_u64() > Some(0), "{line}");
+        assert!(line["throttled_us"].as_u64() > Some(0), "{line}");
     }
     held.iter()
         .map(|line| line["count"].as_u64().unwrap())
@@ -304,7 +304,7 @@ fn others_go_on() -> Outcome {
     has_lost_nothing(noisy);
     let [begin, end] = [&quiet[0], quiet.last().unwrap()].map(|line| line["time"].as_str());
     let meanwhile = |line: &&&Value| line["from"].as_str() <= end && line["to"].as_str() >= begin;
-    let held = of_kind(noisy, "session.held");
+    let held = of_kind(noisy, "session.throttled");
     assert!(
         held.iter().filter(meanwhile).count() > 0,
         "not held meanwhile: {held:#?}"
@@ -350,7 +350,7 @@ fn ends(noise: Noise, mut noisy: Process) -> Outcome {
     assert!(
         held(&lines) > 0,
         "not told: {:?}",
-        of_kind(&lines, "session.held")
+        of_kind(&lines, "session.throttled")
     );
     has_lost_nothing(&lines);
     assert_eq!(totals(&lines, "process_exit"), (1, 0));

@@ -40,7 +40,7 @@ pub fn tests() -> Vec<Trial> {
 /// As the kernel has it in the flags of a file.
 #[cfg(target_arch = "x86_64")]
 const O_LARGEFILE: i32 = 0o100000;
-/// The same.
+/// As the kernel has it in the flags of a file, on arm64.
 #[cfg(target_arch = "aarch64")]
 const O_LARGEFILE: i32 = 0o400000;
 
@@ -76,7 +76,7 @@ fn privilege(login: &str, operation: &str, return_code: i32, ids: &str, rest: &s
     )
 }
 
-/// The same of root, whose ids are all 0.
+/// What root did, whose ids are all 0.
 fn of_root(operation: &str, return_code: i32, rest: &str) -> String {
     privilege("root", operation, return_code, &ids_of(0, 0, 0, 0), rest)
 }
@@ -318,7 +318,7 @@ os.wait()
     Ok(())
 }
 
-/// By its own path where the call has worked, as typed where it has not.
+/// By its own path where the call has worked, as requested where it has not.
 fn roots() -> Outcome {
     let folder = Folder::new();
     let place = folder.path().canonicalize()?;
@@ -715,7 +715,7 @@ peer.send(b"x")
             of_root("pidfd_getfd", -libc::EBADF, &from),
             of_root("recvmsg", 0, &format!(r#"{from},"descriptors":1{path}"#)).replace(
                 r#""audit_session_id":"<audit_session_id>""#,
-                r#""audit_session_id":"<audit_session_id>","arguments_unsettled":true"#,
+                r#""audit_session_id":"<audit_session_id>","arguments_racy":true"#,
             ),
         ]
     );
@@ -807,7 +807,7 @@ os.execv("/bin/sh", ["sh", "-c", "cat /proc/self/sessionid; echo 79 > /proc/self
     Ok(())
 }
 
-/// The same acts by a process of no session, beside one that does none.
+/// The acts by a process of no session, beside one that does none.
 fn outside() -> Outcome {
     let host = Host::start();
     let mut login = host.login(ONE, "read; exit");

@@ -142,7 +142,7 @@ fn nothing_else_is_told(lines: &[Value], journal: &Journal, folder: &Path) {
         if line["event"] != "session.disk" {
             continue;
         }
-        let marks = ["unsettled", "unresolved", "incomplete"];
+        let marks = ["racy", "unresolved", "incomplete"];
         let is_marked = |key: &str| {
             let is_there = |mark| line.get(format!("{key}_{mark}")).is_some();
             marks.iter().any(is_there)
@@ -175,7 +175,7 @@ fn not_late(host: &Host) {
         let value = text.lines().find_map(|line| line.strip_prefix(sample));
         value.expect(sample).trim().parse::<u64>().unwrap()
     };
-    let name = "recorderd_latency_seconds";
+    let name = "recorderd_event_latency_seconds";
     let count = number(&format!(r#"{name}_count{{login_type="su"}}"#));
     // What is not made for speed takes several times as long for a round.
     let bound = match std::env::var_os("RECORDERD") {

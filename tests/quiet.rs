@@ -42,7 +42,7 @@ const HELD_UP: &str = "held up behind a look that has found nobody";
 
 const TRACER: &str = "/usr/bin/strace";
 
-const PORTABLE: &str = "plan: portable";
+const PORTABLE: &str = "backend: tracepoint";
 
 /// How long others may be logged in to this host, by servers of other tests.
 const PATIENCE: Duration = Duration::from_secs(600);
@@ -77,7 +77,12 @@ fn hooked_metric(host: &Host) -> Option<String> {
             .arg(config),
     );
     let mut lines = text.lines();
-    lines.find_map(|line| Some(line.strip_prefix("recorderd_calls_hooked ")?.to_owned()))
+    lines.find_map(|line| {
+        Some(
+            line.strip_prefix("recorderd_syscall_exit_hook_attached ")?
+                .to_owned(),
+        )
+    })
 }
 
 fn while_somebody_is_there() -> Outcome {
@@ -283,7 +288,7 @@ fn late_for_sftp() -> Outcome {
     })
 }
 
-/// The same, where the daemon does not go on from the look itself: that time is not when it was hooked
+/// A daemon that does not go on from the look itself: that time is not when it was hooked
 fn held_up() -> Outcome {
     sftp_while(|daemon| {
         let pid = daemon.child.id();

@@ -83,15 +83,15 @@ fn session(script: &str) -> (Vec<String>, Vec<Value>) {
     (printed, opens.cloned().collect())
 }
 
-/// The one open, held against what /proc said of it; `typed` is what it must have been typed as.
-fn one(script: &str, name: &str, typed: &str) -> Value {
+/// The one open, held against what /proc said of it; `requested_path` is what it must have been requested as.
+fn one(script: &str, name: &str, requested: &str) -> Value {
     let (printed, opens) = session(script);
     assert_eq!(opens.len(), 1, "{opens:#?}");
     let line = &opens[0];
     let path = printed[0].strip_suffix(" (deleted)").unwrap_or(&printed[0]);
     assert!(path.ends_with(&format!("/{name}")), "{path}");
     assert_eq!(line["path"], path);
-    assert_eq!(line["typed"], typed);
+    assert_eq!(line["requested_path"], requested);
     assert_eq!(line["return_code"], 0);
     line.clone()
 }
@@ -164,7 +164,7 @@ os.mkfifo("before/pipe")
 during_open(b"before/pipe", lambda: os.rename("before", "after"), lambda: "after/pipe")
 "#;
     let line = one(script, "after/pipe", "before/pipe");
-    assert!(line.get("path_unresolved").is_none(), "{line}");
+    assert!(line.get("path_links_unfollowed").is_none(), "{line}");
     Ok(())
 }
 
@@ -332,7 +332,7 @@ print(os.path.getsize("leased"), os.path.getsize("innocent"))
     let truncates: Vec<_> = of_kind(&lines, "session.disk")
         .into_iter()
         .filter(|line| line["operation"] == "truncate")
-        .map(|line| (line["path"].as_str().unwrap(), &line["path_unsettled"]))
+        .map(|line| (line["path"].as_str().unwrap(), &line["path_racy"]))
         .collect();
     assert_eq!(
         truncates,
@@ -400,11 +400,7 @@ os.execv(sys.executable, [sys.executable, "-I", sys.argv[0], "again"])
         })
         .map(|line| {
             let path = line["path"].as_str().unwrap().rsplit('/').next().unwrap();
-            (
-                path,
-                line["path_unsettled"] == true,
-                line["target_unsettled"] == true,
-            )
+            (path, line["path_racy"] == true, line["target_racy"] == true)
         })
         .collect();
     assert_eq!(
@@ -629,7 +625,7 @@ fn sharers() -> Outcome {
         .filter(|line| line["operation"] == "unlink")
         .map(|line| {
             let path = line["path"].as_str().unwrap().rsplit('/').next().unwrap();
-            (path, line["path_unsettled"] == true)
+            (path, line["path_racy"] == true)
         })
         .collect();
     assert_eq!(
@@ -676,7 +672,7 @@ during(os.O_WRONLY, os.O_RDONLY | os.O_EXCL, os.O_RDONLY | os.O_NONBLOCK)
     let pipe = format!("{}/pipe", here.display());
     let told: Vec<_> = of_kind(&lines, "session.disk")
         .into_iter()
-        .filter(|line| line["path"] == pipe.as_str() && line["arguments_unsettled"] == true)
+        .filter(|line| line["path"] == pipe.as_str() && line["arguments_racy"] == true)
         .map(|line| (line["access"].as_str().unwrap(), line["flags"].as_i64()))
         .collect();
     let exclusive = libc::O_WRONLY | libc::O_EXCL;
@@ -735,7 +731,7 @@ act(b"another-nobody")
             (
                 event.strip_prefix("session.").unwrap(),
                 line["operation"].as_str().unwrap_or(""),
-                line["arguments_unsettled"] == true,
+                line["arguments_racy"] == true,
             )
         })
         .collect();
@@ -796,7 +792,7 @@ act_at(end - 16, b"/absent/6", b"six", b"more", b"words")
         .map(|line| {
             (
                 line["path"].as_str().unwrap(),
-                line["arguments_unsettled"] == true,
+                line["arguments_racy"] == true,
             )
         })
         .collect();
@@ -853,7 +849,7 @@ act(shared)
             let operation = line["operation"].as_str().filter(|it| named.contains(it));
             let failed = line["event"] == "session.command" && line["return_code"] != 0;
             let what = operation.or(failed.then_some("exec"))?;
-            Some((what, line["arguments_unsettled"] == true))
+            Some((what, line["arguments_racy"] == true))
         })
         .collect();
     assert_eq!(
@@ -924,8 +920,8 @@ call(BPF, ABOVE + 5, b"\0" * 72, ABOVE + 72)
 }
 
 /// Where the ends of calls are seen that were never made: what was answered with success is told, and
-/// that it may not have been done. The plan `fentry` sees none of them.
-const SEEN: &str = "plan: portable";
+/// that it may not have been done. The plan `fexit` sees none of them.
+const SEEN: &str = "backend: tracepoint";
 
 /// What is told to have succeeded of these operations, and whether it says that this is not certain.
 fn succeeded<'a>(lines: &'a [Value], operations: &[&str]) -> Vec<(&'a str, bool)> {
@@ -936,7 +932,7 @@ fn succeeded<'a>(lines: &'a [Value], operations: &[&str]) -> Vec<(&'a str, bool)
         .filter(|line| line["return_code"] == 0)
         .map(|line| {
             let operation = line["operation"].as_str().unwrap();
-            (operation, line["unconfirmed"] == true)
+            (operation, line["outcome_unknown"] == true)
         })
         .collect()
 }
@@ -979,7 +975,7 @@ assert libc.rmdir(b"absent") < 0
     );
     let failed = lines.iter().find(|line| line["operation"] == "rmdir");
     let failed = failed.expect("what has failed");
-    assert!(failed.get("unconfirmed").is_none(), "{failed}");
+    assert!(failed.get("outcome_unknown").is_none(), "{failed}");
     Ok(())
 }
 
@@ -1055,7 +1051,7 @@ supervisor.join()
         .iter()
         .find(|line| line["return_code"] == -2 && line["operation"] == "unlink");
     let failed = failed.expect("what was answered with an error");
-    assert!(failed.get("unconfirmed").is_none(), "{failed}");
+    assert!(failed.get("outcome_unknown").is_none(), "{failed}");
     Ok(())
 }
 

@@ -23,6 +23,9 @@ pub fn tests() -> Vec<Trial> {
         ("search", search),
         ("tail", tail),
         ("show", tree::show),
+        ("show what matches", tree::matching),
+        ("no match", no_match),
+        ("colors", colors),
         ("filters", filters),
         ("following", following),
         ("what is no event", strays::strays),
@@ -137,7 +140,7 @@ fn reads(arguments: &[&str]) -> Command {
     command
 }
 
-/// What a command shows of the recorded log; nothing is on standard error.
+/// What a command shows of the recorded log; nothing is on standard error, except that nothing matches.
 fn shows(arguments: &[&str]) -> String {
     let (command, rest) = arguments.split_at(1);
     let mut reading = reads(command);
@@ -147,8 +150,14 @@ fn shows(arguments: &[&str]) -> String {
         .args(rest)
         .output()
         .unwrap();
+    let is_silent = match output.stdout.is_empty() {
+        true => {
+            output.stderr.is_empty() || output.stderr.starts_with(b"recorderd: no event matches")
+        }
+        false => output.stderr.is_empty(),
+    };
     assert!(
-        output.status.success() && output.stderr.is_empty(),
+        output.status.success() && is_silent,
         "{arguments:?}: {output:?}"
     );
     String::from_utf8(output.stdout).unwrap()
@@ -156,7 +165,7 @@ fn shows(arguments: &[&str]) -> String {
 
 /// The lines of JSON that a command gives.
 fn gives(arguments: &[&str]) -> Vec<Value> {
-    let lines = shows(arguments);
+    let lines = shows(&[arguments, &["--json"]].concat());
     lines
         .lines()
         .map(|line| serde_json::from_str(line).unwrap())
@@ -170,6 +179,20 @@ fn count(lines: &[Value], events: &[&str]) -> usize {
             .any(|event| line["event"] == format!("session.{event}"))
     };
     lines.iter().filter(is).count()
+}
+
+/// How many connections there were: an attempt that has failed is none.
+fn connected(lines: &[Value]) -> usize {
+    let has_failed = |line: &Value| {
+        let code = line["return_code"].as_i64();
+        code.is_some_and(|code| code < 0 && code != -i64::from(libc::EINPROGRESS))
+    };
+    let lines: Vec<_> = lines
+        .iter()
+        .filter(|line| !has_failed(line))
+        .cloned()
+        .collect();
+    count(&lines, &["network", "local_connect"])
 }
 
 /// How long a short session is shown to have lasted.
@@ -186,7 +209,7 @@ fn sessions() -> Outcome {
     let (first, last) = (&recorded.lines[0], recorded.lines.last().unwrap());
     let commands = count(&recorded.lines, &["command"]);
     let files = count(&recorded.lines, &["disk"]);
-    let connections = count(&recorded.lines, &["network", "local_connect"]);
+    let connections = connected(&recorded.lines);
     let given = gives(&["sessions"]);
     let milliseconds = given[0]["duration_ms"].as_u64().unwrap();
     let expected = serde_json::json!({
@@ -212,7 +235,7 @@ fn sessions() -> Outcome {
     let lasted = lasted(milliseconds);
     let from = first["addr.remote"].as_str().unwrap();
     assert_eq!(
-        shows(&["sessions", "--plain"]),
+        shows(&["sessions"]),
         format!(
             "BEGIN (UTC)         LASTED        LOGIN        FROM                  COMMANDS   FILES NETWORK   LOST SESSION                              USER\n\
              {} {lasted:13} {ONE} {from:21} {commands:8} {files:7} {connections:7}      0 {} {ONE}\n",
@@ -224,7 +247,9 @@ fn sessions() -> Outcome {
     let part = recorded.folder.path().join("part");
     let middle: Vec<String> = recorded.lines[1..3].iter().map(Value::to_string).collect();
     fs::write(&part, middle.join("\n"))?;
-    let output = reads(&["sessions", "--log"]).arg(&part).output()?;
+    let output = reads(&["sessions", "--json", "--log"])
+        .arg(&part)
+        .output()?;
     let open: Value = serde_json::from_slice(&output.stdout)?;
     assert_eq!(
         [&open["open"], &open["start_missing"]],
@@ -243,7 +268,7 @@ fn jobs() -> Outcome {
         String::from_utf8(output.stdout).unwrap()
     };
     let asked = "00000000-0000-4000-8000-000000000000";
-    let all: Vec<Value> = read(&["sessions"])
+    let all: Vec<Value> = read(&["sessions", "--json"])
         .lines()
         .map(|line| serde_json::from_str(line).unwrap())
         .filter(|session: &Value| session.get("origin").is_some())
@@ -259,14 +284,14 @@ fn jobs() -> Outcome {
         json!(["systemd", asked, true]),
     ];
     assert_eq!(told, expected);
-    let text = read(&["sessions", "--plain"]);
+    let text = read(&["sessions"]);
     for (job, is_inferred) in all.iter().zip([false, true, false, true]) {
         let origin = job["origin"].as_str().unwrap();
         assert!(
             text.contains(&format!(" {origin} {} ", &asked[..8])),
             "{text}"
         );
-        let shown = read(&["show", job["sid"].as_str().unwrap(), "--plain"]);
+        let shown = read(&["show", job["sid"].as_str().unwrap()]);
         let likely = if is_inferred { "likely " } else { "" };
         let line = format!("origin   {origin}, {likely}for {asked}\n");
         assert!(shown.contains(&line), "{shown}");
@@ -282,7 +307,7 @@ fn search() -> Outcome {
         r"/bin/echo '<script>x</script>' $'\x1b[2J' 'a b'",
     );
     for text in ["</script>", "echo <script>", "\u{1b}[2J", "[2J a b"] {
-        let found = shows(&["search", "--plain", "--family", "command", "--", text]);
+        let found = shows(&["search", "--family", "command", "--", text]);
         let expected = if text == "</script>" {
             let bash = recorded.first("session.command", |line| line["argv"][0] == "-c");
             let script = recorded.script.replace('\'', "'\\''");
@@ -295,7 +320,7 @@ fn search() -> Outcome {
     let address = format!("127.0.0.1:{}", recorded.port);
     let connect = recorded.first("session.network", |line| line["dst_port"] == recorded.port);
     let result = recorded.first("session.network_result", |_| true);
-    let found = shows(&["search", "--plain", "--family", "network", &address]);
+    let found = shows(&["search", "--family", "network", &address]);
     let (before, after) = found.split_once('\n').unwrap();
     let connect_text = recorded.shown(connect, &format!("connect to {address}, tcp"));
     assert_eq!(before, connect_text.trim_end());
@@ -315,7 +340,7 @@ fn search() -> Outcome {
     let folder = Folder::new();
     let log = folder.path().join("events.log");
     fs::write(&log, format!("{disk}\n{disk}"))?;
-    let output = reads(&["search"])
+    let output = reads(&["search", "--json"])
         .arg("--log")
         .arg(&log)
         .arg("/shared/out")
@@ -335,10 +360,7 @@ fn tail() -> Outcome {
     assert_eq!(gives(&["tail", "-n", "100000"]), *all);
     assert!(gives(&["tail", "-n", "0"]).is_empty());
     let last = recorded.shown(all.last().unwrap(), "end of the session");
-    assert_eq!(
-        shows(&["tail", "-n1", "--plain"]),
-        last.trim_end().to_owned() + "\n"
-    );
+    assert_eq!(shows(&["tail", "-n1"]), last.trim_end().to_owned() + "\n");
     // More than is looked through first, in files of three days.
     let folder = Folder::new();
     let line = |day: u32, index: u32| {
@@ -353,7 +375,7 @@ fn tail() -> Outcome {
         fs::write(folder.path().join(name), lines.join("\n") + "\n")?;
     }
     for number in [1, 1000, 1999, 2000, 2001, 5999, 6000, 6001] {
-        let output = reads(&["tail", "-n", &number.to_string(), "--log"])
+        let output = reads(&["tail", "--json", "-n", &number.to_string(), "--log"])
             .arg(folder.path())
             .output()?;
         let found = String::from_utf8(output.stdout)?;
@@ -457,7 +479,7 @@ fn following() -> Outcome {
     };
     append(path(1), &format!("{}\n{}\n", line(0), line(1)));
     let mut process = Process::spawn(
-        reads(&["tail", "-f", "-n", "1", "--log"])
+        reads(&["tail", "--json", "-f", "-n", "1", "--log"])
             .arg(folder.path())
             .stdout(Stdio::piped()),
     );
@@ -522,7 +544,21 @@ fn refused() -> Outcome {
         2,
         "--address \"1.2.3\" is no address",
     );
-    fails(&["tail", "--colour"], 2, "--colour");
+    fails(&["tail", "--color"], 2, "--color");
+    fails(
+        &["tail", "--color", "red"],
+        2,
+        "--color \"red\" is no choice; write auto, always or never",
+    );
+    for family in ["commands", "exec", "session.command "] {
+        fails(
+            &["search", "", "--family", family],
+            2,
+            &format!(
+                "--family \"{family}\" is no family; write session, command, disk, network or privilege, or"
+            ),
+        );
+    }
     fails(&["sessions", "-f"], 2, "-f");
     fails(
         &["sessions", "--config", "/nonexistent"],
@@ -544,9 +580,58 @@ fn refused() -> Outcome {
     // The config names the log.
     let recorded = recorded();
     let config = recorded.data().join("config.yaml");
-    let output = reads(&["--config", config.to_str().unwrap(), "sessions"]).output()?;
+    let output = reads(&["--config", config.to_str().unwrap(), "sessions", "--json"]).output()?;
     let expected = gives(&["sessions"])[0].clone();
     assert_eq!(serde_json::from_slice::<Value>(&output.stdout)?, expected);
+    Ok(())
+}
+
+/// That nothing matches is said, and what may have been meant
+fn no_match() -> Outcome {
+    let log = recorded().data();
+    let hint = "; --user compares the SSH identity (a key's fingerprint, or a certificate's ID), and --login the account";
+    for (arguments, hint) in [
+        (&["sessions", "--login", "nobody-here"][..], ""),
+        (&["tail", "--path", "/no/such"], ""),
+        (&["search", "no such text anywhere"], ""),
+        (&["search", "", "--user", "carol"], hint),
+        (
+            &["show", recorded().sid(), "--flat", "--user", "carol"],
+            hint,
+        ),
+    ] {
+        let output = reads(arguments).arg("--log").arg(log).output()?;
+        let said = String::from_utf8(output.stderr)?;
+        assert_eq!(
+            said,
+            format!("recorderd: no event matches{hint}\n"),
+            "{arguments:?}"
+        );
+        assert!(output.status.success() && output.stdout.is_empty());
+    }
+    Ok(())
+}
+
+/// Text is text wherever it goes, with colors only where they are asked for
+fn colors() -> Outcome {
+    let log = recorded().data();
+    let shown = |more: &[&str]| {
+        let output = reads(&["sessions", "--log"])
+            .arg(log)
+            .args(more)
+            .output()
+            .unwrap();
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let plain = shown(&[]);
+    assert!(
+        plain.starts_with("BEGIN (UTC) ") && !plain.contains('\u{1b}'),
+        "{plain}"
+    );
+    assert_eq!(shown(&["--color=never"]), plain);
+    assert_eq!(shown(&["--color", "auto"]), plain);
+    assert!(shown(&["--color=always"]).contains("\u{1b}["));
+    assert!(shown(&["--json"]).starts_with('{'));
     Ok(())
 }
 
@@ -560,7 +645,7 @@ fn broken_pipe() -> Outcome {
     ] {
         let mut reading = reads(command);
         let mut child = reading
-            .args(["--plain", "--log"])
+            .args(["--color=never", "--log"])
             .arg(log)
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())

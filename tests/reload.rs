@@ -58,10 +58,10 @@ fn what_can_change_does() -> Outcome {
     let status = reload(
         &host,
         &format!(
-            "leave_out: {{disk: {{paths: [/etc/hostname]}}}}\n\
+            "exclude: {{disk: {{paths: [/etc/hostname]}}}}\n\
              record: {{users: {{{TWO}: [command]}}}}\n\
              environment: [LIBRARY]\nfsync: per-event\n\
-             network_silence_seconds: 5"
+             network_aggregation_seconds: 5"
         ),
     );
     assert_eq!(status["reason"], "config_changed");
@@ -127,9 +127,9 @@ fn the_rest_is_named() -> Outcome {
 }
 
 fn a_mistake_is_refused() -> Outcome {
-    let host = Host::with("", "leave_out: {disk: {paths: [/etc/hostname]}}");
+    let host = Host::with("", "exclude: {disk: {paths: [/etc/hostname]}}");
     let path: PathBuf = host.folder.path().join("config.yaml");
-    let status = reload(&host, "leave_out: {disk: {path: [/etc/issue]}}");
+    let status = reload(&host, "exclude: {disk: {path: [/etc/issue]}}");
     let error = format!(
         "{}:3: path: unknown key; did you mean paths?",
         path.display()
@@ -152,7 +152,7 @@ fn a_mistake_is_refused() -> Outcome {
         format!("{{users: {{{}}}}}", users.join(", "))
     };
     let config = format!(
-        "leave_out: {{disk: {{paths: [/etc/issue]}}}}\nrecord: {}",
+        "exclude: {{disk: {{paths: [/etc/issue]}}}}\nrecord: {}",
         users(1_025)
     );
     let status = reload(&host, &config);
@@ -161,7 +161,7 @@ fn a_mistake_is_refused() -> Outcome {
     assert_eq!(status["error"], error);
     goes_on("cat /etc/hostname /etc/issue; : :");
     let config = format!(
-        "leave_out: {{disk: {{paths: [/etc/hostname]}}}}\nrecord: {}",
+        "exclude: {{disk: {{paths: [/etc/hostname]}}}}\nrecord: {}",
         users(1_024)
     );
     assert_eq!(reload(&host, &config)["reason"], "config_changed");
@@ -182,7 +182,7 @@ fn under_load() -> Outcome {
         (host.text().matches("/etc/hostname").count() > 100).then_some(())
     });
     for change in 0..CHANGES {
-        let config = ["leave_out: {disk: {paths: [/etc/host*]}}", ""][change % 2];
+        let config = ["exclude: {disk: {paths: [/etc/host*]}}", ""][change % 2];
         assert_eq!(reload(&host, config)["reason"], "config_changed");
     }
     fs::write(&enough, "")?;
@@ -191,10 +191,10 @@ fn under_load() -> Outcome {
     client.child.wait()?;
     let lines = host.session(&command);
     let end = lines.last().unwrap();
-    let left_out = end["left_out"]["disk"].as_u64().unwrap_or(0);
+    let excluded = end["excluded"]["disk"].as_u64().unwrap_or(0);
     let written = opened(&lines, "/etc/hostname") as u64;
-    assert_eq!(written + left_out, opens, "{end}");
-    assert!(left_out > 0 && written > 0, "{left_out} of {opens}");
+    assert_eq!(written + excluded, opens, "{end}");
+    assert!(excluded > 0 && written > 0, "{excluded} of {opens}");
     assert_eq!(end["losses"]["disk"], 0);
     Ok(())
 }

@@ -75,11 +75,11 @@ fn terminal() -> Outcome {
     assert_eq!(plain(&lines[0]), start(ONE, r#""size":"97:31","#));
     let commands = plains(&lines, "session.command");
     assert_eq!(commands[0], command(ONE, "bash", "/bin/bash", &[]));
-    let typed = [
+    let requested = [
         command(ONE, "echo", "/bin/echo", &["ready-2"]),
         command(ONE, "stty", "/bin/stty", &["size"]),
     ];
-    let found = commands.windows(2).any(|pair| pair == typed);
+    let found = commands.windows(2).any(|pair| pair == requested);
     assert!(found, "{commands:#?}");
     assert_eq!(plain(lines.last().unwrap()), end(ONE, true, "", &lines));
     Ok(())

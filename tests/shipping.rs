@@ -90,7 +90,7 @@ fn files() -> Outcome {
     Ok(())
 }
 
-/// The same while a lot is written, to one file after the other.
+/// Shipped while a lot is written, to one file after the other.
 fn files_in_mid_write() -> Outcome {
     let host = Host::with("", "log_file_size: 1M\ndisk_buffer_size: 16384");
     let (_rsyslog, out) = following(host.folder.path());

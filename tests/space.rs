@@ -137,9 +137,9 @@ fn stopped_with_a_full_disk() -> Outcome {
     let lines = log(&disk.seen());
     let stop = lines.last().unwrap();
     assert_eq!(stop["reason"], "stop");
-    let given_up = stop["lines_given_up"].as_u64().unwrap();
-    assert_eq!(stdout.log().len() as u64, lines.len() as u64 + given_up);
-    let error = format!("recorderd: {given_up} events couldn't be written and are discarded");
+    let discarded = stop["lines_discarded"].as_u64().unwrap();
+    assert_eq!(stdout.log().len() as u64, lines.len() as u64 + discarded);
+    let error = format!("recorderd: {discarded} events couldn't be written and are discarded");
     assert!(host.daemon.errors().contains(&error));
     disk.run("rm $log/ballast");
     host.daemon = disk.daemon("");

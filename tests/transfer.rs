@@ -5,7 +5,7 @@ use std::path::Path;
 
 use crate::common::{
     self, Folder, Host, ONE, Outcome, command, created, disk, end, opened_in, plain, plains,
-    printed, start, typed,
+    printed, requested, start,
 };
 use libc::{O_CREAT, O_NONBLOCK, O_RDONLY, O_TRUNC, O_WRONLY};
 use libtest_mimic::Trial;
@@ -50,7 +50,7 @@ fn carried(login: &str, program: &str, folder: &Path, path: &str) -> [String; 2]
     ];
     opened.map(|(line, name)| match folder == Path::new(path) {
         true => line,
-        false => typed(&line, &format!("{path}/{name}")),
+        false => requested(&line, &format!("{path}/{name}")),
     })
 }
 

@@ -111,7 +111,7 @@ fn untold() -> Outcome {
     let host = Host::start();
     let folder = folder(&host);
     let program = program(&host);
-    let mut unconfirmed = Vec::new();
+    let mut outcome_unknown = Vec::new();
     for (index, way) in ["overflow", "silent"].iter().enumerate() {
         let command = format!("{} acts {way} {}", program.display(), folder.display());
         host.ssh(ONE, &command);
@@ -120,17 +120,17 @@ fn untold() -> Outcome {
         let opens = of_kind(&lines, "session.disk")
             .into_iter()
             .filter(|line| line["path"] == *file && line["operation"] == "open")
-            .filter(|line| line["typed"].is_null() && line["via"] == "io_uring");
-        unconfirmed.push(
+            .filter(|line| line["requested_path"].is_null() && line["via"] == "io_uring");
+        outcome_unknown.push(
             opens
-                .map(|line| line["unconfirmed"] == true)
+                .map(|line| line["outcome_unknown"] == true)
                 .collect::<Vec<_>>(),
         );
     }
     let count = |wanted: bool, of: &[bool]| of.iter().filter(|one| **one == wanted).count();
-    assert_eq!(count(false, &unconfirmed[0]), TOLD);
-    assert_eq!(count(true, &unconfirmed[0]), UNTOLD);
-    assert_eq!(unconfirmed[1], [true]);
+    assert_eq!(count(false, &outcome_unknown[0]), TOLD);
+    assert_eq!(count(true, &outcome_unknown[0]), UNTOLD);
+    assert_eq!(outcome_unknown[1], [true]);
     Ok(())
 }
 

@@ -96,7 +96,7 @@ print(os.readlink(f"/proc/self/fd/{descriptor}"))
         .filter(|line| line["path"] == printed.trim_end() && line["access"] == "read")
         .collect();
     assert_eq!(opens.len(), 1, "{opens:#?}");
-    assert_eq!(opens[0]["typed"], "innocent");
+    assert_eq!(opens[0]["requested_path"], "innocent");
     assert_eq!(opens[0]["return_code"], 0);
     Ok(())
 }
@@ -139,7 +139,7 @@ print(client.getpeername()[1])
     Ok(())
 }
 
-/// The same of a local socket
+/// The address of a local socket
 fn a_local_name() -> Outcome {
     let script = r#"
 def listening(path):
@@ -205,7 +205,7 @@ print(os.listdir())
         .collect();
     assert_eq!(renames.len(), 1, "{renames:#?}");
     let told = ["path", "target"].map(|key| {
-        assert_eq!(renames[0][format!("{key}_unsettled")], true);
+        assert_eq!(renames[0][format!("{key}_racy")], true);
         renames[0][key]
             .as_str()
             .unwrap()

@@ -21,11 +21,11 @@ from event
 where kind = 'session.lost'
 group by 1, 2, 3, 4
 union all
-select host, 'any', 'discarded', null, max((line ->> 'lines_given_up')::bigint)
+select host, 'any', 'discarded', null, max((line ->> 'lines_discarded')::bigint)
 from event
 where kind = 'recorder.status'
 group by host
-having max((line ->> 'lines_given_up')::bigint) > 0
+having max((line ->> 'lines_discarded')::bigint) > 0
 order by 1, 2, 3;
 
 \echo Which hosts had times without a recorder, and when?

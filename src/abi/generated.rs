@@ -104,6 +104,45 @@ impl Family {
     }
 }
 
+/// The ring buffers: of how sessions begin and end, of programs and rights, of files, of sockets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(u32)]
+pub enum RingName {
+    Session = 0,
+    Command = 1,
+    Disk = 2,
+    Network = 3,
+}
+
+impl RingName {
+    /// How many there are.
+    pub const COUNT: usize = 4;
+    /// All of them.
+    pub const ALL: [Self; Self::COUNT] = [
+        Self::Session,
+        Self::Command,
+        Self::Disk,
+        Self::Network,
+    ];
+    /// The name of each, in the same order.
+    pub const NAMES: [&str; 4] = [
+        "session",
+        "command",
+        "disk",
+        "network",
+    ];
+
+    /// The name of this one.
+    pub const fn name(self) -> &'static str {
+        Self::NAMES[self as usize]
+    }
+
+    /// The one of this number, if there is one.
+    pub fn of(number: u32) -> Option<Self> {
+        Self::ALL.get(number as usize).copied()
+    }
+}
+
 /// Why an event is missing.
 pub mod loss {
     pub const RING_FULL: u32 = 0;
@@ -207,11 +246,11 @@ impl Kind {
 pub mod via {
     pub const IO_URING: u32 = 1;
     /// how it ended could not be seen
-    pub const UNCONFIRMED: u32 = 2;
+    pub const OUTCOME_UNKNOWN: u32 = 2;
     /// set by the daemon: later ones have been handed on already
     pub const LATE: u32 = 4;
     /// arguments can have been changed since the kernel read them
-    pub const UNSETTLED: u32 = 8;
+    pub const RACY: u32 = 8;
 }
 
 /// What is to be said of a path.
@@ -222,16 +261,16 @@ pub mod path_note {
     pub const DELETED: u32 = 2;
     /// begins at a directory that could not be read
     pub const RELATIVE: u32 = 4;
-    /// ends in what was typed, in which no symbolic link is followed
-    pub const TYPED: u32 = 8;
-    /// the call followed a link at the end of what was typed
+    /// ends in what was requested, in which no symbolic link is followed
+    pub const REQUESTED: u32 = 8;
+    /// the call followed a link at the end of what was requested
     pub const FOLLOWED: u32 = 16;
     /// the process has another root than its mount namespace
     pub const CHROOT: u32 = 32;
     /// memory without a file
     pub const NONE: u32 = 64;
-    /// what was typed can have been changed during the call
-    pub const UNSETTLED: u32 = 128;
+    /// what was requested can have been changed during the call
+    pub const RACY: u32 = 128;
     /// begins at a mount that is not in the process's tree of mounts
     pub const DETACHED: u32 = 256;
 }
@@ -399,7 +438,7 @@ layout!(SessionStart, 136);
 pub struct SessionEnd {
     pub record: Head,
     pub lost: [[u64; 4]; 7],
-    pub left_out: [u64; 7],
+    pub excluded: [u64; 7],
 }
 
 layout!(SessionEnd, 336);
@@ -469,7 +508,7 @@ pub mod command_mark {
     /// the end of what was asked for there is missing
     pub const REQUESTED_CUT: u32 = 64;
     /// the config leaves out all but that there is a channel
-    pub const LEFT_OUT: u32 = 128;
+    pub const EXCLUDED: u32 = 128;
 }
 
 /// What a process may do by its ids.
@@ -618,14 +657,14 @@ pub mod disk_operation {
     ];
 }
 
-/// The strings that follow a file operation, in this order. What was typed is left out where it is
-/// the same as the path, and where the path ends in it (PATH_TYPED).
+/// The strings that follow a file operation, in this order. What was requested is left out where it
+/// is the same as the path, and where the path ends in it (PATH_REQUESTED).
 pub mod disk_text {
     pub const PATH: u32 = 0;
-    pub const PATH_TYPED: u32 = 1;
+    pub const PATH_REQUESTED: u32 = 1;
     /// the second path of a call that has two
     pub const TARGET: u32 = 2;
-    pub const TARGET_TYPED: u32 = 3;
+    pub const TARGET_REQUESTED: u32 = 3;
     /// of an extended attribute, or of a type of file system
     pub const NAME: u32 = 4;
     /// How many there are.
@@ -633,9 +672,9 @@ pub mod disk_text {
     /// The name of each.
     pub const NAMES: [&str; 5] = [
         "path",
-        "path_typed",
+        "path_requested",
         "target",
-        "target_typed",
+        "target_requested",
         "name",
     ];
 }
@@ -656,7 +695,7 @@ pub struct Disk {
     pub mode: u16,
     pub path_notes: u16,
     pub target_notes: u16,
-    /// with PATH_TYPED what was typed has a length all the same
+    /// with PATH_REQUESTED what was requested has a length all the same
     pub lengths: [u16; 5],
     pub unused: [u16; 3],
 }
@@ -1039,9 +1078,9 @@ pub struct SessionEntry {
     pub began: u64,
     pub lost: [[u64; 4]; 7],
     /// bits of enum family
-    pub families_left_out: u64,
+    pub families_excluded: u64,
     /// how many events were
-    pub left_out: [u64; 7],
+    pub excluded: [u64; 7],
     /// of reading, in which it has last sent something,
     pub rounds: [u64; 7],
     /// and how much since that began, bytes
@@ -1189,14 +1228,14 @@ layout!(Variables, 1024);
 pub mod verdict {
     /// there is no pattern, and none behind it
     pub const NONE: u32 = 0;
-    pub const LEFT_OUT: u32 = 1;
+    pub const EXCLUDED: u32 = 1;
     pub const KEPT: u32 = 2;
     /// it is of other paths
     pub const OTHER: u32 = 3;
     /// The name of each.
     pub const NAMES: [&str; 4] = [
         "none",
-        "left_out",
+        "excluded",
         "kept",
         "other",
     ];
@@ -1211,7 +1250,7 @@ pub struct PatternEntry {
     pub length: u32,
     /// the path has no more bytes
     pub whole: u32,
-    /// PATTERN_LEFT_OUT or PATTERN_KEPT; PATTERN_NONE ends the list
+    /// PATTERN_EXCLUDED or PATTERN_KEPT; PATTERN_NONE ends the list
     pub verdict: u32,
     pub unused: u32,
 }
@@ -1267,7 +1306,7 @@ layout!(ProcessEntry, 72);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(C)]
 pub struct Request {
-    /// what is longer is sent at once, its end unconfirmed
+    /// what is longer is sent at once, its end outcome_unknown
     pub record: [u8; 4096],
     /// whose share it is of
     pub uid: u64,
@@ -1382,6 +1421,8 @@ pub struct Control {
     pub goes_without: u64,
     /// the host's, by its inode
     pub mount_namespace: u64,
+    /// of the families, of enum ring_name
+    pub rings: [u64; 7],
     /// of the families' rings, bytes
     pub sizes: [u64; 7],
     /// the first of the slots that are of no CPU
@@ -1404,4 +1445,4 @@ pub struct Control {
     pub recorder: [u64; 2],
 }
 
-layout!(Control, 320);
+layout!(Control, 376);

@@ -2,35 +2,9 @@
 
 use std::fmt;
 
-use crate::abi::Family;
-
-/// A ring between the probes and the daemon.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum RingName {
-    /// How sessions begin and end.
-    Session,
-    /// Programs and rights.
-    Command,
-    /// Files.
-    Disk,
-    /// Sockets.
-    Network,
-}
+use crate::abi::{Family, RingName};
 
 impl RingName {
-    /// All of them, in their order.
-    pub const ALL: [Self; 4] = [Self::Session, Self::Command, Self::Disk, Self::Network];
-
-    /// As recorder.status has it.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Session => "session",
-            Self::Command => "command",
-            Self::Disk => "disk",
-            Self::Network => "network",
-        }
-    }
-
     /// The name of its map.
     pub fn map(self) -> String {
         format!("{}_ring", self.name())

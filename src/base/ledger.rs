@@ -27,13 +27,13 @@ pub struct Ledger {
 struct Missing {
     lost: Losses,
     unwritten: Counts,
-    left_out: Counts,
+    excluded: Counts,
 }
 
 static NOTHING: Missing = Missing {
     lost: [[0; CAUSES.len()]; Family::COUNT],
     unwritten: [0; Family::COUNT],
-    left_out: [0; Family::COUNT],
+    excluded: [0; Family::COUNT],
 };
 
 impl Ledger {
@@ -64,14 +64,14 @@ impl Ledger {
     }
 
     /// What the config leaves out.
-    pub fn left_out(&self) -> &Counts {
-        &self.missing().left_out
+    pub fn excluded(&self) -> &Counts {
+        &self.missing().excluded
     }
 
     /// Takes down what the kernel has left out.
-    pub fn set_left_out(&mut self, counts: &Counts) {
-        if counts != self.left_out() {
-            self.missing_mut().left_out = *counts;
+    pub fn set_excluded(&mut self, counts: &Counts) {
+        if counts != self.excluded() {
+            self.missing_mut().excluded = *counts;
         }
     }
 
@@ -83,7 +83,7 @@ impl Ledger {
         };
         let missing = self.missing_mut();
         add(&mut missing.unwritten, &other.unwritten);
-        add(&mut missing.left_out, &other.left_out);
+        add(&mut missing.excluded, &other.excluded);
         add(missing.lost.as_flattened_mut(), other.lost.as_flattened());
     }
 

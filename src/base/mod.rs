@@ -2,12 +2,12 @@
 
 mod account;
 mod accounts;
+mod backend;
 mod clock;
 mod descriptor;
 mod error;
 mod family;
 pub mod host;
-mod kind;
 mod ledger;
 mod nearest;
 mod notice;
@@ -20,14 +20,14 @@ pub mod stderr;
 mod text;
 mod time;
 
-pub use crate::abi::Family;
+pub use crate::abi::{Family, RingName};
 pub use account::{Names, login_name, name_in_title};
 pub use accounts::Accounts;
+pub use backend::{Backend, COMPAT};
 pub use clock::{Clock, Moment, TIME_LENGTH, boot_time, date, processor_time, real_time};
 pub use descriptor::owned;
 pub use error::{Failed, named};
-pub use family::{Fill, RingName};
-pub use kind::{COMPAT, Kind};
+pub use family::Fill;
 pub use ledger::{ALL_CAUSES, Ledger};
 pub use nearest::nearest;
 pub use notice::{Before, Notice, Removed, Tampered};

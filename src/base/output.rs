@@ -70,6 +70,8 @@ pub struct Account {
     pub written: u64,
     /// Lines that it did not get.
     pub lost: u64,
+    /// When it was written to last, nanoseconds since 1970; 0 before the first time.
+    pub last: u64,
 }
 
 /// When a file is full, and how long files are kept. 0: no limit.

@@ -60,7 +60,7 @@ impl Reason {
             Self::Stop => ("stop", "stop"),
             Self::Hourly => ("hourly", "hourly"),
             Self::Losses => ("losses", "losses"),
-            Self::HookMissed => ("hook_missed", "hook_missed"),
+            Self::HookMissed => ("missed_probes", "missed_probes"),
             Self::WriteFailed => (
                 "write_failed",
                 "the log can't be written; recorderd keeps up to 16 MiB of events in memory",

@@ -58,7 +58,7 @@ pub fn say(text: &str) {
 /// makes.
 ///
 /// # Errors
-/// What clone(2) says.
+/// The error of clone(2).
 pub fn hurry(start: impl FnOnce() -> io::Result<Box<dyn Chores>>) -> io::Result<()> {
     HURRIED.store(true, Relaxed);
     let file = std::fs::File::from(io::stderr().as_fd().try_clone_to_owned()?);

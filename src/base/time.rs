@@ -78,9 +78,15 @@ fn days(year: i64, month: i64, day: i64) -> i64 {
     era * 146_097 + of_era * 365 + of_era / 4 - of_era / 100 + of_year - 719_468
 }
 
-/// What an operator writes: a time as [`instant`] takes it, or how long ago (`90s`, `15m`, `2h`,
-/// `7d`), counted from `now` in milliseconds since 1970-01-01.
+/// What an operator writes: a time as [`instant`] takes it, the beginning of a day in UTC (`today`, `yesterday`), or how
+/// long ago (`90s`, `15m`, `2h`, `7d`), counted from `now` in milliseconds since 1970-01-01.
 pub fn moment(text: &str, now: i64) -> Option<i64> {
+    let today = now - now.rem_euclid(DAY);
+    match text {
+        "today" => return Some(today),
+        "yesterday" => return Some(today.saturating_sub(DAY)),
+        _ => {}
+    }
     let units = [
         ('s', SECOND),
         ('m', 60 * SECOND),
@@ -158,7 +164,9 @@ mod tests {
         assert_eq!(moment("0s", 5), Some(5));
         assert_eq!(moment("9223372036854775807d", 0), Some(-i64::MAX));
         assert_eq!(moment("-2h", 0), None);
-        assert_eq!(moment("yesterday", 0), None);
+        assert_eq!(moment("today", 3 * DAY + 5), Some(3 * DAY));
+        assert_eq!(moment("yesterday", 3 * DAY), Some(2 * DAY));
+        assert_eq!(moment("tomorrow", 0), None);
         assert_eq!(moment("1970-01-02", 0), Some(DAY));
     }
 }

@@ -131,8 +131,8 @@ pub fn warnings(coverage: &[Coverage]) -> Vec<String> {
     fallbacks
         .map(|(family, reason)| {
             format!(
-                "{family} is recorded by the plan portable, which slows all calls while somebody is logged \
-                 in, though this kernel has fentry: {reason}"
+                "{family} is recorded by the tracepoint backend, which slows all calls while somebody is logged \
+                 in, though this kernel has fexit: {reason}"
             )
         })
         .collect()
@@ -161,7 +161,7 @@ impl Report {
                 writeln!(out, "\n{family:<13} not recorded: {fault}")?;
                 continue;
             };
-            writeln!(out, "\n{family:<13} recorded; plan: {kind}")?;
+            writeln!(out, "\n{family:<13} recorded; backend: {kind}")?;
             for program in attached.programs() {
                 writeln!(out, "  {program:<17} {}", attached.places_of(program))?;
             }
@@ -214,7 +214,7 @@ impl Report {
 fn describe(object: &mut Object<'_>, coverage: &Coverage) {
     object.boolean("recorded", coverage.taken.is_some());
     if let Some((kind, attached)) = &coverage.taken {
-        object.string("plan", kind.name().as_bytes());
+        object.string("backend", kind.name().as_bytes());
         object.object("programs", |programs| {
             for program in attached.programs() {
                 programs.object(program, |object| {

@@ -8,12 +8,11 @@ use super::{print, start};
 use crate::check::service;
 use crate::check::{self, State};
 use crate::config::Config;
-use crate::reader::Form;
 
 /// Tells how far this host can be recorded.
 pub fn run(line: Line) -> Done {
     let path = line.config.as_deref();
-    let json = line.form == Some(Form::Json);
+    let json = line.json;
     if line.service {
         return Err(cannot(service::check(path, json)));
     }

@@ -15,5 +15,6 @@ pub fn run(line: Line) -> Done {
     let path = line.config.or_else(installed);
     let config = path.map_or_else(|| Ok(Config::default()), |path| start::load(&path))?;
     let text = metrics::ask(&config.data_dir);
-    print::text(&text.map_err(|error| cannot(format!("{error}; does the recorder run?")))?)
+    let unanswered = |error| cannot(format!("recorderd is not running: {error}"));
+    print::text(&text.map_err(unanswered)?)
 }

@@ -5,8 +5,10 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::line::Line;
 use super::mistake::Mistake;
+use crate::base::Family;
 use crate::base::moment;
-use crate::reader::Form;
+use crate::family::EVENTS;
+use crate::reader::Color;
 use crate::reader::log::{Network, Text};
 
 /// Options with one meaning.
@@ -85,7 +87,7 @@ const fn value(
     }
 }
 
-/// The same word, and another way to write it.
+/// A word that can be written in another way as well.
 const fn or(alias: &'static str, word: Word) -> Word {
     Word { alias, ..word }
 }
@@ -124,10 +126,8 @@ pub const VERSION: Row = Row {
     meaning: "print the version",
 };
 
-const JSON_WORD: Word = switch("--json", |line| line.form = Some(Form::Json));
-
 pub const JSON: Row = Row {
-    words: &[JSON_WORD],
+    words: &[switch("--json", |line| line.json = true)],
     value: None,
     meaning: "print JSON instead of text",
 };
@@ -214,7 +214,7 @@ const TIMES: Row = Row {
         }),
     ],
     value: Some("TIME"),
-    meaning: "2023-07-04, 2023-07-04T16:42 (UTC), or 90s, 15m, 2h, 7d for how long ago",
+    meaning: "2023-07-04, 2023-07-04T16:42 (UTC), today, yesterday, or 90s, 15m, 2h, 7d ago",
 };
 
 const WHO: Row = Row {
@@ -242,8 +242,18 @@ const SESSION: Row = Row {
 };
 
 const FAMILY: Row = Row {
-    words: &[value("--family", |line, _, name| {
-        line.filter.families.push(text(&name));
+    words: &[value("--family", |line, option, name| {
+        let name = text(&name);
+        let is_family = Family::CHOICES.iter().any(|family| family.name() == name);
+        let is_event = EVENTS.iter().any(|row| {
+            let full = row.title.name;
+            full == name || full.strip_prefix("session.") == Some(&name)
+        });
+        if !is_family && !is_event {
+            let remedy = "write session, command, disk, network or privilege, or an event such as session.disk";
+            return Err(Mistake::value(option, &name, "family", remedy));
+        }
+        line.filter.families.push(name);
         Ok(())
     })],
     value: Some("NAME"),
@@ -281,13 +291,26 @@ const TEXT: Row = Row {
     meaning: "as in search",
 };
 
-const SHAPE: Row = Row {
-    words: &[
-        JSON_WORD,
-        switch("--plain", |line| line.form = Some(Form::Plain)),
-    ],
-    value: None,
-    meaning: "JSON, or text without colours; else text on a terminal and JSON elsewhere",
+const COLOUR: Row = Row {
+    words: &[value("--color", |line, name, when| {
+        let when = text(&when);
+        line.color = match when.as_str() {
+            "auto" => Color::Auto,
+            "always" => Color::Always,
+            "never" => Color::Never,
+            _ => {
+                return Err(Mistake::value(
+                    name,
+                    &when,
+                    "choice",
+                    "write auto, always or never",
+                ));
+            }
+        };
+        Ok(())
+    })],
+    value: Some("WHEN"),
+    meaning: "auto, always or never; auto is on a terminal",
 };
 
 /// What the commands take that read the log, in the order in which it is shown.
@@ -301,11 +324,12 @@ pub const READING: &[&Row] = &[
     &PATH,
     &ADDRESS,
     &TEXT,
-    &SHAPE,
+    &JSON,
+    &COLOUR,
 ];
 
 /// Those of them that choose events, for a command whose output has a form of its own.
-pub const CHOOSING: &[&Row] = READING.split_at(READING.len() - 1).0;
+pub const CHOOSING: &[&Row] = READING.split_at(READING.len() - 2).0;
 
 fn text(value: &OsString) -> String {
     value.to_string_lossy().into_owned()
@@ -315,6 +339,6 @@ fn time(name: &str, value: &OsString) -> Result<i64, Mistake> {
     let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH);
     let now = since_1970.map_or(0, |age| age.as_millis() as i64);
     let text = text(value);
-    let remedy = "write 2023-07-04, 2023-07-04T16:42, or 90s, 15m, 2h, 7d for how long ago";
+    let remedy = "write 2023-07-04, 2023-07-04T16:42, today, yesterday, or 90s, 15m, 2h, 7d for how long ago";
     moment(&text, now).ok_or_else(|| Mistake::value(name, &text, "time", remedy))
 }

@@ -38,12 +38,16 @@ fn object(line: &Line) -> String {
 }
 
 fn run(line: Line, command: Command) -> Done {
+    let form = match line.json {
+        true => Form::Json,
+        false => Form::text(line.color),
+    };
     let request = Request {
         command,
         places: line.places,
         config: line.config,
         filter: line.filter,
-        form: line.form.unwrap_or_else(Form::for_standard_output),
+        form,
         flat: line.flat,
         follow: line.follow,
         count: line.count.unwrap_or(LINES),

@@ -1,6 +1,6 @@
 //! Values of which the config names one of a few.
 
-use crate::base::{Family, Kind, Output, Sync};
+use crate::base::{Backend, Family, Output, Sync};
 
 /// A value that has a name in the config.
 pub trait Choice: Copy + PartialEq + 'static {
@@ -9,12 +9,18 @@ pub trait Choice: Copy + PartialEq + 'static {
 
     /// As the config has it.
     fn name(self) -> &'static str;
+
+    /// What is accepted for that as well.
+    fn alias(self) -> Option<&'static str> {
+        None
+    }
 }
 
 /// The value of this name.
 pub fn named<T: Choice>(name: &str) -> Option<T> {
     let all = T::ALL.iter().copied();
-    all.clone().find(|it| it.name() == name)
+    all.clone()
+        .find(|it| it.name() == name || it.alias() == Some(name))
 }
 
 /// The names of all values.
@@ -54,11 +60,16 @@ impl Choice for Sync {
     }
 }
 
-impl Choice for Kind {
-    const ALL: &'static [Self] = &Kind::ALL;
+impl Choice for Backend {
+    const ALL: &'static [Self] = &Backend::ALL;
 
     fn name(self) -> &'static str {
         self.name()
+    }
+
+    /// The kernel attaches programs of both types in the same way, and calls both by the name of one.
+    fn alias(self) -> Option<&'static str> {
+        (self == Self::Fexit).then_some("fentry")
     }
 }
 

@@ -224,7 +224,7 @@ impl Display for ValueError {
             ),
             Reason::Pages { default } => write!(
                 f,
-                "{shown} is not a number of pages; write a power of two, such as {default}"
+                "{shown} is not a number of pages; write a power of two, such as {default}, or a size such as 4M"
             ),
             Reason::Negative { default } => write!(
                 f,
@@ -246,7 +246,7 @@ impl Display for ValueError {
             ),
             Reason::Days => write!(
                 f,
-                "{shown} is not a number of days; write one, or 0 for no limit"
+                "{shown} is not a number of days; write one, such as 90d, or 0 for no limit"
             ),
             Reason::Choice { what, known } => {
                 write!(f, "{shown} is not {what}; write {}", alternatives(known))

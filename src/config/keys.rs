@@ -9,11 +9,11 @@ use super::filter::{
 };
 use super::table::{Key, Reload, default, table};
 use super::value::{
-    boolean, cgroup_root, days, labels, name, optional_path, outputs, pages, path, plan, policy,
+    backend, boolean, cgroup_root, days, labels, name, optional_path, outputs, pages, path, policy,
     seconds, size, variables,
 };
 use crate::abi::{VARIABLE_COUNT, VARIABLE_WORDS};
-use crate::base::{Family, Kind, Limits, Output, Sync};
+use crate::base::{Backend, Family, Limits, Output, Sync};
 
 /// Most pages of 4 KiB that a ring can have: 256 MiB.
 const MOST_PAGES: u32 = 65_536;
@@ -53,7 +53,7 @@ table! {
         default: "1024",
         read: pages::<MOST_PAGES>,
         reload: Restart,
-        meaning: "ring buffer of commands, in pages of 4 KiB, a power of two",
+        meaning: "ring buffer of commands: a power of two, in pages of 4 KiB, or a size such as 4M",
     }
     disk_buffer_pages: u32 = {
         name: "disk_buffer_size",
@@ -61,7 +61,7 @@ table! {
         default: "2048",
         read: pages::<MOST_PAGES>,
         reload: Restart,
-        meaning: "ring buffer of file events, in pages of 4 KiB, a power of two",
+        meaning: "ring buffer of file events: a power of two, in pages of 4 KiB, or a size such as 4M",
     }
     // Room for what is done while the files before it are written.
     network_buffer_pages: u32 = {
@@ -70,10 +70,10 @@ table! {
         default: "1024",
         read: pages::<MOST_PAGES>,
         reload: Restart,
-        meaning: "ring buffer of network events, in pages of 4 KiB, a power of two",
+        meaning: "ring buffer of network events: a power of two, in pages of 4 KiB, or a size such as 4M",
     }
-    network_silence: Duration = {
-        name: "network_silence_seconds",
+    network_aggregation: Duration = {
+        name: "network_aggregation_seconds",
         default: "60",
         read: seconds::<MOST_SECONDS>,
         reload: Follows,
@@ -183,7 +183,7 @@ table! {
         default: "0",
         read: days,
         reload: Follows,
-        meaning: "remove a log file this many days after its last line; 0: never",
+        meaning: "remove a log file this many days after its last line, such as 90d; 0: never",
     }
     environment: Vec<String> = {
         name: "environment",
@@ -229,39 +229,39 @@ table! {
         meaning: "families to record for the accounts of these groups, by name or gid",
     }
     .disk_operations {
-        name: "leave_out.disk.operations",
+        name: "exclude.disk.operations",
         default: "[]",
         read: disk_operations,
         reload: Follows,
         meaning: "operations of session.disk to exclude: counted and not written",
     }
     .paths {
-        name: "leave_out.disk.paths",
+        name: "exclude.disk.paths",
         default: "[]",
         read: patterns,
         reload: Follows,
         meaning: "paths of session.disk to exclude, such as /proc/*; at most 16",
     }
     .except {
-        name: "leave_out.disk.except",
+        name: "exclude.disk.except",
         default: "[]",
         read: patterns,
         reload: Follows,
-        meaning: "paths to record although leave_out.disk.paths matches; at most 16",
+        meaning: "paths to record although exclude.disk.paths matches; at most 16",
     }
     .privilege_operations {
-        name: "leave_out.privilege.operations",
+        name: "exclude.privilege.operations",
         default: "[]",
         read: privilege_operations,
         reload: Follows,
         meaning: "operations of session.privilege to exclude: counted and not written",
     }
-    plan: Option<Kind> = {
-        name: "plan",
+    backend: Option<Backend> = {
+        name: "backend",
         default: "",
-        read: plan,
+        read: backend,
         reload: Restart,
-        meaning: "backend: fentry or portable; without it, the better one that works",
+        meaning: "how syscall exits are hooked: fexit or tracepoint; without it, the better one that works",
     }
     btf_path: Option<PathBuf> = {
         name: "btf_path",
@@ -279,7 +279,7 @@ const MAPPINGS: [(&str, &str); 2] = [
         "families to record; users and groups, by name or number, override families",
     ),
     (
-        "leave_out",
+        "exclude",
         "events to exclude: counted and not written, such as {disk: {paths: [/proc/*]}}",
     ),
 ];

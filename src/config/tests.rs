@@ -68,7 +68,7 @@ fn the_defaults_are_as_they_are_shown() {
             "nodename",
             "cluster_name",
             "metrics_file",
-            "plan",
+            "backend",
             "btf_path",
         ]
         .contains(&key.name);
@@ -130,9 +130,9 @@ fn each_key_and_mapping_is_there_once_and_explained() {
     let tops: Vec<_> = names.collect();
     assert_eq!(tops, children(keys().map(|key| key.name), ""));
     refused(
-        "leave_out.disk.paths: []",
+        "exclude.disk.paths: []",
         &format!(
-            "config.yaml:1: leave_out.disk.paths: unknown key; known here: {}",
+            "config.yaml:1: exclude.disk.paths: unknown key; known here: {}",
             tops.join(", ")
         ),
     );
@@ -158,7 +158,7 @@ fn required_is_a_list_of_families() {
 
 #[test]
 fn what_is_recorded_is_by_family_user_and_group() {
-    assert_eq!(config("record:\nleave_out:").filter, Filter::default());
+    assert_eq!(config("record:\nexclude:").filter, Filter::default());
     let text = "\
 record:
   families: [command]
@@ -190,9 +190,9 @@ record:
 }
 
 #[test]
-fn what_is_left_out_is_by_operation_and_path() {
+fn what_is_excluded_is_by_operation_and_path() {
     let text = "\
-leave_out:
+exclude:
   disk:
     operations: [open, mkdir]
     paths: [/proc/*, /dev/null]
@@ -222,39 +222,46 @@ leave_out:
         ),
     ] {
         refused(
-            &format!("leave_out: {{disk: {{paths: [{paths}]}}}}"),
+            &format!("exclude: {{disk: {{paths: [{paths}]}}}}"),
             &format!("config.yaml:1: paths: {reason}"),
         );
     }
     let long = format!("/{}", "x".repeat(64));
     refused(
-        &format!("leave_out: {{disk: {{except: [{long}]}}}}"),
+        &format!("exclude: {{disk: {{except: [{long}]}}}}"),
         &format!(
             "config.yaml:1: except: {}... is longer than 64 bytes; cut it, and end it with *",
             &long[..60]
         ),
     );
     let most = [&long[..64]; 16];
-    let text = format!("leave_out: {{disk: {{paths: [{}]}}}}", most.join(", "));
+    let text = format!("exclude: {{disk: {{paths: [{}]}}}}", most.join(", "));
     assert_eq!(config(&text).filter.paths, most.map(|it| pattern(it, true)));
     let many = ["/x"; 17].join(", ");
     refused(
-        &format!("leave_out: {{disk: {{paths: [{many}]}}}}"),
+        &format!("exclude: {{disk: {{paths: [{many}]}}}}"),
         "config.yaml:1: paths: 17 paths are too many; 16 is the most",
     );
-    let error = &errors("leave_out: {privilege: {operations: [none]}}")[0];
+    let error = &errors("exclude: {privilege: {operations: [none]}}")[0];
     let begins = "config.yaml:1: operations: none is not an operation; these are: setuid, ";
     assert!(error.starts_with(begins), "{error}");
 }
 
 #[test]
 fn plan_is_one_of_two() {
-    assert_eq!(config("").plan, None);
-    assert_eq!(config("plan: fentry").plan, Some(base::Kind::Fentry));
-    assert_eq!(config("plan: portable").plan, Some(base::Kind::Portable));
+    assert_eq!(config("").backend, None);
+    assert_eq!(config("backend: fexit").backend, Some(base::Backend::Fexit));
+    assert_eq!(
+        config("backend: fentry").backend,
+        Some(base::Backend::Fexit)
+    );
+    assert_eq!(
+        config("backend: tracepoint").backend,
+        Some(base::Backend::Tracepoint)
+    );
     refused(
-        "plan: kprobe",
-        "config.yaml:1: plan: kprobe is not a plan; write fentry or portable",
+        "backend: kprobe",
+        "config.yaml:1: backend: kprobe is not a backend; write fexit or tracepoint",
     );
 }
 
@@ -311,23 +318,23 @@ fn environment_is_a_list_of_names() {
 }
 
 #[test]
-fn silence_is_some_seconds_up_to_a_day() {
-    let silence = |text: &str| config(text).network_silence.as_secs();
-    assert_eq!(silence("network_silence_seconds:"), 60);
-    assert_eq!(silence("network_silence_seconds: 1"), 1);
-    assert_eq!(silence("network_silence_seconds: 86400"), 86_400);
+fn aggregation_is_some_seconds_up_to_a_day() {
+    let silence = |text: &str| config(text).network_aggregation.as_secs();
+    assert_eq!(silence("network_aggregation_seconds:"), 60);
+    assert_eq!(silence("network_aggregation_seconds: 1"), 1);
+    assert_eq!(silence("network_aggregation_seconds: 86400"), 86_400);
     for (value, shown) in [("0", "0"), ("-1", "-1"), ("86401", "86401"), ("1.5", "1.5")] {
         refused(
-            &format!("network_silence_seconds: {value}"),
+            &format!("network_aggregation_seconds: {value}"),
             &format!(
-                "config.yaml:1: network_silence_seconds: {shown} is not a number of seconds from 1 \
+                "config.yaml:1: network_aggregation_seconds: {shown} is not a number of seconds from 1 \
                  to 86400; 60 is the default"
             ),
         );
     }
     refused(
-        "network_silence_seconds: \"60\"",
-        "config.yaml:1: network_silence_seconds: \"60\" is in quotes, so not a number; remove the \
+        "network_aggregation_seconds: \"60\"",
+        "config.yaml:1: network_aggregation_seconds: \"60\" is in quotes, so not a number; remove the \
          quotes",
     );
 }
@@ -407,7 +414,7 @@ enabled: off
 command_buffer_size: 0x10
 disk_buffer_size: 0o100
 network_buffer_size: +65536
-network_silence_seconds: 0x10
+network_aggregation_seconds: 0x10
 cgroup_path: /sys/fs/cgroup
 root_path: /a/b
 data_dir: /srv/log
@@ -430,7 +437,7 @@ log_days: 90
         command_buffer_pages: 16,
         disk_buffer_pages: 64,
         network_buffer_pages: 65536,
-        network_silence: Duration::from_secs(16),
+        network_aggregation: Duration::from_secs(16),
         cgroup_path: PathBuf::from("/sys/fs/cgroup"),
         root_path: "/a/b".to_owned(),
         data_dir: PathBuf::from("/srv/log"),
@@ -453,7 +460,7 @@ log_days: 90
         filter: Filter::default(),
         logins: Config::default().logins,
         btf_path: None,
-        plan: None,
+        backend: None,
     };
     assert_eq!(config(text), expected);
 }
@@ -510,11 +517,11 @@ fn the_log_has_limits_that_make_sense() {
     }
     refused(
         "log_days: '7'",
-        "config.yaml:1: log_days: \"7\" is not a number of days; write one, or 0 for no limit",
+        "config.yaml:1: log_days: \"7\" is not a number of days; write one, such as 90d, or 0 for no limit",
     );
     refused(
         "log_days: a week",
-        "config.yaml:1: log_days: a week is not a number of days; write one, or 0 for no limit",
+        "config.yaml:1: log_days: a week is not a number of days; write one, such as 90d, or 0 for no limit",
     );
     refused(
         "overload: wait",
@@ -542,6 +549,29 @@ fn what_is_not_written_is_the_default() {
 }
 
 #[test]
+fn sizes_and_days_can_have_units() {
+    let pages = (4 << 20) / base::page_size() as u32;
+    assert_eq!(
+        config("command_buffer_size: 4M").command_buffer_pages,
+        pages
+    );
+    assert_eq!(config("disk_buffer_size: 4096K").disk_buffer_pages, pages);
+    assert_eq!(config("log_days: 90d").log.days, 90);
+    refused(
+        "command_buffer_size: 4m",
+        "config.yaml:1: command_buffer_size: 4m is not a number of pages; write a power of two, such as 1024, or a \
+         size such as 4M",
+    );
+    refused(
+        "disk_buffer_size: 3M",
+        &format!(
+            "config.yaml:1: disk_buffer_size: 3M is not a power of two; {} is the nearest",
+            (4 << 20) / base::page_size()
+        ),
+    );
+}
+
+#[test]
 fn sizes_that_cannot_be_are_refused() {
     for (value, reason) in [
         ("7", "7 is not a power of two; 8 is the nearest"),
@@ -563,19 +593,19 @@ fn sizes_that_cannot_be_are_refused() {
         ),
         (
             "8.0",
-            "8.0 is not a number of pages; write a power of two, such as 1024",
+            "8.0 is not a number of pages; write a power of two, such as 1024, or a size such as 4M",
         ),
         (
             "0x-8",
-            "0x-8 is not a number of pages; write a power of two, such as 1024",
+            "0x-8 is not a number of pages; write a power of two, such as 1024, or a size such as 4M",
         ),
         (
             "{pages: 8}",
-            "a mapping is not a number of pages; write a power of two, such as 1024",
+            "a mapping is not a number of pages; write a power of two, such as 1024, or a size such as 4M",
         ),
         (
             "[8]",
-            "a list is not a number of pages; write a power of two, such as 1024",
+            "a list is not a number of pages; write a power of two, such as 1024, or a size such as 4M",
         ),
     ] {
         let error = format!("config.yaml:2: command_buffer_size: {reason}");
@@ -817,16 +847,16 @@ fn a_running_recorder_follows_what_it_can() {
     let own = Config::default();
     let other = config(
         "enabled: off\ncommand_buffer_size: 16\ndisk_buffer_size: 64\nnetwork_buffer_size: 32\n\
-         network_silence_seconds: 16\ncgroup_path: /sys/fs/cgroup\nroot_path: /a\n\
+         network_aggregation_seconds: 16\ncgroup_path: /sys/fs/cgroup\nroot_path: /a\n\
          data_dir: /srv/log\nnodename: web-1\ncluster_name: purple\nlabels: {role: leader}\n\
          output: [journald]\nsyslog_socket: /run/log\njournald_socket: /run/journal\n\
-         required: [command]\nlogin_types: [ssh, su]\nbtf_path: /btf\nplan: portable\n\
+         required: [command]\nlogin_types: [ssh, su]\nbtf_path: /btf\nbackend: tracepoint\n\
          metrics_file: /srv/metrics\nfsync: session-end\noverload: throttle\nlog_days: 90\n\
-         environment: [HOME]\nrecord: {families: [disk]}\nleave_out: {disk: {paths: [/proc/*]}}",
+         environment: [HOME]\nrecord: {families: [disk]}\nexclude: {disk: {paths: [/proc/*]}}",
     );
     let (followed, keys) = own.follow(&other);
     let expected = Config {
-        network_silence: Duration::from_secs(16),
+        network_aggregation: Duration::from_secs(16),
         fsync: Sync::SessionEnd,
         log: other.log,
         environment: vec!["HOME".to_owned()],
@@ -856,7 +886,7 @@ fn a_running_recorder_follows_what_it_can() {
             "overload",
             "required",
             "login_types",
-            "plan",
+            "backend",
             "btf_path",
         ]
     );

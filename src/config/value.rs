@@ -8,6 +8,7 @@ use std::time::Duration;
 use super::choice::{self, Choice};
 use super::error::{Reason, ValueError};
 use super::yaml::{Entry, Kind, Node, printable};
+use crate::base::page_size;
 
 /// A value, or what is wrong with it.
 pub type Value<T> = Result<T, ValueError>;
@@ -69,11 +70,19 @@ pub fn seconds<const MOST: u32>(node: &Node, default: &str) -> Value<Duration> {
         })
 }
 
-/// A ring buffer size: a power of two up to `MOST` pages, or 0 for the default.
+/// A ring buffer size: a power of two up to `MOST` pages, also as bytes with a unit, or 0 for the default.
 pub fn pages<const MOST: u32>(node: &Node, default: &str) -> Value<u32> {
     let wrong = |reason| Err(ValueError::of(node, reason));
     let shown = || default.to_owned();
-    let Some(number) = number(node)? else {
+    let in_bytes = match &node.kind {
+        Kind::Scalar { text, plain: true }
+            if text.ends_with(|end| UNITS.iter().any(|it| it.0 == end)) =>
+        {
+            bytes(text).map(|bytes| bytes.div_ceil(page_size() as u64) as i64)
+        }
+        _ => None,
+    };
+    let Some(number) = in_bytes.map_or_else(|| number(node), |pages| Ok(Some(pages)))? else {
         return wrong(Reason::Pages { default: shown() });
     };
     if number < 0 {
@@ -228,8 +237,8 @@ pub fn policy<T: Choice>(node: &Node, _: &str) -> Value<T> {
 }
 
 /// A way to hook system calls.
-pub fn plan<T: Choice>(node: &Node, _: &str) -> Value<Option<T>> {
-    present(node, |node| one(node, "a plan"))
+pub fn backend<T: Choice>(node: &Node, _: &str) -> Value<Option<T>> {
+    present(node, |node| one(node, "a backend"))
 }
 
 fn absolute(node: &Node) -> Value<String> {
@@ -263,14 +272,7 @@ pub fn cgroup_root(node: &Node, _: &str) -> Value<String> {
 /// A number of bytes, with or without a unit, at least `LEAST`; 0 is no limit.
 pub fn size<const LEAST: u64>(node: &Node, _: &str) -> Value<u64> {
     let wrong = |_| ValueError::of(node, Reason::Size);
-    let text = text(node).map_err(wrong)?;
-    let units = [("K", 10), ("M", 20), ("G", 30), ("T", 40)];
-    let (digits, shift) = units
-        .iter()
-        .find_map(|(unit, shift)| Some((text.strip_suffix(unit)?, *shift)))
-        .unwrap_or((&text, 0));
-    let number = integer(digits).and_then(|number| u64::try_from(number).ok());
-    match number.and_then(|number| number.checked_mul(1 << shift)) {
+    match bytes(&text(node).map_err(wrong)?) {
         Some(size) if (1..LEAST).contains(&size) => {
             Err(ValueError::of(node, Reason::SmallSize { least: LEAST }))
         }
@@ -279,10 +281,23 @@ pub fn size<const LEAST: u64>(node: &Node, _: &str) -> Value<u64> {
     }
 }
 
-/// A number of days; 0 is no limit.
+/// Units of sizes, and the powers of two that they are.
+const UNITS: [(char, u32); 4] = [('K', 10), ('M', 20), ('G', 30), ('T', 40)];
+
+/// A number of bytes, with a unit or without.
+fn bytes(text: &str) -> Option<u64> {
+    let (digits, shift) = UNITS
+        .iter()
+        .find_map(|(unit, shift)| Some((text.strip_suffix(*unit)?, *shift)))
+        .unwrap_or((text, 0));
+    let number = u64::try_from(integer(digits)?).ok()?;
+    number.checked_mul(1 << shift)
+}
+
+/// A number of days, with `d` behind it or without; 0 is no limit.
 pub fn days(node: &Node, _: &str) -> Value<u64> {
     let number = match &node.kind {
-        Kind::Scalar { text, plain: true } => integer(text),
+        Kind::Scalar { text, plain: true } => integer(text.strip_suffix('d').unwrap_or(text)),
         _ => None,
     };
     number

@@ -138,7 +138,7 @@ fn begin(pipeline: &mut Pipeline, child: &Child, command: &[OsString]) -> Result
         time,
         uid,
         pid,
-        families_left_out: pipeline.probes().families_left_out(uid),
+        families_excluded: pipeline.probes().families_excluded(uid),
         ..SessionEntry::default()
     };
     let tables = &mut pipeline.probes().tables;

@@ -223,6 +223,11 @@ pub(super) fn describe_channel(members: &mut Members<'_, '_>, text: &mut Text) -
         text.add(Weight::Normal, format!(", asked for {requested}"));
     }
     if let Some(size) = members.word("size") {
+        let size = if size == "0:0" {
+            "of unknown size"
+        } else {
+            &size
+        };
         text.add(Weight::Normal, format!(", terminal {size}"));
     }
     members.shown.push("command_base64");

@@ -4,7 +4,7 @@ use std::io;
 use std::process::{self, Stdio};
 
 use super::act::{Act, NOTHING, refused};
-use super::describe::{Members, duration, failure};
+use super::describe::{Members, duration, failure, signal};
 use super::members::{ids, process};
 use super::record::{split, strings, take};
 use super::{Body, Context, EventType, Malformed, Payload, Pending, channel};
@@ -109,7 +109,7 @@ impl<'a> Payload<'a> for Command<'a> {
         if channel::is_for_channel(self) {
             channel::write_of(head, self, argv, context);
         }
-        if self.fixed.marks & command_mark::LEFT_OUT != 0 {
+        if self.fixed.marks & command_mark::EXCLUDED != 0 {
             return Some(EventType::Channel);
         }
         let uid = self.line(head, argv, missing, context);
@@ -292,7 +292,7 @@ pub(super) fn describe_exit(members: &mut Members<'_, '_>, text: &mut Text) -> O
     match (members.number("exit_code"), members.number("signal")) {
         (Some(0), _) => text.add(Weight::Faint, format!("exit 0{took}")),
         (Some(code), _) => text.add(Weight::Failed, format!("exit {code}{took}")),
-        (None, Some(signal)) => text.add(Weight::Failed, format!("signal {signal}{took}")),
+        (None, Some(number)) => text.add(Weight::Failed, format!("{}{took}", signal(number))),
         _ => return None,
     };
     if members.event.get("core_dumped") == Some("true") {

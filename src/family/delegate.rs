@@ -71,7 +71,7 @@ const FILES: Places = &[
     ("/etc/binfmt.d/", "systemd"),
     ("/run/binfmt.d/", "systemd"),
     ("/lib/binfmt.d/", "systemd"),
-    // The same of the accounts' own.
+    // What belongs to one account.
     ("/etc/systemd/user/", "systemd"),
     ("/etc/systemd/user.control/", "systemd"),
     ("/run/systemd/user/", "systemd"),
@@ -392,7 +392,7 @@ mod tests {
         let told = |operation: u16, flags: i32, path: &'static str, target: &'static str| {
             let of = |path: &'static str| Path {
                 path: path.as_bytes(),
-                typed: b"",
+                requested: b"",
                 notes: 0,
             };
             by_file(&Disk {

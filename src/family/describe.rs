@@ -29,11 +29,11 @@ const QUIET: [&str; 24] = [
     "ppid",
     "session_recording",
     "target_base64",
-    "target_typed",
-    "target_typed_base64",
+    "requested_target",
+    "requested_target_base64",
     "tty",
-    "typed",
-    "typed_base64",
+    "requested_path",
+    "requested_path_base64",
 ];
 
 /// A line that says all: when, whose session, which process, what.
@@ -179,7 +179,7 @@ pub fn details(event: &Event<'_>, text: &mut Text) {
     tell(event, &[], text);
 }
 
-/// The same of what became of another event, without what that one says.
+/// What became of another event, without what that one says.
 pub fn outcome(event: &Event<'_>, text: &mut Text) {
     tell(
         event,
@@ -213,12 +213,39 @@ fn rest(members: &Members<'_, '_>, known: bool, text: &mut Text) {
         let mut out = String::from(" ");
         quote::plain(key, &mut out);
         out.push('=');
-        match json::string(value) {
-            Some(text) => quote::word(text.as_bytes(), &mut out),
-            None => quote::plain(value, &mut out),
+        match (key, json::string(value)) {
+            ("mode", Some(text)) => out.push_str(&permissions(&text)),
+            (_, Some(text)) => quote::word(text.as_bytes(), &mut out),
+            ("signal", None) => out.push_str(&signal(value.parse().unwrap_or(0))),
+            (_, None) => quote::plain(value, &mut out),
         }
         text.add(Weight::Normal, out);
     }
+}
+
+/// A mode without the bits that tell the type of the file, which the operation tells.
+fn permissions(mode: &str) -> String {
+    let bits = u32::from_str_radix(mode, 8);
+    bits.map_or_else(
+        |_| mode.to_owned(),
+        |bits| format!("{:04o}", bits & !libc::S_IFMT),
+    )
+}
+
+/// Names of signals by number, from 1 on: the same on both architectures (signal(7)).
+const SIGNALS: [&str; 31] = [
+    "HUP", "INT", "QUIT", "ILL", "TRAP", "ABRT", "BUS", "FPE", "KILL", "USR1", "SEGV", "USR2",
+    "PIPE", "ALRM", "TERM", "STKFLT", "CHLD", "CONT", "STOP", "TSTP", "TTIN", "TTOU", "URG",
+    "XCPU", "XFSZ", "VTALRM", "PROF", "WINCH", "IO", "PWR", "SYS",
+];
+
+/// A signal by its name, or by its number where it has none.
+pub fn signal(number: i64) -> String {
+    let place = usize::try_from(number)
+        .ok()
+        .and_then(|number| number.checked_sub(1));
+    let name = place.and_then(|place| SIGNALS.get(place));
+    name.map_or_else(|| format!("signal {number}"), |name| format!("SIG{name}"))
 }
 
 /// All events that a session.end says were lost.

@@ -35,10 +35,10 @@ pub struct Disk<'a> {
 /// A path of a file operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Path<'a> {
-    /// As the kernel knows it; or the directory that what was typed counts from, and that behind it.
+    /// As the kernel knows it; or the directory that what was requested counts from, and that behind it.
     pub path: &'a [u8],
-    /// What was typed; empty where that is not known, and where it is the path.
-    pub typed: &'a [u8],
+    /// What was requested; empty where that is not known, and where it is the path.
+    pub requested: &'a [u8],
     /// Of [`abi::path_note`].
     pub notes: u32,
 }
@@ -46,9 +46,9 @@ pub struct Path<'a> {
 impl<'a> Payload<'a> for Disk<'a> {
     fn decode(bytes: &'a [u8]) -> Result<Self, Malformed> {
         let (fixed, rest) = split::<abi::Disk>(bytes)?;
-        let [path, path_typed, target, target_typed, name] = fixed.lengths;
-        let (path, rest) = paths(rest, path, path_typed, fixed.path_notes)?;
-        let (target, rest) = paths(rest, target, target_typed, fixed.target_notes)?;
+        let [path, path_requested, target, requested_target, name] = fixed.lengths;
+        let (path, rest) = paths(rest, path, path_requested, fixed.path_notes)?;
+        let (target, rest) = paths(rest, target, requested_target, fixed.target_notes)?;
         Ok(Self {
             fixed,
             path,
@@ -87,27 +87,35 @@ impl Disk<'_> {
             }
             let is_done = fixed.return_code == 0;
             if differs(&self.path, &path) {
-                object.bytes("typed", "typed_base64", self.path.typed);
+                object.bytes(
+                    "requested_path",
+                    "requested_path_base64",
+                    self.path.requested,
+                );
             }
-            if path.is_unresolved && is_done {
-                object.boolean("path_unresolved", true);
+            if path.has_unfollowed_links && is_done {
+                object.boolean("path_links_unfollowed", true);
             }
-            if self.path.notes & path_note::UNSETTLED != 0 {
-                object.boolean("path_unsettled", true);
+            if self.path.notes & path_note::RACY != 0 {
+                object.boolean("path_racy", true);
             }
             if !self.target.path.is_empty() {
                 object.bytes("target", "target_base64", target.path);
                 if differs(&self.target, &target) {
-                    object.bytes("target_typed", "target_typed_base64", self.target.typed);
+                    object.bytes(
+                        "requested_target",
+                        "requested_target_base64",
+                        self.target.requested,
+                    );
                 }
                 if self.target.notes & (path_note::CUT | path_note::RELATIVE) != 0 {
                     object.boolean("target_incomplete", true);
                 }
-                if target.is_unresolved && is_done {
-                    object.boolean("target_unresolved", true);
+                if target.has_unfollowed_links && is_done {
+                    object.boolean("target_links_unfollowed", true);
                 }
-                if self.target.notes & path_note::UNSETTLED != 0 {
-                    object.boolean("target_unsettled", true);
+                if self.target.notes & path_note::RACY != 0 {
+                    object.boolean("target_racy", true);
                 }
             }
             details(object, self);
@@ -117,21 +125,33 @@ impl Disk<'_> {
     }
 }
 
-/// A path and what was typed for it, which are one where the path ends in that.
-fn paths(bytes: &[u8], path: u16, typed: u16, notes: u16) -> Result<(Path<'_>, &[u8]), Malformed> {
+/// A path and what was requested for it, which are one where the path ends in that.
+fn paths(
+    bytes: &[u8],
+    path: u16,
+    requested: u16,
+    notes: u16,
+) -> Result<(Path<'_>, &[u8]), Malformed> {
     let notes = u32::from(notes);
     let (path, rest) = take(bytes, path.into())?;
-    let (typed, rest) = if notes & abi::path_note::TYPED == 0 {
-        take(rest, typed.into())?
+    let (requested, rest) = if notes & abi::path_note::REQUESTED == 0 {
+        take(rest, requested.into())?
     } else {
-        let base = path.len().checked_sub(typed.into());
+        let base = path.len().checked_sub(requested.into());
         (&path[base.ok_or(Malformed::Short)?..], rest)
     };
-    Ok((Path { path, typed, notes }, rest))
+    Ok((
+        Path {
+            path,
+            requested,
+            notes,
+        },
+        rest,
+    ))
 }
 
 fn differs(path: &Path<'_>, shown: &Shown<'_>) -> bool {
-    !path.typed.is_empty() && path.typed != shown.path
+    !path.requested.is_empty() && path.requested != shown.path
 }
 
 /// How a file is opened: open(2).
@@ -258,7 +278,7 @@ pub(super) const ACTS: &[Act] = &[
         },
         shows: |record| {
             matches!(&record.body, Body::Disk(it) if it.fixed.operation == operation::CHMOD
-                && it.path.notes & path_note::TYPED == 0)
+                && it.path.notes & path_note::REQUESTED == 0)
         },
     },
     Act {

@@ -16,14 +16,14 @@ pub fn process(object: &mut Object<'_>, head: &Head) {
     if via & via::IO_URING != 0 {
         object.string("via", b"io_uring");
     }
-    if via & via::UNCONFIRMED != 0 {
-        object.boolean("unconfirmed", true);
+    if via & via::OUTCOME_UNKNOWN != 0 {
+        object.boolean("outcome_unknown", true);
     }
     if via & via::LATE != 0 {
         object.boolean("late", true);
     }
-    if via & via::UNSETTLED != 0 {
-        object.boolean("arguments_unsettled", true);
+    if via & via::RACY != 0 {
+        object.boolean("arguments_racy", true);
     }
 }
 

@@ -151,7 +151,7 @@ events! {
             describe: session::describe_lost
         }
         /// Processes of a session were stopped for a while.
-        Held { name: "session.held", code: "R2003W", class: Act }
+        Held { name: "session.throttled", code: "R2003W", class: Act }
         /// What the recorder says of itself.
         Status { name: "recorder.status", code: "R2002I", class: Frame }
         /// A program was run, or could not be.

@@ -1,4 +1,4 @@
-//! Paths of which the end is as it was typed: cleaned of what can't mean anything else.
+//! Paths of which the end is as it was requested: cleaned of what can't mean anything else.
 
 use super::Path;
 use crate::abi::path_note;
@@ -8,28 +8,28 @@ pub struct Shown<'a> {
     /// Without empty components and `.`.
     pub path: &'a [u8],
     /// Whether symbolic links in it can lead elsewhere.
-    pub is_unresolved: bool,
+    pub has_unfollowed_links: bool,
 }
 
 /// What to show of a path. `room` is where it is built if it is not shown as it stands.
 ///
-/// Only in front of the first name that was typed does `..` lead to the folder above for sure: that
+/// Only in front of the first name that was requested does `..` lead to the folder above for sure: that
 /// name could be a link. And in its own root directory a process stays where it is. Where it is not
 /// known in which folder the path begins, no slash stands in front.
 pub fn shown<'a>(path: &Path<'a>, room: &'a mut Vec<u8>) -> Shown<'a> {
     let notes = path.notes;
-    if notes & path_note::TYPED == 0 || notes & path_note::RELATIVE != 0 {
+    if notes & path_note::REQUESTED == 0 || notes & path_note::RELATIVE != 0 {
         return Shown {
             path: path.path,
-            is_unresolved: false,
+            has_unfollowed_links: false,
         };
     }
-    let base = &path.path[..path.path.len() - path.typed.len()];
+    let base = &path.path[..path.path.len() - path.requested.len()];
     let is_detached = notes & path_note::DETACHED != 0;
     room.clear();
     room.extend_from_slice(base.strip_suffix(b"/").unwrap_or(base));
     let (mut names, mut upwards) = (0, false);
-    for component in path.typed.split(|byte| *byte == b'/') {
+    for component in path.requested.split(|byte| *byte == b'/') {
         match component {
             b"" | b"." => {}
             b".." if names == 0 && notes & path_note::CHROOT == 0 => {
@@ -51,10 +51,10 @@ pub fn shown<'a>(path: &Path<'a>, room: &'a mut Vec<u8>) -> Shown<'a> {
         room.push(b'/');
     }
     // A slash at the end asks for the folder behind a link.
-    let follows = notes & path_note::FOLLOWED != 0 || path.typed.ends_with(b"/");
+    let follows = notes & path_note::FOLLOWED != 0 || path.requested.ends_with(b"/");
     Shown {
         path: room,
-        is_unresolved: upwards || names > 1 || (names == 1 && follows),
+        has_unfollowed_links: upwards || names > 1 || (names == 1 && follows),
     }
 }
 
@@ -62,23 +62,23 @@ pub fn shown<'a>(path: &Path<'a>, room: &'a mut Vec<u8>) -> Shown<'a> {
 mod tests {
     use super::*;
 
-    /// What is shown of what was typed behind a base.
-    fn of(base: &str, typed: &str, notes: u32) -> (String, bool) {
-        let whole = format!("{base}{typed}");
+    /// What is shown of what was requested behind a base.
+    fn of(base: &str, requested: &str, notes: u32) -> (String, bool) {
+        let whole = format!("{base}{requested}");
         let path = Path {
             path: whole.as_bytes(),
-            typed: typed.as_bytes(),
-            notes: path_note::TYPED | notes,
+            requested: requested.as_bytes(),
+            notes: path_note::REQUESTED | notes,
         };
         let mut room = Vec::new();
         let shown = shown(&path, &mut room);
         let text = String::from_utf8(shown.path.to_vec()).unwrap();
-        (text, shown.is_unresolved)
+        (text, shown.has_unfollowed_links)
     }
 
     #[test]
     fn what_means_nothing_else_is_cleaned() {
-        for (base, typed, path) in [
+        for (base, requested, path) in [
             ("/home/a/", "file", "/home/a/file"),
             ("/home/a/", ".//./file", "/home/a/file"),
             ("/home/a/", "../b", "/home/b"),
@@ -91,13 +91,17 @@ mod tests {
             ("", "/..", "/"),
             ("/jail", "/file", "/jail/file"),
         ] {
-            assert_eq!(of(base, typed, 0), (path.into(), false), "{base} {typed}");
+            assert_eq!(
+                of(base, requested, 0),
+                (path.into(), false),
+                "{base} {requested}"
+            );
         }
     }
 
     #[test]
     fn no_link_is_guessed() {
-        for (base, typed, notes, path) in [
+        for (base, requested, notes, path) in [
             ("", "/etc/passwd", 0, "/etc/passwd"),
             ("", "/etc/passwd", path_note::DETACHED, "etc/passwd"),
             ("/home/a/", "link/../file", 0, "/home/a/link/../file"),
@@ -105,13 +109,17 @@ mod tests {
             ("/home/a/", "link/", 0, "/home/a/link"),
             ("/jail/a/", "../b", path_note::CHROOT, "/jail/a/../b"),
         ] {
-            assert_eq!(of(base, typed, notes), (path.into(), true), "{typed}");
+            assert_eq!(
+                of(base, requested, notes),
+                (path.into(), true),
+                "{requested}"
+            );
         }
     }
 
     #[test]
     fn no_root_is_invented() {
-        for (base, typed, path) in [
+        for (base, requested, path) in [
             ("", "file", "file"),
             ("", "./file", "file"),
             ("", "../file", "file"),
@@ -119,8 +127,8 @@ mod tests {
             ("a/", "../file", "file"),
             ("", "/", ""),
         ] {
-            let shown = of(base, typed, path_note::DETACHED);
-            assert_eq!(shown, (path.into(), false), "{base} {typed}");
+            let shown = of(base, requested, path_note::DETACHED);
+            assert_eq!(shown, (path.into(), false), "{base} {requested}");
         }
     }
 

@@ -5,6 +5,9 @@ use crate::abi::{Family, MissedCounts, PROBES};
 use crate::base::{ALL_CAUSES, Account, Before, Fill, Ledger, Moment, Notice, Removed};
 use crate::event::{Object, Writer};
 
+/// Of docs/events.schema.json: another one when a field changes its name, type or meaning, or is no more.
+const SCHEMA_VERSION: u32 = 1;
+
 /// The state of the recorder.
 pub struct Status<'a, Outputs> {
     /// Why it is told now.
@@ -19,7 +22,7 @@ pub struct Status<'a, Outputs> {
     pub refused: (u64, u64),
     /// How often each of [`PROBES`] was not run, since the start.
     pub missed: &'a MissedCounts,
-    /// The same by CPU, as far as that is known: which of them, where, how often.
+    /// How often each was not run by CPU, as far as that is known: which of them, where, how often.
     pub missed_on: &'a [(usize, u32, u64)],
     /// Families that can't be recorded on this host, and why.
     pub not_recorded: &'a [(&'static str, String)],
@@ -30,7 +33,7 @@ pub struct Status<'a, Outputs> {
     /// Bytes written to the log since the start.
     pub written: u64,
     /// Lines that were given up since the start.
-    pub given_up: u64,
+    pub discarded: u64,
     /// What became of the lines since the start, by output.
     pub outputs: Outputs,
     /// The rings, and how full each was at most since the last status, in percent.
@@ -97,6 +100,7 @@ impl Writer {
             if let Some(removed) = &notice.removed {
                 remains(object, removed);
             }
+            object.number("schema_version", SCHEMA_VERSION);
             object.number("sessions", status.sessions);
             object.object("events", |object| {
                 for family in Family::counted() {
@@ -104,11 +108,11 @@ impl Writer {
                 }
             });
             losses(object, status.ledger);
-            object.number("logins_not_recorded", status.refused.0);
-            object.number("processes_not_recorded", status.refused.1);
+            object.number("logins_dropped", status.refused.0);
+            object.number("processes_dropped", status.refused.1);
             missed(object, status.missed);
             if !status.missed_on.is_empty() {
-                object.object("hook_missed_cpus", |object| {
+                object.object("missed_probes_cpus", |object| {
                     for counts in status.missed_on.chunk_by(|one, next| one.0 == next.0) {
                         object.object(PROBES[counts[0].0], |object| {
                             for (_, cpu, count) in counts {
@@ -119,9 +123,9 @@ impl Writer {
                 });
             }
             reasons(object, "not_recorded", status.not_recorded);
-            reasons(object, "plan_fallback", status.fallbacks);
+            reasons(object, "backend_fallback", status.fallbacks);
             object.number("malformed_records", status.malformed);
-            object.number("lines_given_up", status.given_up);
+            object.number("lines_discarded", status.discarded);
             object.number("bytes_written", status.written);
             if status.outputs.clone().nth(1).is_some() {
                 object.object("outputs", |object| {
@@ -144,7 +148,7 @@ impl Writer {
 
 /// By program; what is 0 is left out.
 pub(super) fn missed(object: &mut Object<'_>, counts: &MissedCounts) {
-    object.object("hook_missed", |object| {
+    object.object("missed_probes", |object| {
         for (program, count) in PROBES.iter().zip(counts).filter(|(_, count)| **count > 0) {
             object.number(program, *count);
         }

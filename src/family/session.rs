@@ -36,7 +36,7 @@ pub struct Ended {
     /// What the kernel has lost of it.
     pub lost: Losses,
     /// What the config leaves out of it.
-    pub left_out: Counts,
+    pub excluded: Counts,
 }
 
 impl<'a> Payload<'a> for Ended {
@@ -44,7 +44,7 @@ impl<'a> Payload<'a> for Ended {
         let (end, _) = split::<SessionEnd>(bytes)?;
         Ok(Self {
             lost: end.lost,
-            left_out: end.left_out,
+            excluded: end.excluded,
         })
     }
 }
@@ -191,10 +191,10 @@ impl Writer {
                         object.number(family.name(), end.ledger.lost_of(family));
                     }
                 });
-                if end.ledger.left_out().iter().any(|count| *count > 0) {
-                    object.object("left_out", |object| {
+                if end.ledger.excluded().iter().any(|count| *count > 0) {
+                    object.object("excluded", |object| {
                         for family in Family::counted() {
-                            object.number(family.name(), end.ledger.left_out()[family as usize]);
+                            object.number(family.name(), end.ledger.excluded()[family as usize]);
                         }
                     });
                 }
@@ -205,12 +205,12 @@ impl Writer {
         );
     }
 
-    /// session.held
+    /// session.throttled
     pub fn held(&mut self, subject: &mut Subject, time: u64, held: &Held) {
         let title = EventType::Held.title();
         self.line(subject, title, time, |object, clock| {
             object.number("count", held.count);
-            object.number("held_us", held.time / 1000);
+            object.number("throttled_us", held.time / 1000);
             object.string("from", &clock.text(held.from));
             object.string("to", &clock.text(held.to));
         });

@@ -23,7 +23,7 @@ use super::syscall::{
     COMPAT_DISPATCHER, COMPAT_FUNCTION, Call, DISPATCHER, Dispatcher, Dispatchers, TRACEPOINT,
     WITNESS,
 };
-use crate::base::Kind;
+use crate::base::Backend;
 
 /// What programs iterate over.
 const PROCESSES: &str = "task";
@@ -175,7 +175,7 @@ impl<'a> Attacher<'a> {
     /// An object that is not ours.
     pub fn attach(
         &mut self,
-        plans: &[(&'static Plan, Kind)],
+        plans: &[(&'static Plan, Backend)],
     ) -> Result<Vec<Result<Attached, ProbeError>>, ProbeError> {
         let btf = self.btf;
         let mut programs: HashMap<_, _> = self.object.programs_mut().collect();
@@ -205,7 +205,7 @@ impl<'a> Attacher<'a> {
                     continue;
                 }
                 let (own, compat) = match (hooks[0].place, kind) {
-                    (Place::Exits(_), Kind::Fentry) => (
+                    (Place::Exits(_), Backend::Fexit) => (
                         format!("{name}_fexit"),
                         Some(take(format!("{name}_compat"))?),
                     ),
@@ -213,7 +213,7 @@ impl<'a> Attacher<'a> {
                 };
                 let is_guarded = match hooks[0].place {
                     Place::Tracepoint(_) => true,
-                    Place::Exits(_) => *kind == Kind::Fentry,
+                    Place::Exits(_) => *kind == Backend::Fexit,
                     Place::Functions(_) | Place::Egress => false,
                 };
                 let again = (copies && is_guarded).then(|| take(copy_of(&own)));

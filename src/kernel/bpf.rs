@@ -28,7 +28,7 @@ const TRACE_ITER: u32 = 28;
 /// Attaches a program to its tracepoint, for as long as the descriptor is open.
 ///
 /// # Errors
-/// What the kernel says.
+/// The error of the system call.
 pub fn attach(program: &ProgramFd) -> io::Result<OwnedFd> {
     // Without a name, which takes two words, it is the tracepoint that the program is loaded for.
     bpf(RAW_TRACEPOINT_OPEN, [0, 0, number(program), 0])
@@ -37,7 +37,7 @@ pub fn attach(program: &ProgramFd) -> io::Result<OwnedFd> {
 /// What makes an iterator run a program.
 ///
 /// # Errors
-/// What the kernel says.
+/// The error of the system call.
 pub fn link(program: &ProgramFd) -> io::Result<OwnedFd> {
     bpf(LINK_CREATE, [number(program), 0, TRACE_ITER, 0])
 }
@@ -45,7 +45,7 @@ pub fn link(program: &ProgramFd) -> io::Result<OwnedFd> {
 /// An iterator that goes once through all there is, as it is read.
 ///
 /// # Errors
-/// What the kernel says.
+/// The error of the system call.
 pub fn iterator(link: &OwnedFd) -> io::Result<File> {
     bpf(ITER_CREATE, [number(link), 0, 0, 0]).map(File::from)
 }
@@ -53,7 +53,7 @@ pub fn iterator(link: &OwnedFd) -> io::Result<File> {
 /// Removes an element of a hash table, and tells what it was by then.
 ///
 /// # Errors
-/// What the kernel says.
+/// The error of the system call.
 pub fn remove<K: Pod, V: Pod>(map: &impl AsFd, key: &K) -> io::Result<V> {
     let mut value = MaybeUninit::<V>::uninit();
     let attributes = [
@@ -77,7 +77,7 @@ pub fn remove<K: Pod, V: Pod>(map: &impl AsFd, key: &K) -> io::Result<V> {
 /// The value of a map behind the descriptor `map`, by its key.
 ///
 /// # Errors
-/// What the kernel says.
+/// The error of the system call.
 pub fn lookup<K, V>(map: RawFd, key: &K, value: &mut V) -> io::Result<()> {
     let attributes = [
         map as u64,

@@ -4,7 +4,7 @@ use super::attach::Attached;
 use super::error::ProbeError;
 use super::plan::Plan;
 use super::selftest::Verdict;
-use crate::base::{COMPAT, Family, Kind};
+use crate::base::{Backend, COMPAT, Family};
 
 /// Of a program without which a kernel can be.
 const UNHEARD: &str = "attached, but never fired in the self-test";
@@ -17,27 +17,27 @@ pub struct Coverage {
     /// Which.
     pub family: Family,
     /// The plan at work; none where none works here.
-    pub taken: Option<(Kind, Attached)>,
+    pub taken: Option<(Backend, Attached)>,
     /// Kinds that would have come first, and why they do not work here.
-    pub refused: Vec<(Kind, String)>,
+    pub refused: Vec<(Backend, String)>,
     /// Programs at work that can't be tried here, and why.
     pub untried: Vec<(&'static str, String)>,
     plan: &'static Plan,
     /// Kinds that are left to be tried, the best last.
-    left: Vec<Kind>,
+    left: Vec<Backend>,
 }
 
 impl Coverage {
     /// Nothing yet. Only `kind` is to be tried, if there is one. Without it, the better one comes first,
     /// unless its programs `can_be_skipped`.
-    pub fn new(plan: &'static Plan, kind: Option<Kind>, can_be_skipped: bool) -> Self {
+    pub fn new(plan: &'static Plan, kind: Option<Backend>, can_be_skipped: bool) -> Self {
         let kinds = plan.kinds();
-        let of_kind = |it: &&Kind| kinds.len() == 1 || kind.is_none_or(|kind| **it == kind);
+        let of_kind = |it: &&Backend| kinds.len() == 1 || kind.is_none_or(|kind| **it == kind);
         let mut left: Vec<_> = kinds.iter().filter(of_kind).rev().copied().collect();
         let mut refused = Vec::new();
         if can_be_skipped && left.len() > 1 {
             left.reverse();
-            refused.push((Kind::Fentry, SKIPPED.to_owned()));
+            refused.push((Backend::Fexit, SKIPPED.to_owned()));
         }
         Self {
             family: plan.family,
@@ -72,12 +72,12 @@ impl Coverage {
 
     /// Whether it is seen by the hook of all calls.
     pub fn hooks_all_calls(&self) -> bool {
-        let is_portable = |(kind, _): &(Kind, Attached)| *kind == Kind::Portable;
+        let is_portable = |(kind, _): &(Backend, Attached)| *kind == Backend::Tracepoint;
         self.plan.kinds().len() > 1 && self.taken.as_ref().is_some_and(is_portable)
     }
 
     /// What is to be tried next, if none works yet.
-    pub fn try_next(&mut self) -> Option<(&'static Plan, Kind)> {
+    pub fn try_next(&mut self) -> Option<(&'static Plan, Backend)> {
         match self.taken {
             None => Some((self.plan, self.left.pop()?)),
             Some(_) => None,
@@ -85,7 +85,7 @@ impl Coverage {
     }
 
     /// Takes notice of what became of that.
-    pub fn tried(&mut self, kind: Kind, attached: Result<Attached, ProbeError>) {
+    pub fn tried(&mut self, kind: Backend, attached: Result<Attached, ProbeError>) {
         match attached {
             Ok(attached) => self.taken = Some((kind, attached)),
             Err(error) => self.refused.push((kind, error.to_string())),
@@ -128,14 +128,14 @@ impl Coverage {
 
 /// Families that are seen by a worse plan than others here, which slows all calls of the host; and why.
 pub fn fallbacks(coverage: &[Coverage]) -> impl Iterator<Item = (Family, &str)> {
-    let is_better = |it: &Coverage| matches!(it.taken, Some((Kind::Fentry, _)));
+    let is_better = |it: &Coverage| matches!(it.taken, Some((Backend::Fexit, _)));
     let has_better = coverage.iter().any(is_better);
     let worse = coverage
         .iter()
         .filter(move |it| has_better && it.hooks_all_calls());
     worse.filter_map(|it| {
         let mut refused = it.refused.iter();
-        let (_, reason) = refused.find(|(kind, _)| *kind == Kind::Fentry)?;
+        let (_, reason) = refused.find(|(kind, _)| *kind == Backend::Fexit)?;
         Some((it.family, reason.as_str()))
     })
 }

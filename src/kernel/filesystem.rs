@@ -15,7 +15,7 @@ impl Filesystem {
     /// Makes an instance of the type `name`.
     ///
     /// # Errors
-    /// What the kernel says: a kernel without it, or lockdown.
+    /// The error of the system call: a kernel without it, or lockdown.
     pub fn open(name: &CStr) -> io::Result<Self> {
         // SAFETY: fsopen(2) reads one zero-terminated string.
         let context = owned(unsafe { libc::syscall(libc::SYS_fsopen, name.as_ptr(), CLOEXEC) })?;

@@ -7,13 +7,13 @@ use crate::base::{Accounts, Family};
 use crate::config::{Filter, Pattern};
 
 /// Bits of the families that are left out where these are recorded. The life of a session never is.
-fn left_out(recorded: &BTreeSet<&str>) -> u64 {
-    let is_left_out = |family: &Family| {
+fn excluded(recorded: &BTreeSet<&str>) -> u64 {
+    let is_excluded = |family: &Family| {
         let family = family.choice();
         family != Family::Session && !recorded.contains(family.name())
     };
-    let left_out = Family::ALL.into_iter().filter(is_left_out);
-    left_out.fold(0, |bits, family| bits | 1 << family as u64)
+    let excluded = Family::ALL.into_iter().filter(is_excluded);
+    excluded.fold(0, |bits, family| bits | 1 << family as u64)
 }
 
 fn names(families: &[Family]) -> BTreeSet<&'static str> {
@@ -23,14 +23,14 @@ fn names(families: &[Family]) -> BTreeSet<&'static str> {
 /// What is left out of all sessions.
 pub fn rules(filter: &Filter) -> Rules {
     let mut rules = Rules {
-        families: left_out(&names(&filter.families)),
+        families: excluded(&names(&filter.families)),
         ..Rules::default()
     };
     rules.operations[Family::Disk as usize] = filter.disk_operations;
     rules.operations[Family::Privilege as usize] = filter.privilege_operations;
     // The first that fits decides.
     let except = filter.except.iter().map(|it| (it, verdict::KEPT));
-    let paths = filter.paths.iter().map(|it| (it, verdict::LEFT_OUT));
+    let paths = filter.paths.iter().map(|it| (it, verdict::EXCLUDED));
     for (entry, (pattern, verdict)) in rules.patterns.iter_mut().zip(except.chain(paths)) {
         *entry = pattern_entry(pattern, verdict);
     }
@@ -77,7 +77,7 @@ pub fn users(filter: &Filter, accounts: &Accounts) -> (BTreeMap<u32, u64>, Vec<S
             )),
         }
     }
-    let masks = recorded.iter().map(|(uid, names)| (*uid, left_out(names)));
+    let masks = recorded.iter().map(|(uid, names)| (*uid, excluded(names)));
     (masks.collect(), unknown)
 }
 
@@ -112,7 +112,7 @@ mod tests {
         };
         assert_eq!(rules(&filter).families, bits(&["disk", "privilege"]));
         let (masks, unknown) = users(&filter, &accounts);
-        let all = left_out(&BTreeSet::new());
+        let all = excluded(&BTreeSet::new());
         let command = bits(&["command", "process_exit"]);
         assert_eq!(
             masks,
@@ -143,7 +143,7 @@ mod tests {
         );
         assert_eq!(
             (out.verdict, out.whole, out.length),
-            (verdict::LEFT_OUT, 0, 6)
+            (verdict::EXCLUDED, 0, 6)
         );
         assert_eq!(
             (

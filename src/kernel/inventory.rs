@@ -23,7 +23,7 @@ impl Look {
     /// Takes a piece of it; tells whether it is over.
     ///
     /// # Errors
-    /// What the kernel says.
+    /// The error of the system call.
     pub fn take(&mut self, mut each: impl FnMut(&Finding)) -> io::Result<bool> {
         let mut piece = [0; PIECE];
         let length = self.processes.read(&mut piece)?;
@@ -40,7 +40,7 @@ impl Probes {
     /// Begins to look at each process: what is missing in the kernel's tables is put back.
     ///
     /// # Errors
-    /// What the kernel says, or said when the program was loaded.
+    /// The error of the system call, now or when the program was loaded.
     pub fn look(&self) -> io::Result<Look> {
         let checker = self.checker.as_ref();
         let checker = checker.map_err(|error| io::Error::other(error.to_string()))?;

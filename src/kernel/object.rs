@@ -31,7 +31,7 @@ use super::tables::Tables;
 use super::types;
 use crate::abi::{HELD_SIZE, PROCESSES_SIZE, SESSIONS_SIZE};
 use crate::base::packed::OBJECT;
-use crate::base::{Family, Kind, RingName};
+use crate::base::{Backend, Family, RingName};
 use crate::config::{Config, Filter};
 
 /// How many rings there are.
@@ -130,8 +130,8 @@ impl Probes {
             slots,
         )
         .map_err(|e| ProbeError::new("shared memory", e))?;
-        shared.set_sizes(Family::ALL.map(|family| sizes[family.ring() as usize]));
-        shared.set_silence(settings.silence.as_nanos() as u64);
+        shared.set_rings(*sizes);
+        shared.set_aggregation(settings.silence.as_nanos() as u64);
         shared.set_mount_namespace(mount_namespace());
         let held_descriptor = match object.map("held") {
             Some(Map::HashMap(map)) => map.fd().as_fd().as_raw_fd(),
@@ -176,7 +176,7 @@ impl Probes {
         };
         probes.shared.set_copies(copies, possible_cpus()?);
         let mut attacher = Attacher::new(&mut object, &btf, &mut dispatchers, copies);
-        probes.cover(settings.plan, &mut attacher)?;
+        probes.cover(settings.backend, &mut attacher)?;
         probes.finder = attacher.finder();
         probes.checker = attacher.checker();
         probes.egress = Egress::attached();
@@ -188,7 +188,7 @@ impl Probes {
             .of(at_hooks.chain(dispatchers.programs()), looker);
         probes.dispatchers = Some(dispatchers);
         // The self-test is over, of which nothing is left out.
-        probes.leave_out(settings.filter)?;
+        probes.exclude(settings.filter)?;
         Ok(probes)
     }
 
@@ -198,26 +198,30 @@ impl Probes {
     /// # Errors
     /// What the kernel refuses, and why.
     pub fn follow(&mut self, config: &Config) -> Result<(), ProbeError> {
-        self.leave_out(&config.filter)?;
+        self.exclude(&config.filter)?;
         self.policy.show(&config.environment)?;
-        let silence = config.network_silence.as_nanos() as u64;
-        self.shared.set_silence(silence);
+        let silence = config.network_aggregation.as_nanos() as u64;
+        self.shared.set_aggregation(silence);
         Ok(())
     }
 
-    fn leave_out(&mut self, filter: &Filter) -> Result<(), ProbeError> {
-        if self.policy.leave_out(filter)? {
+    fn exclude(&mut self, filter: &Filter) -> Result<(), ProbeError> {
+        if self.policy.exclude(filter)? {
             self.shared.set_goes_without();
         }
         Ok(())
     }
 
     /// Bits of the families that a session of this user goes without.
-    pub fn families_left_out(&self, uid: u32) -> u64 {
-        self.policy.families_left_out(uid)
+    pub fn families_excluded(&self, uid: u32) -> u64 {
+        self.policy.families_excluded(uid)
     }
 
-    fn cover(&mut self, kind: Option<Kind>, attacher: &mut Attacher<'_>) -> Result<(), ProbeError> {
+    fn cover(
+        &mut self,
+        kind: Option<Backend>,
+        attacher: &mut Attacher<'_>,
+    ) -> Result<(), ProbeError> {
         let can_be_skipped = self.may_skip && !preemption::can_be_forbidden();
         let coverages = PLANS
             .iter()

@@ -2,7 +2,7 @@
 
 use super::calls;
 use super::syscall::Call;
-use crate::base::{Family, Kind};
+use crate::base::{Backend, Family};
 
 /// Where a program is attached.
 #[derive(Clone, Copy, Debug)]
@@ -27,7 +27,7 @@ pub struct Hook {
     /// Whether a kernel without this place lacks what would have to be seen there, too.
     pub optional: bool,
     /// The kind of which alone it is; none if it is of both.
-    pub only: Option<Kind>,
+    pub only: Option<Backend>,
     /// What is not seen where the program is not at work, though the kernel does it.
     pub unseen: Option<&'static str>,
 }
@@ -62,11 +62,11 @@ const fn functions(
 ) -> Hook {
     Hook {
         unseen: Some(unseen),
-        ..optional(only(Kind::Fentry, program, Place::Functions(names)))
+        ..optional(only(Backend::Fexit, program, Place::Functions(names)))
     }
 }
 
-const fn only(kind: Kind, program: &'static str, place: Place) -> Hook {
+const fn only(kind: Backend, program: &'static str, place: Place) -> Hook {
     Hook {
         only: Some(kind),
         ..needed(program, place)
@@ -93,7 +93,7 @@ pub struct Plan {
 
 impl Hook {
     /// Whether hooks of this kind can be there.
-    pub fn is_of(&self, kind: Kind) -> bool {
+    pub fn is_of(&self, kind: Backend) -> bool {
         self.only.is_none_or(|only| only == kind)
     }
 }
@@ -106,11 +106,11 @@ impl Plan {
     }
 
     /// The kinds that make a difference to it, the better one first.
-    pub fn kinds(&self) -> &'static [Kind] {
+    pub fn kinds(&self) -> &'static [Backend] {
         let is_call = |hook: &Hook| matches!(hook.place, Place::Exits(_));
         match self.hooks.iter().any(is_call) {
-            true => &Kind::ALL,
-            false => &[Kind::Portable],
+            true => &Backend::ALL,
+            false => &[Backend::Tracepoint],
         }
     }
 }
@@ -142,12 +142,12 @@ pub const PLANS: &[Plan] = &[
             optional(exits("disk_open", calls::DISK_OPEN_OPTIONAL)),
             // Nobody else's writes to pipes and sockets are to pay for it.
             only(
-                Kind::Fentry,
+                Backend::Fexit,
                 "identity_file",
                 Place::Functions(&["generic_write_checks"]),
             ),
             only(
-                Kind::Portable,
+                Backend::Tracepoint,
                 "identity_write",
                 Place::Exits(calls::IDENTITY_WRITE),
             ),

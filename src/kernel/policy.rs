@@ -62,7 +62,7 @@ impl Policy {
     ///
     /// # Errors
     /// More accounts than there is room for; what the kernel refuses, and why.
-    pub fn leave_out(&mut self, filter: &Filter) -> Result<bool, ProbeError> {
+    pub fn exclude(&mut self, filter: &Filter) -> Result<bool, ProbeError> {
         let (masks, unknown) = filter::users(filter, &Accounts::of_host());
         if masks.len() > self.users_limit {
             let why = format!(
@@ -92,7 +92,7 @@ impl Policy {
     }
 
     /// Bits of the families that a session of this user goes without.
-    pub fn families_left_out(&self, uid: u32) -> u64 {
+    pub fn families_excluded(&self, uid: u32) -> u64 {
         let mask = self.users.get(&uid, 0);
         mask.unwrap_or(self.set_rules.families)
     }

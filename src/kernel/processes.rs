@@ -21,7 +21,7 @@ impl Processes {
     /// From the table and the map of counts.
     ///
     /// # Errors
-    /// What mmap(2) says.
+    /// The error of mmap(2).
     pub(super) fn new(
         table: HashMap<MapData, u32, ProcessEntry>,
         counts: BorrowedFd<'_>,
@@ -48,7 +48,7 @@ impl Processes {
     /// Puts one in that has none.
     ///
     /// # Errors
-    /// What the kernel says, also where it has one.
+    /// The error of the system call, also where it has one.
     pub(super) fn insert(&mut self, pid: u32, entry: ProcessEntry) -> Result<(), MapError> {
         // Ahead of the entry, so that no probe overlooks it.
         self.count(pid).fetch_add(1, Ordering::SeqCst);
@@ -62,7 +62,7 @@ impl Processes {
     /// Takes one out.
     ///
     /// # Errors
-    /// What the kernel says, also where there is none.
+    /// The error of the system call, also where there is none.
     pub(super) fn remove(&mut self, pid: u32) -> Result<(), MapError> {
         self.table.remove(&pid)?;
         self.count(pid).fetch_sub(1, Ordering::SeqCst);

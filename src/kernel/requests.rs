@@ -29,7 +29,7 @@ impl Requests {
             if self.0.remove(&address).is_ok() {
                 shares.give(key, request.uid as u32, Table::Requests);
             }
-            let marks = head.via | via::UNCONFIRMED as u16;
+            let marks = head.via | via::OUTCOME_UNKNOWN as u16;
             let place = std::mem::offset_of!(Head, via);
             request.record[place..place + size_of_val(&marks)]
                 .copy_from_slice(&marks.to_ne_bytes());

@@ -16,7 +16,7 @@ impl Mapping {
     /// Maps `length` bytes from `offset` on.
     ///
     /// # Errors
-    /// What mmap(2) says.
+    /// The error of mmap(2).
     pub fn new(
         fd: BorrowedFd<'_>,
         length: usize,
@@ -100,7 +100,7 @@ impl Ring {
     /// Maps the ring buffer of `size` bytes behind `fd`.
     ///
     /// # Errors
-    /// What mmap(2) says.
+    /// The error of mmap(2).
     pub fn map(fd: BorrowedFd<'_>, size: usize) -> io::Result<Self> {
         let page = page_size();
         Ok(Self {

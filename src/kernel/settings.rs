@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use crate::base::{Kind, RingName, page_size};
+use crate::base::{Backend, RingName, page_size};
 use crate::config::{Config, Filter, Overload};
 
 /// Room for the life of 16,384 sessions at once, without their environments. Bytes.
@@ -31,7 +31,7 @@ pub struct Settings<'a> {
     /// Where the kernel's types are described.
     pub btf: &'a Path,
     /// The one kind of plan to take.
-    pub plan: Option<Kind>,
+    pub backend: Option<Backend>,
     /// What is left out.
     pub filter: &'a Filter,
     /// Whether processes may be stopped that fill a ring.
@@ -44,9 +44,9 @@ impl<'a> Settings<'a> {
         Self {
             sizes: RingName::ALL.map(|ring| ring_size(config, ring)),
             environment: &config.environment,
-            silence: config.network_silence,
+            silence: config.network_aggregation,
             btf,
-            plan: config.plan,
+            backend: config.backend,
             filter: &config.filter,
             throttle: config.overload == Overload::Throttle,
         }

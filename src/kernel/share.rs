@@ -14,7 +14,7 @@ impl Shares {
     /// From the map of that name.
     ///
     /// # Errors
-    /// What mmap(2) says.
+    /// The error of mmap(2).
     pub(super) fn map(shares: BorrowedFd<'_>) -> io::Result<Self> {
         let size = SHARE_COUNT * Table::COUNT * size_of::<u64>();
         Mapping::new(shares, size, 0, true).map(Self)

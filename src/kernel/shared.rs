@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering, fence};
 
 use super::ring::Mapping;
 use crate::abi::{Claim, Control, Family, SLOTS_PER_CPU, SPARE_SLOTS, reader};
-use crate::base::boot_time;
+use crate::base::{RingName, boot_time};
 
 /// A record may become visible this much later than its time says: clocks of two CPUs, and stores
 /// that are still on their way. Nanoseconds.
@@ -37,7 +37,7 @@ impl Shared {
     /// Maps both. `slot_size` is the size of a map value, a multiple of eight.
     ///
     /// # Errors
-    /// What mmap(2) says.
+    /// The error of mmap(2).
     pub fn map(
         control: BorrowedFd<'_>,
         slots: BorrowedFd<'_>,
@@ -117,11 +117,14 @@ impl Shared {
         }
     }
 
-    /// Tells the probes how large the ring of each family of records is, in bytes.
-    pub(super) fn set_sizes(&self, sizes: [usize; Family::COUNT]) {
-        for (family, size) in sizes.into_iter().enumerate() {
-            let offset = std::mem::offset_of!(Control, sizes) + family * size_of::<u64>();
-            self.set(offset, size as u64);
+    /// Tells the probes which ring each family of records has, and how large that is, in bytes.
+    pub(super) fn set_rings(&self, sizes: [usize; RingName::COUNT]) {
+        for family in Family::ALL {
+            let place = family as usize * size_of::<u64>();
+            let ring = family.ring();
+            self.set(std::mem::offset_of!(Control, rings) + place, ring as u64);
+            let size = sizes[ring as usize] as u64;
+            self.set(std::mem::offset_of!(Control, sizes) + place, size);
         }
     }
 
@@ -138,7 +141,7 @@ impl Shared {
     }
 
     /// Has sends to one peer be one event for so many nanoseconds.
-    pub fn set_silence(&self, silence: u64) {
+    pub fn set_aggregation(&self, silence: u64) {
         self.set(std::mem::offset_of!(Control, silence), silence);
     }
 

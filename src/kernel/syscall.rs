@@ -165,7 +165,7 @@ impl Dispatcher<OwnedFd> {
     /// the witness was run.
     ///
     /// # Errors
-    /// What the kernel says, or that it does not run what it has attached.
+    /// The error of the system call, or that the kernel does not run what it has attached.
     pub fn hook(&mut self, heard: impl Fn() -> u64) -> io::Result<()> {
         let (Some(program), None) = (&self.program, &self.hook) else {
             return Ok(());

@@ -74,7 +74,7 @@ impl Tables {
     /// Begins a session of ours, with the one process that its entry names, and what is known of it.
     ///
     /// # Errors
-    /// What the kernel says.
+    /// The error of the system call.
     pub fn begin(
         &mut self,
         key: u64,
@@ -101,7 +101,7 @@ impl Tables {
     /// Takes back such a session, and its one process.
     ///
     /// # Errors
-    /// What the kernel says.
+    /// The error of the system call.
     pub(super) fn leave(&mut self, key: u64, pid: u32) -> Result<(), MapError> {
         self.processes.remove(pid)?;
         let session = self.sessions.get(&key, 0)?;

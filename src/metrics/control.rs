@@ -1,5 +1,6 @@
 //! The socket at which the recorder is asked for its metrics. Only root may.
 
+use super::Form;
 use crate::base::named;
 use std::io::{self, Read, Write};
 use std::os::fd::{AsRawFd, RawFd};
@@ -42,12 +43,12 @@ impl Control {
     }
 
     /// Answers all who ask. The kernel has room for the answer, so that nobody is waited for.
-    pub fn answer(&self, mut text: impl FnMut() -> String) {
+    pub fn answer(&self, mut text: impl FnMut(Form) -> String) {
         while let Ok((mut stream, _)) = self.0.accept() {
             // Who asks and does not listen gets nothing.
             let _ = stream
                 .set_nonblocking(true)
-                .and_then(|()| stream.write_all(text().as_bytes()));
+                .and_then(|()| stream.write_all(text(Form::OpenMetrics).as_bytes()));
         }
     }
 }

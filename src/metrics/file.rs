@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
+use super::Form;
 use crate::output::Sink;
 
 /// How often it is written. Nanoseconds.
@@ -31,12 +32,12 @@ impl MetricsFile {
     }
 
     /// Has it written, if that is due at `now`, in nanoseconds since boot.
-    pub fn tick(&mut self, now: u64, sink: &Sink, text: impl FnOnce() -> String) {
+    pub fn tick(&mut self, now: u64, sink: &Sink, text: impl FnOnce(Form) -> String) {
         if self.written.is_some_and(|written| now < written + EVERY) {
             return;
         }
         self.written = Some(now);
-        let (path, failing, text) = (self.path.clone(), self.failing.clone(), text());
+        let (path, failing, text) = (self.path.clone(), self.failing.clone(), text(Form::Text));
         sink.act(move || {
             let result = write(&path, &text);
             let was_failing = failing.swap(result.is_err(), Relaxed);

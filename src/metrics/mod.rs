@@ -1,4 +1,4 @@
-//! Numbers for those who watch the recorder, as text of OpenMetrics 1.0.
+//! Numbers for those who watch the recorder, as text for Prometheus.
 
 mod control;
 mod file;
@@ -11,7 +11,16 @@ pub use file::MetricsFile;
 pub use latency::Latency;
 
 use crate::abi::{LOGINS, MissedCounts, PROBES};
-use crate::base::{ALL_CAUSES, Account, Family, Fill, Ledger};
+use crate::base::{ALL_CAUSES, Account, Backend, Family, Fill, Ledger};
+
+/// How the numbers are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// OpenMetrics 1.0.
+    OpenMetrics,
+    /// The text format of Prometheus, version 0.0.4, which the node exporter reads from files.
+    Text,
+}
 
 /// What the recorder knows of itself, since its start.
 pub struct Facts<'a, Accounts> {
@@ -25,6 +34,10 @@ pub struct Facts<'a, Accounts> {
     pub missed: &'a MissedCounts,
     /// Whether the hook of all calls is attached, where there is one.
     pub hooked: Option<bool>,
+    /// Each family of the plans, and how it is hooked, if it is.
+    pub families: &'a [(&'static str, Option<Backend>)],
+    /// When the recorder started. Nanoseconds since 1970.
+    pub started: u64,
     /// Families that are recorded by a worse plan than this kernel allows, and why.
     pub fallbacks: &'a [(&'static str, String)],
     /// Records that could not be read.
@@ -41,10 +54,30 @@ pub struct Facts<'a, Accounts> {
 
 impl<Accounts: Iterator<Item = Account> + Clone> Facts<'_, Accounts> {
     /// All of them as text.
-    pub fn text(&self) -> String {
-        let mut out = Text(String::with_capacity(32 << 10));
-        out.family("build", "info", "Version of recorderd.");
-        out.sample("build_info", [("version", env!("CARGO_PKG_VERSION"))], 1);
+    pub fn text(&self, form: Form) -> String {
+        let mut out = Text {
+            out: String::with_capacity(32 << 10),
+            form,
+        };
+        out.info(
+            "build",
+            "Version of recorderd.",
+            [("version", env!("CARGO_PKG_VERSION"))],
+        );
+        out.gauge(
+            "start_time_seconds",
+            "Start time of recorderd, in seconds since 1970.",
+            [([], Seconds(self.started))],
+        );
+        out.gauge(
+            "family_hooked",
+            "Whether a family of events is recorded, and by which backend.",
+            self.families.iter().map(|(family, backend)| {
+                let name = backend.map_or("none", Backend::name);
+                let labels = [("family", *family), ("backend", name)];
+                (labels, u8::from(backend.is_some()))
+            }),
+        );
         let sessions = LOGINS.iter().zip(self.sessions).skip(1);
         out.gauge(
             "sessions",
@@ -60,7 +93,7 @@ impl<Accounts: Iterator<Item = Account> + Clone> Facts<'_, Accounts> {
         );
         let causes = ALL_CAUSES.iter().enumerate();
         out.counter(
-            "lost_events",
+            "dropped_events",
             "Events dropped, by family, cause and login type.",
             causes.flat_map(|(index, cause)| {
                 let lost = move |ledger: &Ledger, family| {
@@ -71,10 +104,10 @@ impl<Accounts: Iterator<Item = Account> + Clone> Facts<'_, Accounts> {
             }),
         );
         out.counter(
-            "left_out_events",
+            "excluded_events",
             "Events excluded by the config, of sessions that ended.",
             self.by_login(Family::counted(), |ledger, family| {
-                ledger.left_out()[family as usize]
+                ledger.excluded()[family as usize]
             }),
         );
         out.counter(
@@ -84,7 +117,7 @@ impl<Accounts: Iterator<Item = Account> + Clone> Facts<'_, Accounts> {
                 .map(|(what, count)| ([("what", what)], count)),
         );
         out.counter(
-            "hook_missed",
+            "missed_probes",
             "How often the kernel skipped a probe.",
             PROBES
                 .iter()
@@ -92,13 +125,13 @@ impl<Accounts: Iterator<Item = Account> + Clone> Facts<'_, Accounts> {
                 .map(|(program, count)| ([("program", *program)], *count)),
         );
         out.gauge(
-            "calls_hooked",
-            "Whether the syscall-exit hook of the portable backend is attached.",
+            "syscall_exit_hook_attached",
+            "Whether the syscall-exit hook of the tracepoint backend is attached.",
             self.hooked.map(|hooked| ([], u8::from(hooked))),
         );
         out.gauge(
-            "plan_fallback",
-            "Families that use the portable backend although this kernel has fentry.",
+            "backend_fallback",
+            "Families that use the tracepoint backend although this kernel has fexit.",
             self.fallbacks
                 .iter()
                 .map(|(family, _)| ([("family", *family)], 1)),
@@ -118,31 +151,40 @@ impl<Accounts: Iterator<Item = Account> + Clone> Facts<'_, Accounts> {
             by_output(|account| account.written),
         );
         out.counter(
-            "output_lost_lines",
+            "output_dropped_lines",
             "Lines that an output misses.",
             by_output(|account| account.lost),
         );
+        let accounts = self.accounts.clone();
         out.gauge(
-            "ring_fill_percent",
-            "Maximum fill level of a ring buffer since the last recorder.status.",
-            self.fill.map(|(ring, percent)| ([("ring", ring)], percent)),
+            "last_write_timestamp_seconds",
+            "Time of the last write to an output, in seconds since 1970; 0 before the first.",
+            accounts.map(|it| ([("output", it.output.name())], Seconds(it.last))),
         );
-        out.family(
-            "latency_seconds",
+        out.gauge(
+            "ring_buffer_fill_ratio",
+            "Maximum fill level of a ring buffer since the last recorder.status.",
+            self.fill
+                .map(|(ring, percent)| ([("ring", ring)], Ratio(percent))),
+        );
+        out.head(
+            "event_latency_seconds",
             "histogram",
             "Time from an event in the kernel to its line, by login type.",
         );
         for (login, latency) in LOGINS.iter().zip(self.latency).skip(1) {
-            out.histogram("latency_seconds", [("login_type", *login)], latency);
+            out.histogram("event_latency_seconds", [("login_type", *login)], latency);
         }
-        out.family(
+        out.head(
             "round_cpu_seconds",
             "histogram",
             "Processor time of one round over the ring buffers.",
         );
         out.histogram("round_cpu_seconds", [], self.rounds);
-        out.0.push_str("# EOF\n");
-        out.0
+        if form == Form::OpenMetrics {
+            out.out.push_str("# EOF\n");
+        }
+        out.out
     }
 
     /// A count of each of the families, and each kind of login.
@@ -179,15 +221,38 @@ impl Display for Seconds {
     }
 }
 
+/// Hundredths, shown as a ratio.
+struct Ratio(u64);
+
+impl Display for Ratio {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}.{:02}", self.0 / 100, self.0 % 100)
+    }
+}
+
 /// What is written so far. Values of labels are names of our own, which need no escapes.
-struct Text(String);
+struct Text {
+    out: String,
+    form: Form,
+}
 
 impl Text {
-    fn family(&mut self, name: &str, kind: &str, help: &str) {
+    /// What a metric is.
+    fn head(&mut self, name: &str, kind: &str, help: &str) {
         let _ = write!(
-            self.0,
-            "# TYPE recorderd_{name} {kind}\n# HELP recorderd_{name} {help}\n"
+            self.out,
+            "# HELP recorderd_{name} {help}\n# TYPE recorderd_{name} {kind}\n"
         );
+    }
+
+    /// A fact that is told by its labels. The older format has no type for that.
+    fn info<const LABELS: usize>(&mut self, name: &str, help: &str, labels: [Label; LABELS]) {
+        let sample = format!("{name}_info");
+        match self.form {
+            Form::OpenMetrics => self.head(name, "info", help),
+            Form::Text => self.head(&sample, "gauge", help),
+        }
+        self.sample(&sample, labels, 1);
     }
 
     fn gauge<const LABELS: usize>(
@@ -196,7 +261,7 @@ impl Text {
         help: &str,
         samples: impl IntoIterator<Item = ([Label; LABELS], impl Display)>,
     ) {
-        self.family(name, "gauge", help);
+        self.head(name, "gauge", help);
         for (labels, value) in samples {
             self.sample(name, labels, value);
         }
@@ -208,9 +273,15 @@ impl Text {
         help: &str,
         samples: impl IntoIterator<Item = ([Label; LABELS], impl Display)>,
     ) {
-        self.family(name, "counter", help);
+        let total = format!("{name}_total");
+        // In OpenMetrics, the name of a counter is that of its sample without the end.
+        let name = match self.form {
+            Form::OpenMetrics => name,
+            Form::Text => &total,
+        };
+        self.head(name, "counter", help);
         for (labels, value) in samples {
-            self.sample(&format!("{name}_total"), labels, value);
+            self.sample(&total, labels, value);
         }
     }
 
@@ -233,12 +304,12 @@ impl Text {
 
     fn sample(&mut self, name: &str, labels: impl AsRef<[Label]>, value: impl Display) {
         let labels = labels.as_ref();
-        let _ = write!(self.0, "recorderd_{name}");
+        let _ = write!(self.out, "recorderd_{name}");
         for (index, (label, value)) in labels.iter().enumerate() {
             let before = if index == 0 { '{' } else { ',' };
-            let _ = write!(self.0, "{before}{label}=\"{value}\"");
+            let _ = write!(self.out, "{before}{label}=\"{value}\"");
         }
         let end = if labels.is_empty() { "" } else { "}" };
-        let _ = writeln!(self.0, "{end} {value}");
+        let _ = writeln!(self.out, "{end} {value}");
     }
 }

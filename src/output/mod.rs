@@ -117,7 +117,7 @@ impl Sink {
     /// Has threads do from now on what a disk can hold up. `first` is run in each before all else.
     ///
     /// # Errors
-    /// What clone(2) says.
+    /// The error of clone(2).
     pub fn part(&mut self, first: fn()) -> io::Result<()> {
         let heartbeat = &mut self.heartbeat;
         for index in 0..self.hands.len() {
@@ -263,12 +263,12 @@ impl Sink {
     }
 
     /// Lines that were given up since the start, for all outputs.
-    pub fn given_up(&self) -> u64 {
-        let given_up = self.hands.iter().map(|hand| match hand {
-            Hand::Here(outlet) => outlet.given_up,
-            Hand::Apart(thread) => thread.given_up(),
+    pub fn discarded(&self) -> u64 {
+        let discarded = self.hands.iter().map(|hand| match hand {
+            Hand::Here(outlet) => outlet.discarded,
+            Hand::Apart(thread) => thread.discarded(),
         });
-        given_up.sum()
+        discarded.sum()
     }
 
     /// What became of the lines since the start, by output.

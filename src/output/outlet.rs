@@ -84,10 +84,12 @@ pub struct Outlet {
     notices: Vec<Notice>,
     /// Bytes written since the start.
     pub written: u64,
+    /// When that was last, nanoseconds since 1970; 0 before the first time.
+    pub last: u64,
     /// Lines that were given up since the start.
-    pub given_up: u64,
+    pub discarded: u64,
     /// Lines that it did not get, and of which session.lost tells.
-    pub left_out: u64,
+    pub excluded: u64,
 }
 
 impl Outlet {
@@ -111,8 +113,9 @@ impl Outlet {
             sync_failed: false,
             notices: Vec::new(),
             written: 0,
-            given_up: 0,
-            left_out: 0,
+            last: 0,
+            discarded: 0,
+            excluded: 0,
         }
     }
 
@@ -126,7 +129,8 @@ impl Outlet {
         Account {
             output: self.output(),
             written: self.written,
-            lost: self.given_up + self.left_out,
+            lost: self.discarded + self.excluded,
+            last: self.last,
         }
     }
 
@@ -165,7 +169,7 @@ impl Outlet {
         for (line, one) in lines.each() {
             match line.title().class {
                 Class::Frame => self.write(one, now),
-                Class::Act | Class::Bulk => self.left_out += 1,
+                Class::Act | Class::Bulk => self.excluded += 1,
             }
         }
     }
@@ -209,7 +213,7 @@ impl Outlet {
                 let done = syslog.append(lines, &patience);
                 let (bytes, count) = syslog.too_long();
                 if count > 0 {
-                    self.given_up += count;
+                    self.discarded += count;
                     self.notices.push(Notice {
                         bytes: Some(bytes),
                         ..Notice::of(Reason::LineTooLong)
@@ -219,7 +223,10 @@ impl Outlet {
             }
             Place::Journald(journald) => journald.append(lines, &patience),
         };
-        self.written += taken as u64;
+        if taken > 0 {
+            self.written += taken as u64;
+            self.last = now.real;
+        }
         self.is_stuck = taken == 0 && result.is_err();
         if taken > 0 && self.is_file() {
             self.dirty.get_or_insert(now.boot);
@@ -277,7 +284,7 @@ impl Outlet {
 
     fn keep(&mut self, lines: Lines<'_>) {
         if self.kept().0 + lines.bytes().len() > KEPT_MOST {
-            self.given_up += lines.count();
+            self.discarded += lines.count();
         } else {
             self.kept.extend(lines);
         }
@@ -389,7 +396,7 @@ impl Outlet {
         if !self.is_empty() {
             self.write_kept(now, patience);
         }
-        self.given_up += self.kept.lines().count();
+        self.discarded += self.kept.lines().count();
         self.kept.clear();
     }
 

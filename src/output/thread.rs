@@ -70,8 +70,9 @@ struct State {
     /// How many things it has done.
     done: u64,
     written: u64,
-    given_up: u64,
-    left_out: u64,
+    last: u64,
+    discarded: u64,
+    excluded: u64,
     notices: Vec<Notice>,
     closed: Option<io::Result<()>>,
 }
@@ -100,8 +101,8 @@ pub struct WriterThread {
     stuck: Option<u64>,
     /// How much it had done when it was last waited for.
     seen: u64,
-    given_up: u64,
-    left_out: u64,
+    discarded: u64,
+    excluded: u64,
     notices: Vec<Notice>,
 }
 
@@ -110,7 +111,7 @@ impl WriterThread {
     /// run in it.
     ///
     /// # Errors
-    /// What clone(2) says.
+    /// The error of clone(2).
     pub fn start(
         outlet: Option<Outlet>,
         heartbeat: Option<Heartbeat>,
@@ -123,8 +124,8 @@ impl WriterThread {
             name: outlet.as_ref().map(Outlet::name).unwrap_or_default(),
             stuck: None,
             seen: u64::MAX,
-            given_up: 0,
-            left_out: 0,
+            discarded: 0,
+            excluded: 0,
             notices: Vec::new(),
         };
         let mut state = shared.state();
@@ -167,7 +168,7 @@ impl WriterThread {
         for (line, one) in lines.each() {
             match line.title().class {
                 Class::Frame => self.write(one, now),
-                Class::Act | Class::Bulk => self.left_out += 1,
+                Class::Act | Class::Bulk => self.excluded += 1,
             }
         }
     }
@@ -185,7 +186,7 @@ impl WriterThread {
         let state = &mut *guard;
         let length = lines.bytes().len();
         if state.waiting.0 + length > KEPT_MOST {
-            self.given_up += lines.count();
+            self.discarded += lines.count();
             return;
         }
         state.waiting.0 += length;
@@ -274,13 +275,14 @@ impl WriterThread {
         Some(Account {
             output: self.output?,
             written: state.written,
-            lost: self.given_up + self.left_out + state.given_up + state.left_out,
+            lost: self.discarded + self.excluded + state.discarded + state.excluded,
+            last: state.last,
         })
     }
 
     /// Lines that were given up.
-    pub fn given_up(&self) -> u64 {
-        self.given_up + self.shared.state().given_up
+    pub fn discarded(&self) -> u64 {
+        self.discarded + self.shared.state().discarded
     }
 
     /// Looks whether the thread gets on. Tells whether there is reason to come back soon.
@@ -322,7 +324,7 @@ impl WriterThread {
     pub fn give_up(&mut self, now: Moment, patience: Duration) {
         self.order(Order::GiveUp(now, patience));
         if !self.wait(patience) {
-            self.given_up += self.shared.state().waiting.1;
+            self.discarded += self.shared.state().waiting.1;
         }
     }
 
@@ -360,8 +362,9 @@ impl Chores for WriterThread {
 impl State {
     fn count(&mut self, outlet: &Outlet) {
         self.written = outlet.written;
-        self.given_up = outlet.given_up;
-        self.left_out = outlet.left_out;
+        self.last = outlet.last;
+        self.discarded = outlet.discarded;
+        self.excluded = outlet.excluded;
     }
 }
 

@@ -130,7 +130,7 @@ impl Inventory {
                 if let Some(entry) = table.entry(key) {
                     let entry = SessionEntry {
                         processes: present as u64,
-                        families_left_out: probes.families_left_out(entry.uid),
+                        families_excluded: probes.families_excluded(entry.uid),
                         ..entry
                     };
                     notices.push(Notice::tampered(Tampered {

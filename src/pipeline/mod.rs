@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use crate::abi::{Head, Kind, LOGINS, read};
 use crate::base::host::Hostname;
-use crate::base::{Before, Notice, RingName, boot_time, processor_time};
+use crate::base::{Before, Notice, RingName, boot_time, processor_time, real_time};
 use crate::config::Config;
 use crate::event::Writer;
 use crate::kernel::{Order, ProbeError, Probes};
@@ -36,6 +36,8 @@ pub struct Pipeline {
     latency: [Latency; LOGINS.len()],
     /// Of the processor, for each round.
     rounds: Latency,
+    /// When it began. Nanoseconds since 1970.
+    started: u64,
     /// Who asks for the numbers of the recorder.
     control: Option<Control>,
     metrics_file: Option<MetricsFile>,
@@ -86,6 +88,7 @@ impl Pipeline {
             hostname: None,
             latency: Default::default(),
             rounds: Latency::default(),
+            started: real_time(),
             control: None,
             metrics_file: None,
             state: None,
@@ -351,7 +354,16 @@ impl Pipeline {
     /// Who asks has woken the daemon.
     fn show_metrics(&mut self, now: u64, woken: bool) {
         let (mut control, mut file) = (self.control.take(), self.metrics_file.take());
-        let text = || {
+        let text = |form| {
+            let coverage = self.probes.coverage.iter();
+            let families: Vec<_> = coverage
+                .map(|it| {
+                    (
+                        it.family.name(),
+                        it.taken.as_ref().map(|(backend, _)| *backend),
+                    )
+                })
+                .collect();
             let ledgers = self.table.ledgers();
             let missed = self.probes.missed().counts;
             let facts = Facts {
@@ -360,6 +372,8 @@ impl Pipeline {
                 refused: self.probes.shared.full(),
                 missed: &missed,
                 hooked: self.probes.is_hooked(),
+                families: &families,
+                started: self.started,
                 fallbacks: self.state.as_ref().map_or(&[], State::fallbacks),
                 malformed: self.table.malformed,
                 accounts: self.sink.accounts(),
@@ -367,7 +381,7 @@ impl Pipeline {
                 latency: &self.latency,
                 rounds: &self.rounds,
             };
-            facts.text()
+            facts.text(form)
         };
         if let (true, Some(control)) = (woken, &mut control) {
             control.answer(text);
@@ -457,9 +471,9 @@ impl Pipeline {
         if let (mut parts, Some(state)) = self.split() {
             state.end(&mut parts);
         }
-        let given_up = self.sink.given_up();
-        if given_up > 0 {
-            crate::report!("recorderd: {given_up} events couldn't be written and are discarded");
+        let discarded = self.sink.discarded();
+        if discarded > 0 {
+            crate::report!("recorderd: {discarded} events couldn't be written and are discarded");
         }
         if let Err(error) = self.sink.close(patience) {
             crate::report!("recorderd: the log can't be synced to disk: {error}");

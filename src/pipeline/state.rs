@@ -123,7 +123,7 @@ impl State {
                 fallbacks: &self.fallbacks,
                 malformed: parts.table.malformed,
                 written: parts.sink.written(),
-                given_up: parts.sink.given_up(),
+                discarded: parts.sink.discarded(),
                 outputs: parts.sink.accounts(),
                 fill: named(fill),
             },
@@ -141,7 +141,7 @@ impl State {
     pub fn end(&mut self, parts: &mut Parts<'_>) {
         self.tell(&Notice::of(Reason::Stop), None, parts);
         // Else the next one tells since when something is missing.
-        if parts.sink.given_up() == 0 {
+        if parts.sink.discarded() == 0 {
             parts.sink.end(parts.writer.clock.now().real);
         }
     }

@@ -16,7 +16,7 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 pub use fault::Fault;
-pub use output::Form;
+pub use output::{Color, Form};
 pub use request::{Command, Request};
 
 use crate::base::Output as Sink;
@@ -46,7 +46,24 @@ pub fn run(request: &Request) -> Result<(), Fault> {
         Command::Tail => tail::run(&places, &sources, request, &mut output)?,
         Command::Search => search::run(&sources, request, &mut output)?,
     }
+    if output.is_empty()
+        && !request.filter.is_empty()
+        && !matches!(request.command, Command::Report(..))
+    {
+        crate::report!("recorderd: {}", nothing(&request.filter));
+    }
     output.finish().map_err(Fault::Output)
+}
+
+/// That nothing matches, and what may have been meant.
+fn nothing(filter: &Filter) -> &'static str {
+    match filter.users.is_empty() {
+        true => "no event matches",
+        false => {
+            "no event matches; --user compares the SSH identity (a key's fingerprint, or a certificate's ID), and \
+             --login the account"
+        }
+    }
 }
 
 /// Where the log is: as said, else as the config says, else where the daemon keeps it.

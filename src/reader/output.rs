@@ -1,4 +1,4 @@
-//! Standard output: text with or without colours, or JSON.
+//! Standard output: text with or without colors, or JSON.
 
 use std::io::{self, BufWriter, IsTerminal, StdoutLock, Write};
 
@@ -7,29 +7,40 @@ use crate::base::{Text, Weight, quote};
 /// How events are shown.
 #[derive(Clone, Copy, PartialEq)]
 pub enum Form {
-    /// For a person, in colours.
-    Coloured,
+    /// For a person, in colors.
+    Colored,
     /// For a person, without.
     Plain,
     /// A line of JSON for each.
     Json,
 }
 
+/// When text has colors.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Color {
+    /// On a terminal, unless $NO_COLOR says otherwise (no-color.org).
+    #[default]
+    Auto,
+    /// Wherever it goes.
+    Always,
+    /// Nowhere.
+    Never,
+}
+
 impl Form {
-    /// Text on a terminal, else JSON. Colours unless $NO_COLOR says otherwise (no-color.org).
-    pub fn for_standard_output() -> Self {
-        let refuses = |name, value: &str| {
-            std::env::var_os(name).is_some_and(|found| match value {
-                "" => !found.is_empty(),
-                value => found == value,
-            })
+    /// Text for standard output.
+    pub fn text(color: Color) -> Self {
+        let is_set = |name| std::env::var_os(name).is_some_and(|found| !found.is_empty());
+        let is_dumb = || std::env::var_os("TERM").is_some_and(|found| found == "dumb");
+        let has_colors = match color {
+            Color::Auto => io::stdout().is_terminal() && !is_set("NO_COLOR") && !is_dumb(),
+            Color::Always => true,
+            Color::Never => false,
         };
-        if !io::stdout().is_terminal() {
-            Self::Json
-        } else if refuses("NO_COLOR", "") || refuses("TERM", "dumb") {
-            Self::Plain
+        if has_colors {
+            Self::Colored
         } else {
-            Self::Coloured
+            Self::Plain
         }
     }
 }
@@ -40,6 +51,7 @@ pub struct Output {
     pub form: Form,
     to: BufWriter<StdoutLock<'static>>,
     error: Option<io::Error>,
+    is_empty: bool,
 }
 
 impl Output {
@@ -49,6 +61,7 @@ impl Output {
             form,
             to: BufWriter::with_capacity(64 * 1024, io::stdout().lock()),
             error: None,
+            is_empty: true,
         }
     }
 
@@ -57,7 +70,13 @@ impl Output {
         self.error.is_none()
     }
 
+    /// Whether nothing was written.
+    pub fn is_empty(&self) -> bool {
+        self.is_empty
+    }
+
     fn write(&mut self, bytes: &[u8]) {
+        self.is_empty = false;
         if self.error.is_none() {
             self.error = self.to.write_all(bytes).err();
         }
@@ -80,7 +99,7 @@ impl Output {
         for (weight, piece) in &text.0 {
             // Select graphic rendition: ECMA-48, 8.3.117.
             let on = match weight {
-                _ if self.form != Form::Coloured => "",
+                _ if self.form != Form::Colored => "",
                 Weight::Normal => "",
                 Weight::Faint => "\x1b[2m",
                 Weight::Strong => "\x1b[1m",

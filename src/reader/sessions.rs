@@ -18,9 +18,6 @@ use crate::family::describe::duration;
 /// that only open ones take memory.
 pub fn run(sources: &[Source], request: &Request, output: &mut Output) -> Result<(), Fault> {
     let mut open: HashMap<String, (Summary, bool)> = HashMap::new();
-    if output.form != Form::Json {
-        heading(output);
-    }
     read(sources, &Filter::default(), &mut |event| {
         let Some(session) = event.text("sid") else {
             return go_on(output);
@@ -81,6 +78,9 @@ fn heading(output: &mut Output) {
 fn show(summary: &Summary, output: &mut Output) {
     if output.form == Form::Json {
         return output.json(&summary.json());
+    }
+    if output.is_empty() {
+        heading(output);
     }
     let printable = |value: &str| {
         let mut out = String::new();

@@ -80,10 +80,13 @@ fn one(
 /// The session whose id begins with `sid`, with the events that the filter takes.
 pub fn tree(sources: &[Source], sid: &str, request: &Request) -> Result<Tree, Fault> {
     let lists_opened = matches!(request.command, Command::Report(..));
+    // Who asks for a file wants to see it.
+    let filter = &request.filter;
+    let folds = filter.paths.is_empty() && filter.texts.is_empty() && filter.families.is_empty();
     let mut tree: Option<Tree> = None;
     one(sources, sid, &mut |event| {
         let wanted = request.filter.matches(event);
-        tree.get_or_insert_with(|| Tree::new(event, lists_opened))
+        tree.get_or_insert_with(|| Tree::new(event, lists_opened, folds))
             .add(event, wanted);
         ControlFlow::Continue(())
     })?;
@@ -165,11 +168,12 @@ pub fn head(summary: &Summary) -> Vec<(&'static str, Text)> {
 /// What stands for a process.
 pub fn heading(process: &Process) -> Text {
     let mut text = Text::default();
-    match process.command() {
-        Some(entry) => text = entry_text(entry),
-        None => {
+    match (process.command(), process.stands()) {
+        (Some(entry), _) => text = entry_text(entry),
+        (None, Some(command)) => describe::details(&command, &mut text),
+        (None, None) => {
             text.add(Weight::Normal, process.program.clone());
-            text.add(Weight::Faint, ", which ran no command of its own");
+            text.add(Weight::Faint, ", which executed no command of its own");
         }
     }
     text.add(Weight::Faint, format!("  [{}]", process.pid));

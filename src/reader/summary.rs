@@ -43,6 +43,13 @@ pub struct Summary {
     next: i64,
 }
 
+/// Whether an attempt to connect has not failed, as far as its own event tells.
+fn has_connected(event: &Event<'_>) -> bool {
+    let pending = -i64::from(libc::EINPROGRESS);
+    let code = event.number("return_code");
+    code.is_none_or(|code| code >= 0 || code == pending)
+}
+
 impl Summary {
     /// Begins with the first event of the session that is here.
     pub fn new(event: &Event<'_>) -> Self {
@@ -79,7 +86,8 @@ impl Summary {
         match what.and_then(|what| what.row().sum) {
             Some(Sum::Commands) => self.commands += 1,
             Some(Sum::Files) => self.files += 1,
-            Some(Sum::Connections) => self.connections += 1,
+            Some(Sum::Connections) if has_connected(event) => self.connections += 1,
+            Some(Sum::Connections) => {}
             None => {}
         }
         match what {

@@ -19,6 +19,8 @@ pub struct Tree {
     /// How often files were opened that are only counted, and how often that failed. Only if asked for.
     pub opened: HashMap<String, (u64, u64)>,
     lists_opened: bool,
+    /// Whether opens that change nothing are only counted.
+    folds: bool,
     by_pid: HashMap<i64, usize>,
     /// Events by their `uid`, that may have an outcome yet: process, and place in it.
     by_uid: HashMap<u128, (usize, usize)>,
@@ -46,6 +48,8 @@ pub struct Process {
     order: u64,
     /// The order of the command that stands for it, and whether that could be run.
     command: Option<(u64, bool)>,
+    /// That command, whether it is wanted or not.
+    stands: Option<Box<str>>,
     is_parent: bool,
     /// Whether more is known of it than its id.
     has_acted: bool,
@@ -82,13 +86,14 @@ pub enum Step<'a> {
 
 impl Tree {
     /// Begins with the first event of the session; it has to be added too. `lists_opened` says
-    /// whether files that are only counted are kept by name.
-    pub fn new(event: &Event<'_>, lists_opened: bool) -> Self {
+    /// whether files that are only counted are kept by name, and `folds` whether any are only counted.
+    pub fn new(event: &Event<'_>, lists_opened: bool, folds: bool) -> Self {
         Self {
             summary: Summary::new(event),
             processes: vec![Process::default()],
             opened: HashMap::new(),
             lists_opened,
+            folds,
             by_pid: HashMap::new(),
             by_uid: HashMap::new(),
             order: 0,
@@ -116,7 +121,7 @@ impl Tree {
         if !wanted {
             return;
         }
-        if what == Some(EventType::Disk) && !changes(event) {
+        if self.folds && what == Some(EventType::Disk) && !changes(event) {
             let process = &mut self.processes[place];
             let failed = event.number("return_code").is_some_and(|code| code < 0);
             match failed {
@@ -187,6 +192,7 @@ impl Tree {
                 .is_none_or(|(_, other_runs)| runs && !other_runs)
             {
                 process.command = Some((self.order, runs));
+                process.stands = Some(kept(event));
                 process.program = shown(event, "program");
             }
         }
@@ -286,6 +292,11 @@ impl Process {
         self.entries.get(found.ok()?)
     }
 
+    /// The event of the command that stands for it, even if that isn't wanted.
+    pub fn stands(&self) -> Option<Event<'_>> {
+        Event::parse(self.stands.as_ref()?.as_bytes())
+    }
+
     /// Whether an entry of it stands for it.
     pub fn is_command(&self, entry: &Entry) -> bool {
         self.command.is_some_and(|(order, _)| order == entry.order)
@@ -318,7 +329,7 @@ mod tests {
             .iter()
             .map(|rest| format!(r#"{{"time":"2023-07-04T00:00:00Z","sid":"s",{rest}}}"#))
             .collect();
-        let mut tree = Tree::new(&Event::parse(lines[0].as_bytes()).unwrap(), false);
+        let mut tree = Tree::new(&Event::parse(lines[0].as_bytes()).unwrap(), false, true);
         for line in &lines {
             tree.add(&Event::parse(line.as_bytes()).unwrap(), true);
         }

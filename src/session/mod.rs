@@ -186,7 +186,7 @@ impl Session {
         }
     }
 
-    /// Writes session.held for how it was throttled since the last one.
+    /// Writes session.throttled for how it was throttled since the last one.
     pub fn tell_held(&mut self, writer: &mut Writer) {
         if let Some(subject) = &mut self.subject {
             self.throttled.tell(subject, self.latest, writer);
@@ -259,8 +259,8 @@ impl Session {
     }
 
     /// Takes down what the kernel has left out of the session.
-    pub fn leave_out(&mut self, counts: Counts) {
-        self.tally.leave_out(&counts);
+    pub fn exclude(&mut self, counts: Counts) {
+        self.tally.exclude(&counts);
     }
 
     /// Writes session.end; returns what was written and lost. `missed` is how often each probe has been

@@ -80,8 +80,8 @@ impl Tally {
     }
 
     /// Takes down what the kernel has left out.
-    pub fn leave_out(&mut self, counts: &Counts) {
-        self.ledger.set_left_out(counts);
+    pub fn exclude(&mut self, counts: &Counts) {
+        self.ledger.set_excluded(counts);
     }
 
     /// Whether the kernel has lost anything of this family.

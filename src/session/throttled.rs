@@ -37,7 +37,7 @@ impl Throttled {
         times.time += now.saturating_sub(since);
     }
 
-    /// Writes session.held for what was not told, not before the time `latest`.
+    /// Writes session.throttled for what was not told, not before the time `latest`.
     pub fn tell(&mut self, subject: &mut Subject, latest: u64, writer: &mut Writer) {
         if let Some(times) = self.times.take() {
             writer.held(subject, times.to.max(latest), &times);

@@ -48,7 +48,7 @@ impl Guard {
     /// Tells that all in a cgroup are frozen (`+`), or no longer are (`-`).
     ///
     /// # Errors
-    /// What write(2) says.
+    /// The error of write(2).
     pub fn tell(&mut self, sign: u8, cgroup: &Path) -> io::Result<()> {
         let message = [&[sign], cgroup.as_os_str().as_bytes(), b"\n"].concat();
         self.messages.write_all(&message)

@@ -46,7 +46,7 @@ pub fn disk_case() -> Vec<Described> {
             }),
         ),
         (
-            "typed as something else, for no access",
+            "requested as something else, for no access",
             done(
                 1510,
                 operation_of("open"),
@@ -111,7 +111,7 @@ pub fn file_operation_case() -> Vec<Described> {
                 operation_of("symlink"),
                 [b"/home/alice/link", b"", b"../\"x\"", b"", b""],
                 |d| {
-                    (d.path_notes, d.lengths[1]) = (path_note::TYPED as u16, 4);
+                    (d.path_notes, d.lengths[1]) = (path_note::REQUESTED as u16, 4);
                 },
             ),
         ),
@@ -189,7 +189,7 @@ pub fn file_operation_case() -> Vec<Described> {
                 [b"none", b"", b"/mnt", b"", b"tmpfs"],
                 |d| {
                     (d.target_notes, d.lengths[3]) =
-                        ((path_note::TYPED | path_note::FOLLOWED) as u16, 4);
+                        ((path_note::REQUESTED | path_note::FOLLOWED) as u16, 4);
                 },
             ),
         ),
@@ -219,8 +219,8 @@ pub fn file_operation_case() -> Vec<Described> {
         (
             "by a program with threads",
             asked(1521, "rename", [(b"/tmp/a", 6), (b"/tmp/b", 6)], |d| {
-                d.path_notes |= path_note::UNSETTLED as u16;
-                d.target_notes |= path_note::UNSETTLED as u16;
+                d.path_notes |= path_note::RACY as u16;
+                d.target_notes |= path_note::RACY as u16;
             }),
         ),
         end(Losses::default()),
@@ -236,7 +236,7 @@ pub fn uring_case() -> Vec<Described> {
         ("opened through io_uring", through(1501, via::IO_URING)),
         (
             "the same, and what came of it was not seen",
-            through(1502, via::IO_URING | via::UNCONFIRMED),
+            through(1502, via::IO_URING | via::OUTCOME_UNKNOWN),
         ),
         end(Losses::default()),
     ]

@@ -35,7 +35,7 @@ pub const CASES: &[Case] = &[
     ("environment", command::environment_case),
     ("nothing_done", session::nothing_done_case),
     ("lost", session::lost_case),
-    ("left_out", session::left_out_case),
+    ("excluded", session::excluded_case),
     ("start_lost", session::start_lost_case),
     ("network_first", session::network_first_case),
     ("backlog", session::backlog_case),

@@ -81,11 +81,11 @@ pub fn end(lost: Losses) -> Described {
     end_with(lost, Counts::default())
 }
 
-pub fn end_with(lost: Losses, left_out: Counts) -> Described {
+pub fn end_with(lost: Losses, excluded: Counts) -> Described {
     let end = SessionEnd {
         record: head(Kind::SessionEnd, 9000),
         lost,
-        left_out,
+        excluded,
     };
     ("the session ends", record(end, b""))
 }
@@ -186,7 +186,7 @@ pub fn operation_of(name: &str) -> u16 {
     index.unwrap() as u16
 }
 
-/// A file operation with its strings: path and what was typed for it, target and the same, name.
+/// A file operation with its strings: path and what was requested for it, target and the same, name.
 pub fn done(
     time: u64,
     operation: u16,
@@ -203,7 +203,7 @@ pub fn done(
     record(disk, &texts.concat())
 }
 
-/// The same with paths that end in what was typed, of so many bytes.
+/// A file operation with paths that end in what was requested, of so many bytes.
 pub fn asked(
     time: u64,
     operation: &str,
@@ -213,9 +213,9 @@ pub fn asked(
     let texts = [path.0, b"", target.0, b"", b""];
     done(time, operation_of(operation), texts, |disk| {
         (disk.lengths[1], disk.lengths[3]) = (path.1, target.1);
-        disk.path_notes = path_note::TYPED as u16;
+        disk.path_notes = path_note::REQUESTED as u16;
         if !target.0.is_empty() {
-            disk.target_notes = path_note::TYPED as u16;
+            disk.target_notes = path_note::REQUESTED as u16;
         }
         change(disk);
     })

@@ -10,7 +10,7 @@ use super::record::{
     refused, run, start, v4, v6,
 };
 
-pub fn left_out_case() -> Vec<Described> {
+pub fn excluded_case() -> Vec<Described> {
     vec![
         start(),
         ("a shell", run(1500, b"/bin/sh", b"sh\0", |_| {})),
@@ -119,7 +119,7 @@ pub fn channel_case() -> Vec<Described> {
                 b"bash\0-c\0/usr/lib/sftp-server -R\0",
                 |c| {
                     of_channel(c);
-                    c.fixed.marks |= command_mark::REQUESTED_CUT | command_mark::LEFT_OUT;
+                    c.fixed.marks |= command_mark::REQUESTED_CUT | command_mark::EXCLUDED;
                     c.requested = b"long";
                 },
             ),
@@ -376,7 +376,7 @@ pub fn malformed_case() -> Vec<Described> {
             opened(1502, b"/tmp/file", |d| d.lengths[0] += 1),
         ),
         (
-            "more typed than there is",
+            "more requested than there is",
             asked(1502, "unlink", [(b"/tmp/file", 10), (b"", 0)], |_| {}),
         ),
         (

@@ -172,7 +172,7 @@ pub fn command(login: &str, program: &str, path: &str, argv: &[&str]) -> String 
     failed_command(login, program, path, argv, 0)
 }
 
-/// The same of one that could not be run.
+/// A command that could not be run.
 pub fn failed_command(
     login: &str,
     program: &str,
@@ -204,7 +204,7 @@ pub fn file_operation(login: &str, program: &str, rest: &str) -> String {
     )
 }
 
-/// The same of an open of what was there, or could not be opened, by its whole path.
+/// An open of what was there, or could not be opened, by its whole path.
 pub fn disk(login: &str, program: &str, path: &str, flags: i32, return_code: i32) -> String {
     let access = match flags & libc::O_ACCMODE {
         _ if flags & libc::O_PATH != 0 => "path",
@@ -221,18 +221,18 @@ pub fn disk(login: &str, program: &str, path: &str, flags: i32, return_code: i32
     )
 }
 
-/// The same of one that made the file, with this mode.
+/// An open that made the file, with this mode.
 pub fn created(login: &str, program: &str, path: &str, flags: i32, mode: &str) -> String {
     let opened = disk(login, program, path, flags, 0);
     let opened = opened.replace(r#""operation":"open""#, r#""operation":"create""#);
     format!(r#"{},"mode":"{mode}"}}"#, opened.strip_suffix('}').unwrap())
 }
 
-/// An open that gives a path as it was typed, which is another one.
-pub fn typed(line: &str, typed: &str) -> String {
+/// An open that gives a path as it was requested, which is another one.
+pub fn requested(line: &str, requested: &str) -> String {
     let (before, after) = line.split_once(r#","access":""#).unwrap();
     let (access, after) = after.split_once('"').unwrap();
-    format!(r#"{before},"access":"{access}","typed":"{typed}"{after}"#)
+    format!(r#"{before},"access":"{access}","requested_path":"{requested}"{after}"#)
 }
 
 /// A session.network of a login over ssh, as `plain` gives it.

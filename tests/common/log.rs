@@ -34,7 +34,7 @@ pub fn text(folder: &Path) -> String {
     String::from_utf8(text).expect("the log is UTF-8")
 }
 
-/// The same line by line, each held against the schema.
+/// The whole log line by line, each held against the schema.
 pub fn log(folder: &Path) -> Vec<Value> {
     text(folder).lines().map(schema::check).collect()
 }

@@ -44,7 +44,7 @@ pub const TWO: &str = "recorded-two";
 /// For what a shell can't do.
 pub const PYTHON: &str = "/usr/bin/python3";
 
-/// The same, on a host that several tests share.
+/// A test on a host that several tests share.
 pub type TestOn = (&'static str, fn(&Host) -> Outcome);
 
 /// How long anything that happens at once may take on a loaded machine: a minute, or $RECORDERD_PATIENCE seconds.
@@ -318,7 +318,7 @@ impl Host {
         Self::of(&Server::USUAL, sshd_config, config)
     }
 
-    /// The same with another server.
+    /// With another server.
     pub fn of(server: &Server<'_>, sshd_config: &str, config: &str) -> Self {
         let folder = Folder::new();
         let daemon = start_daemon(folder.path(), config);
@@ -340,7 +340,7 @@ impl Host {
         }
     }
 
-    /// The same server as a second daemon records it, which keeps its log in `folder`.
+    /// What a second daemon records of this server, with its log in `folder`.
     pub fn recorded_by(&self, folder: Folder, daemon: Process) -> Self {
         Self {
             folder,
@@ -403,7 +403,7 @@ impl Host {
         log::text(self.folder.path())
     }
 
-    /// The same line by line, each held against the schema.
+    /// The log line by line, each held against the schema.
     pub fn log(&self) -> Vec<Value> {
         log::log(self.folder.path())
     }
@@ -419,7 +419,7 @@ impl Host {
         self.session_at(self.port, command)
     }
 
-    /// The same of a login at another port.
+    /// The session of a login at another port.
     pub fn session_at(&self, port: u16, command: &str) -> Vec<Value> {
         let local = format!(r#""addr.local":"127.0.0.1:{port}","#);
         let given = format!(r#""argv":["-c",{}]"#, Value::from(command));
@@ -456,7 +456,7 @@ impl Host {
         })
     }
 
-    /// The same without waiting.
+    /// All sessions that are there now, without waiting.
     pub fn all_sessions(&self) -> Vec<Vec<Value>> {
         let mut sessions: Vec<Vec<Value>> = Vec::new();
         for line in self.log() {
@@ -520,6 +520,12 @@ pub fn cgroup() -> PathBuf {
         .map(|line| line.split(' ').collect::<Vec<_>>())
         .find(|fields| fields[2] == "cgroup2")
         .map_or_else(|| "/cgroup2".into(), |fields| fields[1].into())
+}
+
+/// A port of loopback on which nobody listens.
+pub fn free_port() -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.local_addr().unwrap().port()
 }
 
 /// All that a process prints, once it has succeeded.

@@ -33,7 +33,7 @@ pub enum Door {
     Port,
     /// `sshd -i` is started for each, as by inetd or a socket unit with `Accept=yes`.
     EachAtPort,
-    /// The same at a local socket.
+    /// By a local socket.
     EachAtSocket,
 }
 

@@ -106,7 +106,7 @@ pub fn unknown_programs() -> Outcome {
 }
 
 /// It goes without what the config leaves out of the user's sessions, and says how much that was.
-pub fn left_out() -> Outcome {
+pub fn excluded() -> Outcome {
     let folder = Folder::new();
     let config = write_config(folder.path(), "record: {families: [command]}")
         .display()
@@ -125,7 +125,7 @@ pub fn left_out() -> Outcome {
     assert!(of_kind(&lines, "session.disk").is_empty());
     let end = lines.last().unwrap();
     assert_eq!(end["events"]["disk"], 0);
-    assert!(end["left_out"]["disk"].as_u64() > Some(0));
+    assert!(end["excluded"]["disk"].as_u64() > Some(0));
     Ok(())
 }
 

@@ -93,8 +93,8 @@ pub fn sessions() -> Outcome {
     let refused = refused();
     assert!(logins.iter().all(|login| refused.contains(login)));
     let status = stopped(host);
-    assert_eq!(status["logins_not_recorded"], refused.len());
-    assert_eq!(status["processes_not_recorded"], 0);
+    assert_eq!(status["logins_dropped"], refused.len());
+    assert_eq!(status["processes_dropped"], 0);
     Ok(())
 }
 
@@ -142,7 +142,7 @@ pub fn processes() -> Outcome {
     let end = lines.last().unwrap();
     assert_eq!(end["losses"]["session"], COUNT);
     let status = stopped(host);
-    assert_eq!(status["processes_not_recorded"], COUNT);
-    assert_eq!(status["logins_not_recorded"], 0);
+    assert_eq!(status["processes_dropped"], COUNT);
+    assert_eq!(status["logins_dropped"], 0);
     Ok(())
 }

@@ -108,7 +108,7 @@ pub fn harmless() -> Outcome {
     fs::write(&file, lines)?;
     for command in [&["sessions"][..], &["tail", "-n", "1000"], &["search", ""]] {
         let output = reads(command)
-            .args(["--plain", "--log"])
+            .args(["--color=never", "--log"])
             .arg(&file)
             .output()?;
         let shown = String::from_utf8(output.stdout)?;
@@ -131,10 +131,7 @@ pub fn harmless() -> Outcome {
     )?;
     let page = folder.path().join("page");
     let page = page.to_str().unwrap();
-    for command in [
-        &["show", "one", "--plain"][..],
-        &["report", "one", "-o", page],
-    ] {
+    for command in [&["show", "one"][..], &["report", "one", "-o", page]] {
         let output = reads(command).arg("--log").arg(&session).output()?;
         assert!(output.status.success(), "{output:?}");
         let shown = match command[0] {
@@ -223,12 +220,7 @@ pub fn any_lines() -> Outcome {
         &["show", sid, "--flat"],
         &["report", sid, "-o", page],
     ] {
-        let form: &[&str] = if command.contains(&"--json") || command[0] == "report" {
-            &[]
-        } else {
-            &["--plain"]
-        };
-        let output = reads(command).args(form).arg("--log").arg(&file).output()?;
+        let output = reads(command).arg("--log").arg(&file).output()?;
         let errors = String::from_utf8(output.stderr)?;
         assert!(
             output.status.success(),

@@ -4,8 +4,40 @@ use std::fs;
 
 use serde_json::Value;
 
-use super::{count, fails, gives, lasted, recorded, shows};
+use super::{connected, count, fails, gives, lasted, recorded, shows};
 use crate::common::{Folder, ONE, Outcome};
+
+/// With a filter, what matches stands below the command that did it, which is named whether it matches or not
+pub fn matching() -> Outcome {
+    let recorded = recorded();
+    let sid = recorded.sid();
+    let path = "/etc/ld.so.cache";
+    let of: Vec<_> = recorded
+        .lines
+        .iter()
+        .filter(|line| line["path"] == path)
+        .collect();
+    assert!(of.len() > 3, "{of:?}");
+    let shown = shows(&["show", sid, "--path", path]);
+    assert!(!shown.contains("no command of its own"), "{shown}");
+    assert_eq!(
+        shown.matches(&format!("read {path}")).count(),
+        of.len(),
+        "{shown}"
+    );
+    for line in of {
+        let command = recorded.first("session.command", |it| {
+            it["pid"] == line["pid"] && it["return_code"] == 0
+        });
+        let heading = format!("{}  [{}]", command["path"].as_str().unwrap(), line["pid"]);
+        let (before, after) = heading.split_once("  ").unwrap();
+        assert!(
+            shown.contains(before) && shown.contains(after),
+            "{heading}: {shown}"
+        );
+    }
+    Ok(())
+}
 
 /// `show`, as a tree and by event
 pub fn show() -> Outcome {
@@ -57,7 +89,7 @@ pub fn show() -> Outcome {
     let lasted = lasted(gives(&["sessions"])[0]["duration_ms"].as_u64().unwrap());
     let from = first["addr.remote"].as_str().unwrap();
     let to = first["addr.local"].as_str().unwrap();
-    let shown = shows(&["show", "--plain", sid]);
+    let shown = shows(&["show", sid]);
     // What is opened, and local sockets, differ from host to host.
     let mine = |line: &&str| {
         !line.contains(" to read") && !line.contains("could not open") && !line.contains("nscd")
@@ -76,7 +108,7 @@ pub fn show() -> Outcome {
         format!(
             "events   6 commands, {} file events, {}, nothing lost",
             count(lines, &["disk"]),
-            match count(lines, &["network", "local_connect"]) {
+            match connected(lines) {
                 1 => "1 connection".to_owned(),
                 many => format!("{many} connections"),
             }
@@ -129,7 +161,7 @@ pub fn show() -> Outcome {
     }
     // By event; a part of the id is enough.
     assert_eq!(gives(&["show", "--flat", &sid[..13]]), *lines);
-    let flat = shows(&["show", "--flat", "--plain", sid, "--family", "session"]);
+    let flat = shows(&["show", "--flat", sid, "--family", "session"]);
     let begin = format!("login from {from} to {to}, to run '{script}'");
     let end = recorded.shown(last, "end of the session");
     let channel = recorded.shown(&lines[1], &format!("channel 0: exec '{script}'"));

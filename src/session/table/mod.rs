@@ -142,7 +142,7 @@ impl Table {
             Body::SessionEnd(end) => {
                 if let Some(mut session) = self.sessions.remove(&key) {
                     session.lose(&end.lost, (self.checked, record.head.time), writer);
-                    session.leave_out(end.left_out);
+                    session.exclude(end.excluded);
                     self.end((key, session), record.head.time, kernel, writer);
                 } else {
                     self.over.push(key);

@@ -187,9 +187,9 @@ fn a_session_that_ends_while_it_is_held_tells_so() {
         &mut writer,
     );
     let lines = text_of(&writer);
-    let held = r#""event":"session.held""#;
+    let held = r#""event":"session.throttled""#;
     let held: Vec<_> = lines.lines().filter(|line| line.contains(held)).collect();
-    let tail = r#","count":3,"held_us":8,"from":"1970-01-01T00:00:00.100Z","to":"1970-01-01T00:00:00.500Z"}"#;
+    let tail = r#","count":3,"throttled_us":8,"from":"1970-01-01T00:00:00.100Z","to":"1970-01-01T00:00:00.500Z"}"#;
     assert!(held.len() == 1 && held[0].ends_with(tail), "{lines}");
 }
 
