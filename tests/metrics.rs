@@ -51,12 +51,15 @@ pub fn tests() -> Vec<Trial> {
             ("by how somebody logged in", by_login),
             ("in a file", in_a_file),
             ("documented", documented),
+            ("alerts", alerts),
             ("nobody but root", nobody_but_root),
             ("no recorder", no_recorder),
         ],
         |name| {
             let needed = ["/usr/bin/promtool", EXPORTER];
-            if name == "in a file" && needed.iter().any(|it| !Path::new(it).exists()) {
+            if ["in a file", "alerts"].contains(&name)
+                && needed.iter().any(|it| !Path::new(it).exists())
+            {
                 return Some("prometheus, prometheus-node-exporter");
             }
             let parser = Path::new("/usr/lib/python3/dist-packages/prometheus_client");
@@ -303,6 +306,32 @@ fn documented() -> Outcome {
         format!("{} | {} | {}", cells[0], cells[1], cells[3])
     });
     assert_eq!(found.collect::<Vec<_>>(), rows.collect::<Vec<_>>());
+    Ok(())
+}
+
+/// The rules in contrib speak of metrics that there are, and fire as their own test says.
+fn alerts() -> Outcome {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("contrib/prometheus");
+    for arguments in [
+        ["check", "rules", "alerts.yml"],
+        ["test", "rules", "alerts.test.yml"],
+    ] {
+        printed(
+            Command::new("promtool")
+                .args(arguments)
+                .current_dir(&folder),
+        );
+    }
+    let rules = fs::read_to_string(folder.join("alerts.yml"))?;
+    let docs = include_str!("../docs/metrics.md");
+    let words = rules.split(|c: char| !c.is_ascii_lowercase() && c != '_');
+    let named: BTreeSet<_> = words
+        .filter(|word| word.starts_with("recorderd_"))
+        .collect();
+    assert!(named.len() > 5, "{named:?}");
+    for name in named {
+        assert!(docs.contains(&format!("| `{name}` |")), "{name}");
+    }
     Ok(())
 }
 
