@@ -74,9 +74,15 @@ memory[0:2] = b'a\\0'; memory[8:12] = b'one\\0'
 flipper = os.fork()
 while not flipper: memory[8:11] = b'two'; memory[8:11] = b'one'
 argv = (ctypes.c_void_p * 3)(address(0), address(8), None)
-for _ in range(200):
-    if not os.fork(): libc.execve(b'/bin/echo', argv, None); os._exit(1)
+seen = set()
+for count in range(5000):
+    if count >= 200 and len(seen) == 2: break
+    reading, writing = os.pipe()
+    if not os.fork(): os.dup2(writing, 1); libc.execve(b'/bin/echo', argv, None); os._exit(1)
+    os.close(writing)
+    word = os.read(reading, 100).decode(); os.close(reading)
     os.wait()
+    seen.add(word); print(word, end='', flush=True)
 os.kill(flipper, signal.SIGKILL)";
     let (printed, commands) = session(script, "/bin/echo");
     let words: Vec<_> = commands
