@@ -179,12 +179,21 @@ fn tampering(openssh: Openssh) -> Outcome {
     );
     // Once more in a file of the user's own.
     let again = tamper.replace("$SSH_USER_AUTH", "/tmp/sshauth.own");
-    for script in [tamper, again + "; rm /tmp/sshauth.own"] {
+    let again = again + "; rm /tmp/sshauth.own";
+    for script in [&tamper, &again] {
         let before = host.all_sessions().len();
-        let written = host.ssh(ONE, &script);
+        let written = host.ssh(ONE, script);
         assert!(written.starts_with("publickey ssh-ed25519 "), "{written}");
         assert_known(&host, host.sessions(before + 1).remove(before), ONE);
     }
+    // Where sshd says nothing, nobody else does.
+    let silent = Host::of(&Server::of(openssh), "", "");
+    let own = silent.folder.path().join("host_key.pub");
+    let script = again.replace(&other.display().to_string(), &own.display().to_string());
+    let written = silent.ssh(ONE, &script);
+    assert!(written.starts_with("publickey ssh-ed25519 "), "{written}");
+    let lines = silent.sessions(1).remove(0);
+    assert!(lines.iter().all(|line| line["user"] == ONE), "{lines:#?}");
     Ok(())
 }
 

@@ -145,6 +145,19 @@ fn outside() -> Outcome {
     Command::new(format!("/nonexistent/{mark}"))
         .status()
         .unwrap_err();
+    // By a server of the user's own, who may call it as he likes, and has a connection.
+    let server = folder.join("sshd");
+    fs::copy("/bin/sh", &server)?;
+    let script = format!("/bin/true {mark}; /bin/true {mark}");
+    let input = TcpStream::connect(listener.local_addr()?)?;
+    let mut served = Command::new(server);
+    served.args(["-c", &script]).uid(uid);
+    assert!(
+        served
+            .stdin(std::os::fd::OwnedFd::from(input))
+            .status()?
+            .success()
+    );
     fs::write(folder.join(&mark), "")?;
     File::open(folder.join(&mark).join("missing")).unwrap_err();
     drop(login.child.stdin.take());
