@@ -22,7 +22,7 @@ pub fn tests() -> Vec<Trial> {
 
 /// Runs a Python program in a session; returns what it printed, and the commands of `path`.
 fn session(script: &str, path: &str) -> (String, Vec<Value>) {
-    let host = Host::start();
+    let host = Host::shared();
     let place = host.folder.shared().join("script.py");
     fs::write(&place, script).unwrap();
     let printed = host.ssh(ONE, &format!("{PYTHON} -I {}", place.display()));

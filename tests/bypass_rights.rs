@@ -336,7 +336,7 @@ fn out_of_tables(host: &Host) -> Outcome {
         ("stayed", ""),
         ("left", "if os.fork(): os._exit(0)\nos.setsid()\n"),
     ];
-    // Both wait for the same looks.
+    // Both wait for the same looks, at the beginning and at the end.
     let logins = ways.map(|(word, leave)| {
         let (pid, go_on) = (place.join(format!("{word}-pid")), place.join(word));
         pipe(&go_on);
@@ -357,7 +357,7 @@ os.spawnv(os.P_WAIT, '/bin/true', ['true', '{word}'])
         let client = host.login("root", &command);
         (word, pid, go_on, command, client)
     });
-    for (word, pid, go_on, command, mut client) in logins {
+    let told = logins.map(|(word, pid, go_on, command, client)| {
         let pid = common::patiently("its process id", || {
             let text = fs::read_to_string(&pid).ok()?;
             Some(text.strip_suffix('.')?.to_owned())
@@ -365,6 +365,9 @@ os.spawnv(os.P_WAIT, '/bin/true', ['true', '{word}'])
         let told = tampered(host, "processes", &format!(r#""target_pids":[{pid}]"#));
         assert_eq!(told["restored"], true);
         tell(&go_on, "on");
+        (word, command, client, told)
+    });
+    for (word, command, mut client, told) in told {
         client.child.wait()?;
         let lines = host.session(&command);
         assert_eq!(told["target_sid"], lines[0]["sid"]);

@@ -23,7 +23,7 @@ pub fn tests() -> Vec<Trial> {
     common::tests_on_each(
         module_path!(),
         // Without a home, so that no startup file adds to what is run.
-        |openssh| Host::of(&Server::of(openssh), CONFIG, ""),
+        |openssh| Host::shared_by(&Server::of(openssh), CONFIG, ""),
         &[
             ("a terminal behind a listening sshd", behind_a_listener),
             ("a terminal behind a command", second_with_terminal),

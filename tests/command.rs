@@ -32,7 +32,7 @@ pub fn tests() -> Vec<Trial> {
 /// All of a script, in its order
 fn many() -> Outcome {
     const SCRIPT: &str = "for ((i = 1; i <= 200; i++)); do /bin/true one-$i two-$i; done";
-    let host = Host::start();
+    let host = Host::shared();
     host.ssh(ONE, SCRIPT);
     let lines = host.sessions(1).remove(0);
     let mut ran = vec![command(ONE, "bash", "/bin/bash", &["-c", SCRIPT])];
@@ -50,7 +50,7 @@ fn disguised() -> Outcome {
     let script = format!(
         "echo {hidden} | base64 -d | sh; a=/bin/tr; b=ue; eval \"$a$b\" from-eval $(echo too)"
     );
-    let host = Host::start();
+    let host = Host::shared();
     host.ssh(ONE, &script);
     let lines = host.sessions(1).remove(0);
     let mut ran = plains(&lines, "session.command");
@@ -71,7 +71,7 @@ fn disguised() -> Outcome {
 
 /// No such program, and one that may not be run
 fn failed() -> Outcome {
-    let host = Host::start();
+    let host = Host::shared();
     let plain_file = host.folder.shared().join("plain");
     fs::write(&plain_file, "")?;
     let plain_file = plain_file.to_str().unwrap();
@@ -113,7 +113,7 @@ libc.execve(b"/nonexistent/one", array(b"one", *[b"%d" % i for i in range(100)])
 libc.syscall(EXECVEAT, -100, b"/nonexistent/two", array(b"two", b"words"), None, 0)
 libc.syscall(EXECVEAT, -100, b"/etc", array(b"etc"), None, 0)
 "#;
-    let host = Host::start();
+    let host = Host::shared();
     let asked = format!("{PYTHON} -Ic '{SCRIPT}'");
     host.ssh(ONE, &asked);
     let lines = host.sessions(1).remove(0);
@@ -157,7 +157,7 @@ fn escaped() -> Outcome {
     ];
     let words = argv.map(|argument| word(argument.as_bytes())).join(" ");
     let script = format!("/bin/true {words}; :");
-    let host = Host::start();
+    let host = Host::shared();
     host.ssh(ONE, &script);
     let lines = host.sessions(1).remove(0);
     assert_eq!(
@@ -169,7 +169,7 @@ fn escaped() -> Outcome {
 
 /// Bytes that are not UTF-8, in each place where the user can put them
 fn bytes() -> Outcome {
-    let host = Host::start();
+    let host = Host::shared();
     let folder = host.folder.shared();
     let name = b"na\xffme";
     fs::copy("/bin/true", folder.join(OsStr::from_bytes(name)))?;
@@ -219,7 +219,7 @@ def leave():
 threading.Thread(target=leave).start()
 threading.Event().wait()
 "#;
-    let host = Host::start();
+    let host = Host::shared();
     let asked = format!("{PYTHON} -Ic '{SCRIPT}'");
     host.ssh(ONE, &asked);
     let lines = host.sessions(1).remove(0);
@@ -249,7 +249,7 @@ def last():
 threading.Thread(target=last).start()
 leave(7)
 "#;
-    let host = Host::start();
+    let host = Host::shared();
     let code = host.ssh(ONE, &format!("{PYTHON} -c '{SCRIPT}'; echo $?"));
     let lines = host.sessions(1).remove(0);
     let exits = of_kind(&lines, "session.process_exit");

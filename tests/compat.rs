@@ -77,7 +77,7 @@ mod x86 {
 
     /// By a program of 64 bits, so that in their lines nothing else differs
     pub fn twins() -> Outcome {
-        let host = Host::start();
+        let host = Host::shared();
         let (place, peers) = (host.folder.shared(), peers());
         let ways = ["native", "compat"].map(|way| calls(&place, way, &peers));
         let results = ways.each_ref().map(|way| host.ssh("root", way));
@@ -145,7 +145,7 @@ mod x86 {
             ];
             calls.into_iter().flat_map(call).collect()
         };
-        let host = Host::start();
+        let host = Host::shared();
         let program = host.folder.path().join("old");
         fs::write(&program, executable(code, b"/nowhere/old\0"))?;
         fs::set_permissions(&program, fs::Permissions::from_mode(0o755))?;
@@ -186,7 +186,7 @@ mod x86 {
 
     /// Of the same calls
     pub fn outside() -> Outcome {
-        let host = Host::start();
+        let host = Host::shared();
         let (place, peers) = (host.folder.shared(), peers());
         let way = calls(&place, "compat", &peers);
         printed(Command::new("sh").args(["-c", &way]));

@@ -50,7 +50,7 @@ fn session(host: &Host, index: usize, script: &str) -> Vec<Value> {
 }
 
 fn counted(count: usize) -> Outcome {
-    let host = Host::start();
+    let host = Host::shared();
     let lines = session(&host, 0, &commands(count));
     for family in ["command", "process_exit"] {
         assert_eq!(totals(&lines, family), (count as u64, 0), "{family}");
@@ -84,7 +84,7 @@ fn opens(host: &Host, count: usize) -> (String, String) {
 
 /// Each is there once.
 fn twenty_thousand_opens() -> Outcome {
-    let host = Host::start();
+    let host = Host::shared();
     let (script, path) = opens(&host, 20_000);
     let lines = session(&host, 0, &script);
     let opened = of_kind(&lines, "session.disk");

@@ -651,7 +651,7 @@ fn cgroups_that_are_left() -> Outcome {
     let pid = somebody.child.id().to_string();
     fs::write(used.join("cgroup.procs"), pid)?;
     assert_eq!(host.daemon.stop(), Some(0));
-    host.daemon = start_daemon(host.folder.path(), &config);
+    host.daemon = start_daemon(host.folder.path(), &config).into();
     assert!(!left.exists() && used.exists());
     somebody.child.kill()?;
     somebody.child.wait()?;
@@ -748,7 +748,7 @@ fn the_host_keeps_its_id() -> Outcome {
     host.sessions(1);
     let id = fs::read_to_string(host.folder.path().join("host_uuid")).unwrap();
     assert_eq!(host.daemon.stop(), Some(0));
-    host.daemon = start_daemon(host.folder.path(), "");
+    host.daemon = start_daemon(host.folder.path(), "").into();
     host.ssh(ONE, "exit");
     let sessions = host.sessions(2);
     assert!(

@@ -76,7 +76,7 @@ fn total(lines: &[Value], port: u16) -> (usize, u64) {
 }
 
 fn versions() -> Outcome {
-    let host = Host::start();
+    let host = Host::shared();
     let ((four, to_four), (six, to_six)) = (peer("127.0.0.1:0"), peer("[::1]:0"));
     let script = format!(
         "import socket
@@ -122,7 +122,7 @@ print(*(socket.getsockname()[1] for socket in (f, m, s)))",
 
 /// What goes to the peer of the connect is told by the connect alone.
 fn connected() -> Outcome {
-    let host = Host::start();
+    let host = Host::shared();
     let ((one, to_one), (two, to_two)) = (peer("127.0.0.1:0"), peer("127.0.0.1:0"));
     let script = format!(
         "import socket
@@ -203,7 +203,7 @@ for round in range(3):
 }
 
 fn outside() -> Outcome {
-    let host = Host::start();
+    let host = Host::shared();
     let ((peer, to_peer), (own, _)) = (peer("127.0.0.1:0"), peer("127.0.0.1:0"));
     own.send_to(b"x", to_peer)?;
     let script = format!(
@@ -222,7 +222,7 @@ socket.socket(socket.AF_INET, socket.SOCK_DGRAM).sendto(b'x', ('127.0.0.1', {}))
 
 /// Echo requests, which the kernel itself answers; and a segment of TCP that a program has made.
 fn ping_and_raw() -> Outcome {
-    let host = Host::start();
+    let host = Host::shared();
     let script = "import socket, struct
 echo = b'\\x08\\0\\xf7\\xff\\0\\0\\0\\0'
 p = socket.socket(socket.AF_INET, socket.SOCK_DGRAM, socket.IPPROTO_ICMP)
@@ -279,7 +279,7 @@ fn asked(lines: &[Value]) -> Vec<Value> {
 
 /// Connected or not, by whichever call; what is no query is none.
 fn names() -> Outcome {
-    let host = Host::start();
+    let host = Host::shared();
     let script = "import os, socket
 def query(name, type):
     labels = b''.join(bytes([len(label)]) + label for label in name)
@@ -328,7 +328,7 @@ print(u.getsockname()[1])";
 
 /// glibc's, against what a server has been asked.
 fn resolver() -> Outcome {
-    let host = Host::start();
+    let host = Host::shared();
     let script = "import socket, threading
 server = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); server.bind(('127.0.0.1', 53))
 def serve():

@@ -34,7 +34,7 @@ pub fn tests() -> Vec<Trial> {
 
 /// Relative to the folder, through links, by a descriptor: the path is the file's own
 fn ways() -> Outcome {
-    let host = Host::start();
+    let host = Host::shared();
     let folder = host.folder.shared();
     fs::create_dir(folder.join("below"))?;
     fs::write(folder.join("file"), "")?;
@@ -76,7 +76,7 @@ fn ways() -> Outcome {
 
 /// The flags that the program gave
 fn flags() -> Outcome {
-    let host = Host::start();
+    let host = Host::shared();
     let folder = host.folder.shared();
     let file = folder.join("file").display().to_string();
     host.ssh(
@@ -100,7 +100,7 @@ fn flags() -> Outcome {
 
 /// creat, openat2 with its restrictions, a path only, and a file that never has a name
 fn calls() -> Outcome {
-    let host = Host::start();
+    let host = Host::shared();
     let folder = host.folder.shared();
     let here = folder.display();
     let script = format!(
@@ -150,7 +150,7 @@ print(os.fstat(temporary).st_ino)
 
 /// A hundred and forty folders, which no single call could name, and more than can be walked
 fn deep() -> Outcome {
-    let host = Host::start();
+    let host = Host::shared();
     let folder = host.folder.shared();
     let script = format!(
         r#"cd {here}; {PYTHON} -Ic '
@@ -194,7 +194,7 @@ for depth in range(200):
 
 /// A bind mount and an overlay, in a mount namespace of their own
 fn mounted() -> Outcome {
-    let host = Host::start();
+    let host = Host::shared();
     let folder = host.folder.shared();
     let script = format!(
         r#"cd {here}; {PYTHON} -Ic '
@@ -236,7 +236,7 @@ for name in ("bound/file", "merged/below/file", "merged/below/../new"):
 
 /// Of a file system that is a program: longer ones than others take, and all of them told
 fn long_names() -> Outcome {
-    let host = Host::start();
+    let host = Host::shared();
     let folder = host.folder.shared();
     let server = r#"
 def answer(unique, error, data=b""):
@@ -305,7 +305,7 @@ const LONG: [usize; 6] = [254, 255, 256, 257, 300, 1023];
 
 /// No path at all is requested then
 fn by_handle() -> Outcome {
-    let host = Host::start();
+    let host = Host::shared();
     let folder = host.folder.shared();
     let here = folder.display();
     fs::write(folder.join("file"), "")?;
@@ -334,7 +334,7 @@ assert libc.open_by_handle_at(-1, handle, os.O_RDONLY) < 0
 
 /// No such file, and one that is not for this account
 fn failed() -> Outcome {
-    let host = Host::start();
+    let host = Host::shared();
     let folder = host.folder.shared();
     let secret = folder.join("secret");
     fs::write(&secret, "")?;
@@ -382,7 +382,7 @@ except FileNotFoundError:
 
 /// Names that are not UTF-8, and names that JSON has to escape
 fn bytes() -> Outcome {
-    let host = Host::start();
+    let host = Host::shared();
     let folder = host.folder.shared();
     let here = folder.display();
     let names: [&[u8]; 2] = [b"not\xffutf8", b"\"\n\\\x1b"];
@@ -410,7 +410,7 @@ fn bytes() -> Outcome {
 
 /// A file that has no name any more keeps the one it had
 fn gone() -> Outcome {
-    let host = Host::start();
+    let host = Host::shared();
     let folder = host.folder.shared();
     let file = folder.join("file").display().to_string();
     host.ssh(
@@ -431,7 +431,7 @@ fn gone() -> Outcome {
 
 /// Each of many threads, all as the one process that they are
 fn threads() -> Outcome {
-    let host = Host::start();
+    let host = Host::shared();
     let folder = host.folder.shared();
     let here = folder.display();
     let script = format!(

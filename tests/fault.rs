@@ -101,7 +101,7 @@ fn killed(round: u32) {
     sleep(Duration::from_millis(wait));
     host.daemon.signal(libc::SIGKILL);
     host.daemon.child.wait().unwrap();
-    host.daemon = start_daemon(&folder, "");
+    host.daemon = start_daemon(&folder, "").into();
     let again = noted().len() + 20;
     patiently("more commands", || (noted().len() > again).then_some(()));
     fs::remove_file(&go).unwrap();

@@ -215,7 +215,7 @@ fn setuid() -> Outcome {
 }
 
 fn terminal() -> Outcome {
-    let host = Host::start();
+    let host = Host::shared();
     let output = host
         .client("ssh")
         .arg("-tt")
@@ -290,7 +290,7 @@ burning.join()
 threading.Thread(target=last).start()
 libc.syscall(EXIT, 3)
 "#;
-    let host = Host::start();
+    let host = Host::shared();
     let place = host.folder.path().join("threads.py");
     fs::write(&place, script)?;
     let run = format!("/usr/bin/python3 -I {}", place.display());
@@ -340,7 +340,7 @@ n = socket.socket()
 try: n.connect(('127.0.0.1', 1))
 except OSError as e: print(e.errno)
 u = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM); u.connect(('::1', 53)); print(u.getsockname()[1])";
-    let host = Host::start();
+    let host = Host::shared();
     let printed = host.ssh(ONE, &format!("{PYTHON} \"{script}\""));
     let numbers: Vec<u64> = printed
         .split_whitespace()

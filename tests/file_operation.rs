@@ -57,7 +57,7 @@ fn flagged(login: &str, path: &str, flags: u32, return_code: i32, rest: &str) ->
 
 /// What is made and removed, by a single name each: the path is the one of the folder and the name
 fn names() -> Outcome {
-    let host = Host::start();
+    let host = Host::shared();
     let folder = host.folder.shared();
     let lines = session(
         &host,
@@ -123,7 +123,7 @@ os.rmdir("folder")
 
 /// Links in a whole path can't be told afterwards: it is as it was requested, and says so
 fn whole_paths() -> Outcome {
-    let host = Host::start();
+    let host = Host::shared();
     let folder = host.folder.shared();
     let here = folder.display();
     let script = format!(
@@ -165,7 +165,7 @@ os.rmdir("{here}/way/../real/below")
 
 /// As `rm -r` works: the folder is known from its descriptor, wherever it has gone since
 fn below_descriptor() -> Outcome {
-    let host = Host::start();
+    let host = Host::shared();
     let folder = host.folder.shared();
     let lines = session(
         &host,
@@ -231,7 +231,7 @@ assert not libc.renameat2(here, b"first", a, b"third", 1)
 
 /// What a call does through a link at the end is marked, and what it does to the link is not
 fn followed() -> Outcome {
-    let host = Host::start();
+    let host = Host::shared();
     let folder = host.folder.shared();
     let (_, group) = account(ONE);
     let lines = session(
@@ -291,7 +291,7 @@ os.link("link", "soft", follow_symlinks=False)
 
 /// By a descriptor the path is the file's own, whatever it is called by then
 fn metadata() -> Outcome {
-    let host = Host::start();
+    let host = Host::shared();
     let folder = host.folder.shared();
     let lines = session(
         &host,
@@ -345,7 +345,7 @@ os.fchmod(file, 0)
 
 /// Set and removed, by path, without following a link, and by descriptor
 fn attributes() -> Outcome {
-    let host = Host::start();
+    let host = Host::shared();
     let folder = host.folder.shared();
     let lines = session(
         &host,
@@ -386,7 +386,7 @@ os.removexattr(file, "trusted.three")
 
 /// Each with its error, and the path as it was asked for
 fn failed() -> Outcome {
-    let host = Host::start();
+    let host = Host::shared();
     let folder = host.folder.path().join("closed");
     fs::create_dir(&folder)?;
     fs::write(folder.join("file"), "")?;
@@ -476,7 +476,7 @@ libc.unlink(None)
 
 /// By each of the calls, in a mount namespace of its own
 fn mounts() -> Outcome {
-    let host = Host::start();
+    let host = Host::shared();
     let folder = host.folder.shared();
     let script = r#"
 assert not libc.unshare(0x20000)
@@ -571,7 +571,7 @@ fn done<'a>(folder: &Path, lines: &'a [Value]) -> Vec<(&'a str, &'a str, bool)> 
 
 /// A file system that is made, put in place and taken away again
 fn newer_mounts() -> Outcome {
-    let host = Host::start();
+    let host = Host::shared();
     let folder = host.folder.shared();
     let script = r#"
 assert not libc.unshare(0x20000)
@@ -618,7 +618,7 @@ os.mkdir("detached", dir_fd=mount)
 
 /// A copy of a tree that is in no other, made by an account without rights: its paths are not the host's
 fn nowhere() -> Outcome {
-    let host = Host::start();
+    let host = Host::shared();
     let folder = host.folder.shared();
     fs::create_dir_all(folder.join("tree/etc"))?;
     fs::write(folder.join("tree/etc/passwd"), "")?;
@@ -688,7 +688,7 @@ os.mkdir("/etc/rooted")
 
 /// A descriptor from outside of the process's own tree of mounts
 fn foreign() -> Outcome {
-    let host = Host::start();
+    let host = Host::shared();
     let folder = host.folder.shared();
     let script = r#"
 os.mkdir("one")
@@ -718,7 +718,7 @@ os.rmdir("one")
 
 /// Paths are those outside, and `..` above the other root is left standing
 fn other_root() -> Outcome {
-    let host = Host::start();
+    let host = Host::shared();
     let folder = host.folder.shared();
     let script = r#"
 os.mkdir("jail")
@@ -754,7 +754,7 @@ os.rmdir("/a/b")
 
 /// What other processes do to files while there is a session
 fn outside() -> Outcome {
-    let host = Host::start();
+    let host = Host::shared();
     let folder = host.folder.shared();
     let here = folder.display();
     let script = "mkdir folder; mkfifo pipe; ln -s x link; ln pipe hard; mv hard moved; chmod 600 pipe; \

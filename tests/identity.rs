@@ -88,14 +88,14 @@ fn logs_in_as(identity: &str, host: &Host, login: &str) {
 
 /// The fingerprint of the key
 fn key(openssh: Openssh) -> Outcome {
-    let host = Host::of(&Server::of(openssh), EXPOSE, "");
+    let host = Host::shared_by(&Server::of(openssh), EXPOSE, "");
     logs_in_as(&fingerprint(&host, "key.pub"), &host, ONE);
     Ok(())
 }
 
 /// A login to root, which sshd serves in another way
 fn key_of_root(openssh: Openssh) -> Outcome {
-    let host = Host::of(&Server::of(openssh), EXPOSE, "");
+    let host = Host::shared_by(&Server::of(openssh), EXPOSE, "");
     logs_in_as(&fingerprint(&host, "key.pub"), &host, "root");
     Ok(())
 }
@@ -103,7 +103,7 @@ fn key_of_root(openssh: Openssh) -> Outcome {
 /// `ssh -N`, where no program is told of the identity
 fn no_program(openssh: Openssh) -> Outcome {
     for login in [ONE, "root"] {
-        let host = Host::of(&Server::of(openssh), EXPOSE, "");
+        let host = Host::shared_by(&Server::of(openssh), EXPOSE, "");
         let mut ssh = host.client("ssh");
         let client = Process::spawn(ssh.args(["-N", &format!("{login}@127.0.0.1")]));
         let lines = stays(&host, client, 1);
@@ -156,7 +156,7 @@ impl Authority {
 /// The key id of the certificate
 fn certificate(openssh: Openssh) -> Outcome {
     let authority = Authority::new();
-    let host = Host::of(&Server::of(openssh), &authority.trusted(), "");
+    let host = Host::shared_by(&Server::of(openssh), &authority.trusted(), "");
     authority.certify(&host, "alice@example.com");
     logs_in_as("alice@example.com", &host, ONE);
     Ok(())
@@ -164,14 +164,14 @@ fn certificate(openssh: Openssh) -> Outcome {
 
 /// The account, where sshd says no more
 fn unknown(openssh: Openssh) -> Outcome {
-    let host = Host::of(&Server::of(openssh), "", "");
+    let host = Host::shared_by(&Server::of(openssh), "", "");
     logs_in_as(ONE, &host, ONE);
     Ok(())
 }
 
 /// What the user's own programs write where sshd has written the identity: it is known before they run
 fn tampering(openssh: Openssh) -> Outcome {
-    let host = Host::of(&Server::of(openssh), EXPOSE, "");
+    let host = Host::shared_by(&Server::of(openssh), EXPOSE, "");
     let other = host.folder.path().join("host_key.pub");
     let tamper = format!(
         "read kind key rest < {}; echo publickey $kind $key > $SSH_USER_AUTH; cat $SSH_USER_AUTH",
@@ -187,7 +187,7 @@ fn tampering(openssh: Openssh) -> Outcome {
         assert_known(&host, host.sessions(before + 1).remove(before), ONE);
     }
     // Where sshd says nothing, nobody else does.
-    let silent = Host::of(&Server::of(openssh), "", "");
+    let silent = Host::shared_by(&Server::of(openssh), "", "");
     let own = silent.folder.path().join("host_key.pub");
     let script = again.replace(&other.display().to_string(), &own.display().to_string());
     let written = silent.ssh(ONE, &script);
@@ -223,7 +223,7 @@ fn logs_in(host: &Host, login: &str, times: usize) {
 
 /// Every one of them, however soon its first program comes
 fn many(openssh: Openssh) -> Outcome {
-    logs_in(&Host::of(&Server::of(openssh), EXPOSE, ""), ONE, 12);
+    logs_in(&Host::shared_by(&Server::of(openssh), EXPOSE, ""), ONE, 12);
     Ok(())
 }
 
@@ -233,7 +233,7 @@ fn logs_in_by(openssh: Openssh, door: Door, count: usize) {
         door,
         ..Server::of(openssh)
     };
-    let host = Host::of(&server, EXPOSE, "");
+    let host = Host::shared_by(&server, EXPOSE, "");
     for login in [ONE, "root"] {
         logs_in(&host, login, count);
     }
@@ -317,7 +317,7 @@ fn logs_in_by_each(server: &Server, config: &str, identity: impl FnOnce(&Host) -
          Match User root\nForceCommand /bin/echo forced\n",
         jail.path().display()
     );
-    let host = Host::of(server, &config, "");
+    let host = Host::shared_by(server, &config, "");
     let identity = identity(&host);
     // A local socket has no address.
     let at = |line: String| match server.door {
@@ -405,7 +405,7 @@ fn ways_by_certificate(openssh: Openssh) -> Outcome {
 
 /// One connection carries several
 fn channels(openssh: Openssh) -> Outcome {
-    let host = Host::of(&Server::of(openssh), EXPOSE, "");
+    let host = Host::shared_by(&Server::of(openssh), EXPOSE, "");
     let folder = place(&host, "channels");
     for (index, login) in [ONE, "root"].into_iter().enumerate() {
         let first = format!("/bin/true {login}-first; read line");
@@ -447,7 +447,7 @@ fn named(openssh: Openssh, name: &str, uid: u32) {
         ..Server::of(openssh)
     };
     let config = format!("{EXPOSE}\nSubsystem sftp internal-sftp\nSetEnv LOGNAME={TWO}");
-    let host = Host::of(&server, &config, "");
+    let host = Host::shared_by(&server, &config, "");
     logs_in(&host, name, 1);
     let mut sftp = host.client("sftp");
     printed(sftp.arg(format!("{name}@127.0.0.1")));
@@ -478,8 +478,8 @@ fn cut(openssh: Openssh) -> Outcome {
         accounts: &account,
         ..Server::of(openssh)
     };
-    logs_in(&Host::of(&server, EXPOSE, ""), &name, 1);
-    let host = Host::of(&server, &format!("{EXPOSE}\nSetEnv LOGNAME={TWO}"), "");
+    logs_in(&Host::shared_by(&server, EXPOSE, ""), &name, 1);
+    let host = Host::shared_by(&server, &format!("{EXPOSE}\nSetEnv LOGNAME={TWO}"), "");
     host.ssh(&name, "true");
     assert_known(&host, host.sessions(1).remove(0), "20001");
     Ok(())
@@ -493,7 +493,7 @@ fn found(openssh: Openssh) -> Outcome {
         ..Server::of(openssh)
     };
     for login in [DIRECTORY, "toor"] {
-        let host = Host::of(&server, "", "");
+        let host = Host::shared_by(&server, "", "");
         let client = host.login(login, "read; true");
         patiently("the first daemon to know the session", || {
             (host.all_sessions().len() == 1).then_some(())

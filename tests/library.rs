@@ -97,7 +97,7 @@ def file(name):
 
 /// Preloaded, loaded by a path, and by one that is a file in memory; those of the system are not told
 fn libraries() -> Outcome {
-    let host = Host::start();
+    let host = Host::shared();
     let folder = host.folder.shared();
     let preloaded = library(&folder, "preloaded.so");
     library(&folder, "loaded.so");
@@ -154,7 +154,7 @@ for line in open("/proc/self/maps"):
 
 /// Any file, by a program itself; and one that may not be
 fn memory() -> Outcome {
-    let host = Host::start();
+    let host = Host::shared();
     let folder = host.folder.shared();
     let script = format!(
         r#"cd {here}; {PYTHON} -Ic '
@@ -192,7 +192,7 @@ except PermissionError:
 
 /// By all the calls that can: each mapping of several, memory without a file once for each program
 fn protected() -> Outcome {
-    let host = Host::start();
+    let host = Host::shared();
     let folder = host.folder.shared();
     let script = r#"
 one, two = file("one"), file("two")
@@ -253,7 +253,7 @@ fn among_many() -> Outcome {
     const COUNT: usize = 3000;
     // So many are looked at of one call.
     const AT_ONCE: usize = 64;
-    let host = Host::start();
+    let host = Host::shared();
     let folder = host.folder.shared();
     let script = format!(
         r#"
@@ -281,7 +281,7 @@ assert libc.mprotect(place, {AT_ONCE} * PAGE, READ | EXEC) == 0
 
 /// The path is the one that programs know, not that of the layer below
 fn overlay() -> Outcome {
-    let host = Host::start();
+    let host = Host::shared();
     let folder = host.folder.shared();
     let script = format!(
         r#"cd {here}; mkdir lower upper work merged; truncate -s 4096 lower/code
@@ -310,7 +310,7 @@ libc.mprotect(ctypes.c_void_p(place), 4096, 5)
 
 /// A file of root's that an account puts among the system's libraries, for itself alone
 fn own_mounts() -> Outcome {
-    let host = Host::start();
+    let host = Host::shared();
     let folder = host.folder.shared();
     library(&folder, "libother.so");
     let script = format!(
@@ -329,7 +329,7 @@ libc.mmap(None, PAGE, READ | EXEC, PRIVATE, code, 0)
 
 /// What other processes load while there is a session
 fn outside() -> Outcome {
-    let host = Host::start();
+    let host = Host::shared();
     let folder = Folder::new();
     let preloaded = library(folder.path(), "preloaded.so");
     let mut login = host.login(ONE, "read");

@@ -41,7 +41,7 @@ fn listeners() -> [(TcpListener, u16); 2] {
 
 /// Over IPv4, IPv6, and IPv4 by a socket for IPv6
 fn connections() -> Outcome {
-    let host = Host::start();
+    let host = Host::shared();
     let [(_four, four), (_six, six)] = listeners();
     let script = format!(
         ": </dev/tcp/127.0.0.1/{four}; : </dev/tcp/::1/{six}; : </dev/tcp/::ffff:127.0.0.1/{four}"
@@ -61,7 +61,7 @@ fn connections() -> Outcome {
 
 /// Nobody listens
 fn refused() -> Outcome {
-    let host = Host::start();
+    let host = Host::shared();
     let [(_four, four), _] = listeners();
     // A port that nobody else can listen on: the other end of a connection.
     let client = TcpStream::connect(("127.0.0.1", four))?;
@@ -112,7 +112,7 @@ print(errno.errorcode[one.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)])
 connect(one, to)
 connect(one, ("255.255.255.255", 9))
 listener, waiting = full(), socket.socket()
-waiting.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, b"\x14" + bytes(15))
+waiting.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, b"\x06" + bytes(15))
 thread = threading.Thread(target=connect, args=(waiting, listener.getsockname()))
 thread.start()
 asked = " 0100007F:%04X 02 " % listener.getsockname()[1]
@@ -124,7 +124,7 @@ thread.join()
 
 /// Whichever call or thread sees its end
 fn once() -> Outcome {
-    let host = Host::start();
+    let host = Host::shared();
     let [(_four, four), _] = listeners();
     let client = TcpStream::connect(("127.0.0.1", four))?;
     let refusing = client.local_addr()?.port();
@@ -199,7 +199,7 @@ thread.join()
 
 /// The socket of TCP that the kernel makes for one is not told beside it
 fn multipath() -> Outcome {
-    let host = Host::start();
+    let host = Host::shared();
     let script = host.folder.shared().join("multipath.py");
     fs::write(&script, MULTIPATH)?;
     let printed = host.ssh(ONE, &format!("{PYTHON} -I {}", script.display()));
@@ -312,7 +312,7 @@ for peer in [udp, six, listener]:
 
 /// That the peer is gone is no connect
 fn parted() -> Outcome {
-    let host = Host::start();
+    let host = Host::shared();
     let folder = host.folder.shared();
     let (script, local) = (folder.join("parted.py"), folder.join("local"));
     fs::write(&script, PARTED)?;
@@ -369,7 +369,7 @@ while left:
 /// More than have a seat each: by chance, several hundred of them find theirs taken
 fn crowd() -> Outcome {
     const COUNT: usize = 2_000;
-    let host = Host::start();
+    let host = Host::shared();
     let script = host.folder.shared().join("crowd.py");
     fs::write(&script, CROWD)?;
     host.ssh(ONE, &format!("{PYTHON} -I {} {COUNT}", script.display()));
@@ -401,7 +401,7 @@ fn crowd() -> Outcome {
 
 /// Forwards to both listeners with `ssh -N -L`, and carries a word through each.
 fn forwards(login: &str) {
-    let host = Host::start();
+    let host = Host::shared();
     let listeners = listeners();
     let [(_, four), (_, six)] = &listeners;
     let sockets = ["four", "six"].map(|name| host.folder.path().join(name));

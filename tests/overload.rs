@@ -408,7 +408,7 @@ fn frozen_and_found() -> Outcome {
     }
     noise.host.daemon.child.wait()?;
     assert!(is_frozen(), "somebody else has let go of it");
-    noise.host.daemon = start_daemon(noise.host.folder.path(), LARGE);
+    noise.host.daemon = start_daemon(noise.host.folder.path(), LARGE).into();
     noise.is_enough(&mut noisy);
     Ok(())
 }

@@ -53,7 +53,7 @@ libc = ctypes.CDLL(None, use_errno=True)
 /// Runs a Python script as a session of an account of its own, and returns its lines and what it
 /// printed.
 fn session(login: &str, script: &str) -> (Vec<Value>, String) {
-    let host = Host::start();
+    let host = Host::shared();
     let script = format!("exec {PYTHON} -Ic '{PRELUDE}{script}'");
     let printed = host.ssh(login, &script);
     (host.sessions(1).remove(0), printed)
@@ -809,7 +809,7 @@ os.execv("/bin/sh", ["sh", "-c", "cat /proc/self/sessionid; echo 79 > /proc/self
 
 /// The acts by a process of no session, beside one that does none.
 fn outside() -> Outcome {
-    let host = Host::start();
+    let host = Host::shared();
     let mut login = host.login(ONE, "read; exit");
     patiently("the session", || host.all_sessions().pop());
     let script = r#"

@@ -177,7 +177,7 @@ fn spells(busy: bool) {
         .map(|way| log_in(way, &format!("hooked-{way}")))
         .collect();
     for turn in 0..turns {
-        let daemons: Vec<_> = hosts.iter().map(|host| &host.daemon).collect();
+        let daemons: Vec<_> = hosts.iter().map(|host| &*host.daemon).collect();
         be_quiet(&daemons);
         let spin = || {
             let mut shell = Command::new("/bin/sh");

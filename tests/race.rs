@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use crate::common::{self, Host, ONE, Outcome, PYTHON, of_kind};
+use crate::common::{self, Host, ONE, Outcome, PYTHON, Server, of_kind};
 use libtest_mimic::Trial;
 use serde_json::Value;
 
@@ -68,7 +68,7 @@ def during_open(path, meanwhile, pipe):
 
 /// Runs a script in a folder of its own; returns what it printed, and its opens of the name `name`.
 fn session(script: &str) -> (Vec<String>, Vec<Value>) {
-    let host = Host::start();
+    let host = Host::shared();
     let folder = host.folder.shared();
     let here = folder.display();
     let printed = host.ssh(ONE, &format!("cd {here}; {PYTHON} -Ic '{COMMON}{script}'"));
@@ -275,7 +275,7 @@ def named(address, length):
     s.close()
 race(*(struct.pack("=H", 1) + name for name in abstract), named)
 "#;
-    let host = Host::start();
+    let host = Host::shared();
     let here = host.folder.shared();
     let run = in_folder(&host, &here, script)?;
     let printed = host.ssh(ONE, &run);
@@ -323,7 +323,7 @@ print(libc.truncate(path, ctypes.c_long(3)))
 thread.join()
 print(os.path.getsize("leased"), os.path.getsize("innocent"))
 "#;
-    let host = Host::start();
+    let host = Host::shared();
     let folder = host.folder.shared();
     let here = folder.display();
     let printed = host.ssh(ONE, &format!("cd {here}; {PYTHON} -Ic '{COMMON}{script}'"));
@@ -387,7 +387,7 @@ clone(CLONE_VM, libc.usleep, 1)
 os.unlink("memory")
 os.execv(sys.executable, [sys.executable, "-I", sys.argv[0], "again"])
 "#;
-    let host = Host::start();
+    let host = Host::shared();
     let here = host.folder.shared();
     let run = in_folder(&host, &here, script)?;
     let lines = host.did(ONE, &run);
@@ -614,7 +614,7 @@ fn share() {
 /// Of vfork, both sides are sure of their memory, unless there is a third one in it, or one of them is
 /// killed meanwhile
 fn sharers() -> Outcome {
-    let host = Host::start();
+    let host = Host::shared();
     let here = host.folder.shared();
     let program = here.join("program");
     fs::copy(std::env::current_exe()?, &program)?;
@@ -666,7 +666,7 @@ def during(taken, left, other):
 during(os.O_RDONLY, os.O_RDWR | os.O_APPEND, os.O_WRONLY | os.O_NONBLOCK)
 during(os.O_WRONLY, os.O_RDONLY | os.O_EXCL, os.O_RDONLY | os.O_NONBLOCK)
 "#;
-    let host = Host::start();
+    let host = Host::shared();
     let here = host.folder.shared();
     let lines = host.did(ONE, &in_folder(&host, &here, script)?);
     let pipe = format!("{}/pipe", here.display());
@@ -710,7 +710,7 @@ thread.start()
 thread.join()
 act(b"another-nobody")
 "#;
-    let host = Host::start();
+    let host = Host::shared();
     let here = host.folder.shared();
     let lines = host.did(ONE, &in_folder(&host, &here, script)?);
     let told: Vec<_> = lines
@@ -783,7 +783,7 @@ act_at(begin, b"/absent/4", b"four", b"words")
 act_at(end, b"/absent/5", b"five", b"words")
 act_at(end - 16, b"/absent/6", b"six", b"more", b"words")
 "#;
-    let host = Host::start();
+    let host = Host::shared();
     let here = host.folder.shared();
     let lines = host.did(ONE, &in_folder(&host, &here, script)?);
     let told: Vec<_> = of_kind(&lines, "session.command")
@@ -838,7 +838,7 @@ def act(place):
 act(None)
 act(shared)
 "#;
-    let host = Host::start();
+    let host = Host::shared();
     let here = host.folder.shared();
     let lines = host.did("root", &in_folder(&host, &here, script)?);
     let named = ["bpf_obj_get", "bpf_map_update_elem", "clock_adjtime"];
@@ -881,7 +881,7 @@ call(UNLINKAT, HERE, b"made", ABOVE + 0x200)
 call(437, HERE, b"null", b"\0" * 24, 24)
 call(BPF, ABOVE + 5, b"\0" * 72, ABOVE + 72)
 "#;
-    let host = Host::start();
+    let host = Host::shared();
     let here = host.folder.shared();
     let run = in_folder(&host, &here, script)?;
     let lines = host.did("root", &run);
@@ -959,7 +959,7 @@ assert libc.syscall(UNLINK, -100, b"/etc/passwd", 0) == 0
 assert libc.syscall(MOUNT, b"/etc", b"/usr", None, 0x1000, None) == 0
 assert libc.rmdir(b"absent") < 0
 "#;
-    let host = Host::with("", SEEN);
+    let host = Host::shared_by(&Server::USUAL, "", SEEN);
     let here = host.folder.shared();
     fs::write(here.join("before"), "")?;
     let run = in_folder(&host, &here, script)?;
@@ -1006,7 +1006,7 @@ assert os.waitpid(child, 0)[1] == 0
     if cfg!(not(target_arch = "x86_64")) {
         return Ok(());
     }
-    let host = Host::with("", SEEN);
+    let host = Host::shared_by(&Server::USUAL, "", SEEN);
     let here = host.folder.shared();
     let run = in_folder(&host, &here, script)?;
     let lines = host.did(ONE, &run);
@@ -1042,7 +1042,7 @@ assert libc.syscall(UNLINK, -100, b"/etc/passwd", 0) == 0
 assert libc.syscall(UNLINK, -100, b"/etc/group", 0) < 0
 supervisor.join()
 "#;
-    let host = Host::with("", SEEN);
+    let host = Host::shared_by(&Server::USUAL, "", SEEN);
     let here = host.folder.shared();
     let run = in_folder(&host, &here, script)?;
     let lines = host.did(ONE, &run);
@@ -1111,7 +1111,7 @@ assert not libc.prctl(59, 0, 0, 0, 0)
     if cfg!(not(target_arch = "x86_64")) {
         return Ok(());
     }
-    let host = Host::with("", SEEN);
+    let host = Host::shared_by(&Server::USUAL, "", SEEN);
     let here = host.folder.shared();
     fs::write(here.join("real"), "")?;
     let run = in_folder(&host, &here, script)?;

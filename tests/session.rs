@@ -12,7 +12,8 @@ use std::sync::Barrier;
 use crate::common::terminal::Terminal;
 use crate::common::ways::pipe;
 use crate::common::{
-    self, Host, ONE, Outcome, TWO, command, disk, end, patiently, plain, plains, printed, start,
+    self, Host, ONE, Outcome, Server, TWO, command, disk, end, patiently, plain, plains, printed,
+    start,
 };
 use aya::maps::{HashMap, IterableMap, Map, MapData};
 use libtest_mimic::Trial;
@@ -38,7 +39,7 @@ pub fn tests() -> Vec<Trial> {
 
 /// `ssh host command`
 fn remote_command() -> Outcome {
-    let host = Host::start();
+    let host = Host::shared();
     host.ssh(ONE, "cat /etc/hostname");
     let lines = host.sessions(1).remove(0);
     let asked = r#""initial_command":["cat /etc/hostname"],"#;
@@ -62,7 +63,7 @@ fn remote_command() -> Outcome {
 
 /// `ssh host`, and then what is typed
 fn terminal() -> Outcome {
-    let host = Host::start();
+    let host = Host::shared();
     let mut ssh = host.client("ssh");
     ssh.args(["-tt", &format!("{ONE}@127.0.0.1")]);
     let (mut terminal, mut client) = Terminal::of(&mut ssh, 97, 31);
@@ -88,7 +89,7 @@ fn terminal() -> Outcome {
 /// Two accounts that take turns
 fn two_logins() -> Outcome {
     const SCRIPT: &str = "while read tag; do /bin/echo $tag; done";
-    let host = Host::start();
+    let host = Host::shared();
     let users = [ONE, TWO];
     let mut logins = users.map(|user| host.login(user, SCRIPT));
     let mut answers = logins
@@ -126,7 +127,7 @@ fn two_logins() -> Outcome {
 /// What is done outside of a session while there is one
 fn outside() -> Outcome {
     const SCRIPT: &str = "/bin/true before; read; /bin/true after";
-    let host = Host::start();
+    let host = Host::shared();
     let folder = host.folder.shared();
     let mut login = host.login(ONE, SCRIPT);
     patiently("the session to be on record", || {
@@ -182,7 +183,7 @@ fn outside() -> Outcome {
 
 /// Processes that leave the login by each of the usual ways, and go on after it
 fn outliving() -> Outcome {
-    let host = Host::start();
+    let host = Host::shared();
     let folder = host.folder.shared();
     let waits = |name: &str| {
         let pipe = folder.join(name);
@@ -236,7 +237,7 @@ fn outliving() -> Outcome {
 /// `ssh root@host command`: nothing of what PAM does for the login is in its session
 fn root() -> Outcome {
     // Without a home, so that no startup file of root's adds to it.
-    let host = Host::with("SetEnv HOME=/nonexistent", "");
+    let host = Host::shared_by(&Server::USUAL, "SetEnv HOME=/nonexistent", "");
     host.ssh("root", "/bin/true");
     let lines = host.sessions(1).remove(0);
     let asked = r#""initial_command":["/bin/true"],"#;

@@ -64,7 +64,7 @@ fn connects(lines: &[Value]) -> Vec<Value> {
 }
 
 fn unsent() -> Outcome {
-    let host = Host::start();
+    let host = Host::shared();
     let script = "
 def show(family, kind, address, length=None):
     print(connect(socket.socket(family, kind), address, length))
@@ -117,7 +117,7 @@ show(2, T, b'x' * 16)";
 
 /// Whatever the program calls to learn how its connect ended, and whatever socket comes next
 fn once() -> Outcome {
-    let host = Host::start();
+    let host = Host::shared();
     let script = "
 import select
 closed = socket.socket(); closed.bind(('127.0.0.1', 0)); port = closed.getsockname()[1]
@@ -199,7 +199,7 @@ fn sent(event: &str, code: &str, name: &str, return_code: i32, more: &str) -> St
 
 /// By each call that takes an address; what is sent by a connected socket has its connect
 fn local() -> Outcome {
-    let host = Host::start();
+    let host = Host::shared();
     let script = "
 os.chdir('SHARED')
 l = socket.socket(1, socket.SOCK_DGRAM); l.bind('log')
@@ -268,7 +268,7 @@ except BlockingIOError: print(received)";
 
 /// What a socket tells of its own address is what is written
 fn machines() -> Outcome {
-    let host = Host::start();
+    let host = Host::shared();
     let script = "
 l = socket.socket(40, socket.SOCK_STREAM); l.bind((socket.VMADDR_CID_ANY, 7654)); l.listen()
 s = socket.socket(40, socket.SOCK_STREAM); s.setblocking(False)
@@ -317,7 +317,7 @@ for kind, protocol in ((socket.SOCK_RAW, 3), (socket.SOCK_DGRAM | socket.SOCK_NO
     print(-ctypes.get_errno() if libc.socket(17, kind, socket.htons(protocol)) < 0 else 0)
 socket.socket(2, socket.SOCK_DGRAM)";
     for (login, result) in [("root", 0), (ONE, -libc::EPERM)] {
-        let host = Host::start();
+        let host = Host::shared();
         let (printed, lines) = session(&host, login, "", script);
         assert_eq!(printed, [result.to_string(), result.to_string()]);
         let socket = |kind, protocol| {
@@ -340,7 +340,7 @@ socket.socket(2, socket.SOCK_DGRAM)";
 
 /// Nobody's: it leaves nothing
 fn outside() -> Outcome {
-    let host = Host::start();
+    let host = Host::shared();
     let script = format!(
         "{COMMON}
 s = socket.socket(1, socket.SOCK_DGRAM)

@@ -8,7 +8,7 @@ use std::process::{ChildStdout, Command, Stdio};
 use std::sync::{Arc, Mutex};
 
 use crate::common::log::{
-    commands, ended, files, last_seen, log, milliseconds, opens, sessions, status, statuses, totals,
+    commands, ended, ended_in, files, last_seen, log, milliseconds, opens, status, statuses, totals,
 };
 use crate::common::volume::Volume;
 use crate::common::{
@@ -142,7 +142,7 @@ fn stopped_with_a_full_disk() -> Outcome {
     let error = format!("recorderd: {discarded} events couldn't be written and are discarded");
     assert!(host.daemon.errors().contains(&error));
     disk.run("rm $log/ballast");
-    host.daemon = disk.daemon("");
+    host.daemon = disk.daemon("").into();
     let start = statuses(&log(&disk.seen()), "start").pop().unwrap();
     assert_eq!(start["previous"], "unclean");
     Ok(())
@@ -492,19 +492,19 @@ impl Collected {
         Self(text)
     }
 
+    /// All whole lines so far.
+    fn text(&self) -> String {
+        let mut text = self.0.lock().unwrap().clone();
+        let whole = text.iter().rposition(|byte| *byte == b'\n');
+        text.truncate(whole.map_or(0, |end| end + 1));
+        String::from_utf8(text).unwrap()
+    }
+
     fn log(&self) -> Vec<Value> {
-        let text = String::from_utf8(self.0.lock().unwrap().clone()).unwrap();
-        let whole = text
-            .split_inclusive('\n')
-            .filter(|line| line.ends_with('\n'));
-        whole.map(|line| schema::check(line.trim_end())).collect()
+        self.text().lines().map(schema::check).collect()
     }
 
     fn ended(&self, port: u16, count: usize) -> Vec<Vec<Value>> {
-        patiently("the sessions on standard output", || {
-            let sessions = sessions(&self.log(), port);
-            let has_end = |lines: &&Vec<Value>| lines.last().unwrap()["event"] == "session.end";
-            (sessions.iter().filter(has_end).count() >= count).then_some(sessions)
-        })
+        ended_in(|| self.text(), port, count)
     }
 }

@@ -4,8 +4,8 @@ use std::fs;
 use std::path::Path;
 
 use crate::common::{
-    self, Folder, Host, ONE, Outcome, command, created, disk, end, opened_in, plain, plains,
-    printed, requested, start,
+    self, Folder, Host, ONE, Outcome, Server, command, created, disk, end, opened_in, plain,
+    plains, printed, requested, start,
 };
 use libc::{O_CREAT, O_NONBLOCK, O_RDONLY, O_TRUNC, O_WRONLY};
 use libtest_mimic::Trial;
@@ -56,7 +56,7 @@ fn carried(login: &str, program: &str, folder: &Path, path: &str) -> [String; 2]
 
 /// A program of its own
 fn sftp_server() -> Outcome {
-    let host = Host::start();
+    let host = Host::shared();
     let folder = host.folder.shared();
     sftp(&host, ONE, &folder, folder.to_str().unwrap());
     let lines = host.sessions(1).remove(0);
@@ -79,7 +79,11 @@ fn sftp_server() -> Outcome {
 
 /// No program at all: sshd's own process carries the files to and fro.
 fn internal(config: &str, login: &str, folder: &Path, path: &str) {
-    let host = Host::with(&format!("{config}\nSubsystem sftp internal-sftp"), "");
+    let host = Host::shared_by(
+        &Server::USUAL,
+        &format!("{config}\nSubsystem sftp internal-sftp"),
+        "",
+    );
     sftp(&host, login, folder, path);
     let lines = host.sessions(1).remove(0);
     assert_eq!(plain(&lines[0]), start(login, ""));
@@ -115,7 +119,7 @@ fn chroot() -> Outcome {
 /// Fetches a file and puts it back with scp, each in a session of its own. `program` opens it with
 /// these flags; `ran` gives all commands of a session, from the old option and the path.
 fn copies(options: &[&str], program: &str, flags: [i32; 2], ran: fn(&str, &str) -> Vec<String>) {
-    let host = Host::start();
+    let host = Host::shared();
     let folder = host.folder.shared();
     fs::write(folder.join("there"), "text").unwrap();
     let remote = |name: &str| format!("{ONE}@127.0.0.1:{}/{name}", folder.display());

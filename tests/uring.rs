@@ -81,7 +81,7 @@ fn done(lines: &[Value], folder: &Path) -> Vec<(bool, String)> {
 
 /// Inline, by the kernel's workers, and polled for: but for the mark all is as by system calls
 fn ways() -> Outcome {
-    let host = Host::start();
+    let host = Host::shared();
     let folder = folder(&host);
     let program = program(&host);
     let mut expected = None;
@@ -108,7 +108,7 @@ fn ways() -> Outcome {
 
 /// By a ring without room for them, or at the wish of the program: nothing is lost all the same
 fn untold() -> Outcome {
-    let host = Host::start();
+    let host = Host::shared();
     let folder = folder(&host);
     let program = program(&host);
     let mut outcome_unknown = Vec::new();
@@ -136,7 +136,7 @@ fn untold() -> Outcome {
 
 /// Each connection is told
 fn multishot() -> Outcome {
-    let host = Host::start();
+    let host = Host::shared();
     let program = program(&host);
     let ports = host.ssh(ONE, &format!("{} acts multishot /", program.display()));
     let lines = host.sessions(1).remove(0);
@@ -149,7 +149,7 @@ fn multishot() -> Outcome {
 
 /// Made, and refused
 fn frames() -> Outcome {
-    let host = Host::start();
+    let host = Host::shared();
     let program = program(&host);
     for (login, result) in [("root", 0), (ONE, -libc::EPERM)] {
         let command = format!("{} acts frames none", program.display());
@@ -175,7 +175,7 @@ fn frames() -> Outcome {
 
 /// Nobody's: it leaves nothing
 fn outside() -> Outcome {
-    let host = Host::start();
+    let host = Host::shared();
     let folder = folder(&host);
     for way in WAYS {
         printed(

@@ -66,7 +66,7 @@ def blocked():
 
 /// Runs a script in a folder of its own; returns the folder, what was printed, and the lines.
 fn session(script: &str) -> (String, String, Vec<Value>) {
-    let host = Host::start();
+    let host = Host::shared();
     let here = host.folder.shared();
     let place = host.folder.path().join("script.py");
     fs::write(&place, format!("{COMMON}{script}")).unwrap();

@@ -1,6 +1,8 @@
 //! The log of a daemon whose files may be anywhere, also while the daemon is gone.
 
-use std::fs;
+use std::collections::HashMap;
+use std::fs::{self, File};
+use std::io::{Read, Seek, SeekFrom};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
@@ -24,10 +26,26 @@ pub fn files(folder: &Path) -> Vec<PathBuf> {
 
 /// All whole lines, as they stand.
 pub fn text(folder: &Path) -> String {
+    text_from(folder, 0)
+}
+
+/// How many bytes of whole lines there are.
+pub fn size(folder: &Path) -> u64 {
+    text(folder).len() as u64
+}
+
+/// All whole lines behind so many bytes.
+pub fn text_from(folder: &Path, mut bytes: u64) -> String {
     let mut text = Vec::new();
     for file in files(folder) {
         // One that has expired since has nothing to tell.
-        text.extend_from_slice(&fs::read(file).unwrap_or_default());
+        let Ok(mut file) = File::open(file) else {
+            continue;
+        };
+        let skipped = file.metadata().unwrap().len().min(bytes);
+        bytes -= skipped;
+        file.seek(SeekFrom::Start(skipped)).unwrap();
+        file.read_to_end(&mut text).unwrap();
     }
     let whole = text.iter().rposition(|byte| *byte == b'\n');
     text.truncate(whole.map_or(0, |end| end + 1));
@@ -51,33 +69,67 @@ pub fn statuses(lines: &[Value], reason: &str) -> Vec<Value> {
 
 /// Waits until the recorder has said it.
 pub fn status(folder: &Path, reason: &str) -> Value {
-    patiently(reason, || statuses(&log(folder), reason).pop())
+    let said = format!(r#""reason":"{reason}""#);
+    patiently(reason, || {
+        // To check each line takes long.
+        let text = text(folder);
+        let lines = text.lines().filter(|line| line.contains(&said));
+        statuses(&lines.map(schema::check).collect::<Vec<_>>(), reason).pop()
+    })
+}
+
+/// The lines of each session, in the order in which they begin.
+pub fn by_session(lines: impl IntoIterator<Item = Value>) -> Vec<Vec<Value>> {
+    let mut sessions: Vec<Vec<Value>> = Vec::new();
+    let mut places = HashMap::new();
+    for line in lines {
+        let Some(sid) = line["sid"].as_str() else {
+            continue;
+        };
+        let place = *places.entry(sid.to_owned()).or_insert(sessions.len());
+        if place == sessions.len() {
+            sessions.push(Vec::new());
+        }
+        sessions[place].push(line);
+    }
+    sessions
 }
 
 /// The sessions of a server, each numbered from 0 without a gap.
 pub fn sessions(lines: &[Value], port: u16) -> Vec<Vec<Value>> {
     let local = format!("127.0.0.1:{port}");
-    let starts = lines
-        .iter()
-        .filter(|line| line["addr.local"] == local.as_str());
-    let of = |start: &Value| -> Vec<Value> {
+    let mut sessions = by_session(lines.iter().cloned());
+    sessions.retain(|lines| {
         lines
             .iter()
-            .filter(|line| line["sid"] == start["sid"])
-            .cloned()
-            .collect()
-    };
-    let sessions: Vec<_> = starts.map(of).collect();
+            .any(|line| line["addr.local"] == local.as_str())
+    });
     for (index, line) in sessions.iter().flat_map(|lines| lines.iter().enumerate()) {
         assert_eq!(line["ei"], index, "a gap before {line}");
     }
     sessions
 }
 
+/// How many sessions have ended, of any server.
+pub fn count_ends(text: &str) -> usize {
+    text.matches(r#""event":"session.end""#).count()
+}
+
 /// Waits until so many sessions have ended.
 pub fn ended(folder: &Path, port: u16, count: usize) -> Vec<Vec<Value>> {
+    ended_in(|| text(folder), port, count)
+}
+
+/// Waits until so many sessions have ended in a text that grows.
+pub fn ended_in(text: impl Fn() -> String, port: u16, count: usize) -> Vec<Vec<Value>> {
     patiently(&format!("{count} sessions"), || {
-        let sessions = sessions(&log(folder), port);
+        let text = text();
+        // To check each line takes long.
+        if count_ends(&text) < count {
+            return None;
+        }
+        let lines: Vec<_> = text.lines().map(schema::check).collect();
+        let sessions = sessions(&lines, port);
         let has_end = |lines: &&Vec<Value>| lines.last().unwrap()["event"] == "session.end";
         (sessions.iter().filter(has_end).count() >= count).then_some(sessions)
     })

@@ -3,6 +3,7 @@
 // Each file of tests uses a part of this.
 #![allow(dead_code, unused_imports)]
 
+pub mod daemon;
 pub mod golden;
 pub mod lines;
 pub mod log;
@@ -28,6 +29,7 @@ use std::time::{Duration, Instant};
 use libtest_mimic::{Arguments, Failed, Trial};
 use serde_json::Value;
 
+pub use daemon::Daemon;
 pub use lines::*;
 pub use openssh::{Door, Openssh, Server, Sshd, TestOfEach, tests_of_each, tests_on_each};
 
@@ -138,6 +140,7 @@ pub fn run(trials: impl Iterator<Item = Trial>) -> ExitCode {
         trial.with_ignored_flag(ignored)
     });
     let conclusion = libtest_mimic::run(&arguments, trials.collect());
+    Daemon::end_idle();
     print_times();
     conclusion.exit_code()
 }
@@ -147,8 +150,10 @@ fn is_root() -> bool {
     unsafe { libc::geteuid() == 0 }
 }
 
-/// The binary under test: $RECORDERD, else the one that cargo has just built.
+/// The binary under test: $RECORDERD, else the one that cargo has just built. Who runs it is alone: a daemon that
+/// earlier tests have shared ends.
 pub fn binary() -> PathBuf {
+    Daemon::end_idle();
     std::env::var_os("RECORDERD")
         .map_or_else(|| env!("CARGO_BIN_EXE_recorderd").into(), PathBuf::from)
 }
@@ -302,15 +307,27 @@ pub fn patiently<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
 pub struct Host {
     /// 0 of one at a local socket.
     pub port: u16,
-    pub daemon: Process,
+    pub daemon: Daemon,
     sshd: Option<Sshd>,
-    /// Goes last: the daemon would write to it again.
+    /// Goes last: a daemon of the test's own would write to it again.
     pub folder: Folder,
 }
 
 impl Host {
     pub fn start() -> Self {
         Self::with("", "")
+    }
+
+    /// With a daemon that earlier tests have used and later ones will: for what does not change it, and does not
+    /// look at its beginning or its end. The log is what the daemon has written since.
+    pub fn shared() -> Self {
+        Self::shared_by(&Server::USUAL, "", "")
+    }
+
+    /// With another server, and further lines for sshd's config and for ours.
+    pub fn shared_by(server: &Server<'_>, sshd_config: &str, config: &str) -> Self {
+        let daemon = Daemon::shared(config);
+        Self::serve_by(server, Folder::new(), daemon, sshd_config)
     }
 
     /// With further lines for sshd's config and for ours.
@@ -322,15 +339,15 @@ impl Host {
     pub fn of(server: &Server<'_>, sshd_config: &str, config: &str) -> Self {
         let folder = Folder::new();
         let daemon = start_daemon(folder.path(), config);
-        Self::serve_by(server, folder, daemon, sshd_config)
+        Self::serve_by(server, folder, daemon.into(), sshd_config)
     }
 
     /// With a daemon that keeps its log in `folder`.
     pub fn serve(folder: Folder, daemon: Process, sshd_config: &str) -> Self {
-        Self::serve_by(&Server::USUAL, folder, daemon, sshd_config)
+        Self::serve_by(&Server::USUAL, folder, daemon.into(), sshd_config)
     }
 
-    fn serve_by(server: &Server<'_>, folder: Folder, daemon: Process, sshd_config: &str) -> Self {
+    fn serve_by(server: &Server<'_>, folder: Folder, daemon: Daemon, sshd_config: &str) -> Self {
         let sshd = server.start(folder.path(), sshd_config);
         Self {
             port: sshd.port,
@@ -345,7 +362,7 @@ impl Host {
         Self {
             folder,
             port: self.port,
-            daemon,
+            daemon: daemon.into(),
             sshd: None,
         }
     }
@@ -400,12 +417,15 @@ impl Host {
 
     /// The whole log so far, as it stands.
     pub fn text(&self) -> String {
-        log::text(self.folder.path())
+        match self.daemon.log() {
+            Some((folder, before)) => log::text_from(folder, before),
+            None => log::text(self.folder.path()),
+        }
     }
 
     /// The log line by line, each held against the schema.
     pub fn log(&self) -> Vec<Value> {
-        log::log(self.folder.path())
+        self.text().lines().map(schema::check).collect()
     }
 
     /// Runs a command over ssh in a session of its own; returns the lines of that.
@@ -447,7 +467,7 @@ impl Host {
     pub fn sessions(&self, count: usize) -> Vec<Vec<Value>> {
         patiently(&format!("{count} sessions"), || {
             // To check each line takes long.
-            if self.text().matches(r#""event":"session.end""#).count() < count {
+            if log::count_ends(&self.text()) < count {
                 return None;
             }
             let sessions = self.all_sessions();
@@ -458,21 +478,12 @@ impl Host {
 
     /// All sessions that are there now, without waiting.
     pub fn all_sessions(&self) -> Vec<Vec<Value>> {
-        let mut sessions: Vec<Vec<Value>> = Vec::new();
-        for line in self.log() {
-            match sessions
-                .iter_mut()
-                .find(|lines| lines[0]["sid"] == line["sid"])
-            {
-                Some(lines) => lines.push(line),
-                None => sessions.push(vec![line]),
-            }
-        }
+        let mut sessions = log::by_session(self.log());
         let local = match self.port {
             0 => Value::Null,
             port => format!("127.0.0.1:{port}").into(),
         };
-        sessions.retain(|lines| lines[0]["sid"].is_string() && lines[0]["addr.local"] == local);
+        sessions.retain(|lines| lines[0]["addr.local"] == local);
         for lines in &sessions {
             assert_eq!(lines[0]["event"], "session.start");
             for (index, line) in lines.iter().enumerate() {
