@@ -59,13 +59,8 @@ fn stays(host: &Host, mut client: Process, count: usize) -> Vec<Value> {
     patiently("the session to be on record", || {
         (host.all_sessions().len() == count).then_some(())
     });
-    match client.child.stdin.take() {
-        Some(stdin) => {
-            drop(stdin);
-            client.child.wait().unwrap();
-        }
-        None => drop(client.stop()),
-    }
+    drop(client.child.stdin.take());
+    client.child.wait().unwrap();
     host.sessions(count).pop().unwrap()
 }
 
@@ -102,12 +97,21 @@ fn key_of_root(openssh: Openssh) -> Outcome {
 
 /// `ssh -N`, where no program is told of the identity
 fn no_program(openssh: Openssh) -> Outcome {
-    for login in [ONE, "root"] {
-        let host = Host::shared_by(&Server::of(openssh), EXPOSE, "");
+    let host = Host::shared_by(&Server::of(openssh), EXPOSE, "");
+    let mut clients = [ONE, "root"].map(|login| {
         let mut ssh = host.client("ssh");
-        let client = Process::spawn(ssh.args(["-N", &format!("{login}@127.0.0.1")]));
-        let lines = stays(&host, client, 1);
-        let identity = fingerprint(&host, "key.pub");
+        Process::spawn(ssh.args(["-N", &format!("{login}@127.0.0.1")]))
+    });
+    patiently("the sessions to be on record", || {
+        (host.all_sessions().len() == 2).then_some(())
+    });
+    for client in &mut clients {
+        client.stop();
+    }
+    let identity = fingerprint(&host, "key.pub");
+    let mut sessions = host.sessions(2);
+    sessions.sort_by_key(|lines| lines[0]["login"].as_str() == Some("root"));
+    for (login, lines) in [ONE, "root"].into_iter().zip(sessions) {
         let known = |line: String| known_as(&identity, login, &line);
         assert_eq!(plain(&lines[0]), known(start(login, "")));
         let last = lines.last().unwrap();

@@ -2,19 +2,20 @@
 //! for each connection.
 
 use std::ffi::OsStr;
-use std::fs::{self, File};
-use std::io;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write};
 use std::net::TcpListener;
 use std::os::fd::OwnedFd;
+use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, LazyLock, OnceLock};
 use std::thread;
 
 use libtest_mimic::Trial;
 
-use super::{Host, Outcome, PYTHON, Process, titled};
+use super::{Folder, Host, Outcome, PYTHON, Process, printed, titled};
 
 /// Where tests/openssh/fetch puts the newest one.
 const CACHE: &str = "recorderd/openssh/newest";
@@ -173,6 +174,26 @@ pub fn tests_on_each(module: &str, start: fn(Openssh) -> Host, tests: &[TestOnEa
     trials.collect()
 }
 
+/// The keys of servers and of their clients, and the public parts. To make them takes as long as a login.
+static KEYS: LazyLock<Vec<(String, Vec<u8>)>> = LazyLock::new(|| {
+    let folder = Folder::new();
+    let made = ["key", "host_key"].map(|name| {
+        let path = folder.path().join(name);
+        let mut keygen = Command::new("ssh-keygen");
+        printed(
+            keygen
+                .args(["-q", "-t", "ed25519", "-N", "", "-f"])
+                .arg(path),
+        );
+        [name.to_owned(), format!("{name}.pub")]
+    });
+    let read = |name: String| {
+        let text = fs::read(folder.path().join(&name)).unwrap();
+        (name, text)
+    };
+    made.into_iter().flatten().map(read).collect()
+});
+
 /// A server at work.
 pub struct Sshd {
     /// 0 where it is at a local socket.
@@ -184,13 +205,13 @@ pub struct Sshd {
 impl Server<'_> {
     /// Starts it with keys and a config in `folder`, which begins with these lines: what comes first counts.
     pub(super) fn start(&self, folder: &Path, more: &str) -> Sshd {
-        for name in ["key", "host_key"] {
-            let made = Command::new("ssh-keygen")
-                .args(["-q", "-t", "ed25519", "-N", "", "-f"])
-                .arg(folder.join(name))
-                .status()
-                .unwrap();
-            assert!(made.success());
+        for (name, text) in KEYS.iter() {
+            // The server reads the public part as the account.
+            let mode = if name.ends_with(".pub") { 0o644 } else { 0o600 };
+            let mut open = OpenOptions::new();
+            open.create_new(true).write(true).mode(mode);
+            let mut file = open.open(folder.join(name)).unwrap();
+            file.write_all(text).unwrap();
         }
         fs::create_dir_all("/run/sshd").unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
