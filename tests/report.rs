@@ -251,7 +251,9 @@ fn hostile() -> Outcome {
             .contains("Content Security Policy"),
         "{seen}"
     );
-    fs::write(&page, open.replace("Content-Security-Policy", "Nothing"))?;
+    let open = open.replace("Content-Security-Policy", "Nothing");
+    // Hundreds of dialogs, one after the other, would take half a minute.
+    fs::write(&page, open.replace("alert(", "void("))?;
     let seen = browse(&page, &state[..1]);
     assert_eq!(seen["values"][0], false);
     Ok(())
