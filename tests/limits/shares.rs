@@ -358,6 +358,7 @@ for _ in range({OPENS}):
     drop(flood.child.stdin.take());
     let opens = file.as_os_str().as_encoded_bytes();
     let noisy = || processes(|it| it.split(|byte| *byte == 0).any(|word| word == opens));
+    let killed = Killed(noisy);
     // All have acted, and whoever could be is stopped.
     let stopped = patiently("all of the flood", || {
         let all = noisy();
@@ -389,10 +390,19 @@ for _ in range({OPENS}):
             .count(),
         OPENS
     );
-    for pid in noisy() {
-        // SAFETY: takes numbers; processes of this test.
-        unsafe { libc::kill(pid, libc::SIGKILL) };
-    }
+    drop(killed);
     flood.child.wait()?;
     Ok(())
+}
+
+/// Processes that are killed with the test, also with one that fails.
+struct Killed<F: Fn() -> Vec<i32>>(F);
+
+impl<F: Fn() -> Vec<i32>> Drop for Killed<F> {
+    fn drop(&mut self) {
+        for pid in (self.0)() {
+            // SAFETY: takes numbers; processes of this test.
+            unsafe { libc::kill(pid, libc::SIGKILL) };
+        }
+    }
 }
