@@ -8,7 +8,8 @@ use std::process::{ChildStdout, Command, Stdio};
 use std::sync::{Arc, Mutex};
 
 use crate::common::log::{
-    commands, ended, ended_in, files, last_seen, log, milliseconds, opens, status, statuses, totals,
+    commands, ended, ended_in, files, last_seen, lines_of, log, milliseconds, opens, status,
+    statuses, totals,
 };
 use crate::common::volume::Volume;
 use crate::common::{
@@ -501,7 +502,7 @@ impl Collected {
     }
 
     fn log(&self) -> Vec<Value> {
-        self.text().lines().map(schema::check).collect()
+        lines_of(&self.text())
     }
 
     fn ended(&self, port: u16, count: usize) -> Vec<Vec<Value>> {

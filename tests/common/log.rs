@@ -54,7 +54,12 @@ pub fn text_from(folder: &Path, mut bytes: u64) -> String {
 
 /// The whole log line by line, each held against the schema.
 pub fn log(folder: &Path) -> Vec<Value> {
-    text(folder).lines().map(schema::check).collect()
+    lines_of(&text(folder))
+}
+
+/// The lines of a log, each held against the schema.
+pub fn lines_of(text: &str) -> Vec<Value> {
+    text.lines().map(schema::check).collect()
 }
 
 /// What the recorder says of itself for a reason.
@@ -128,8 +133,7 @@ pub fn ended_in(text: impl Fn() -> String, port: u16, count: usize) -> Vec<Vec<V
         if count_ends(&text) < count {
             return None;
         }
-        let lines: Vec<_> = text.lines().map(schema::check).collect();
-        let sessions = sessions(&lines, port);
+        let sessions = sessions(&lines_of(&text), port);
         let has_end = |lines: &&Vec<Value>| lines.last().unwrap()["event"] == "session.end";
         (sessions.iter().filter(has_end).count() >= count).then_some(sessions)
     })

@@ -425,7 +425,7 @@ impl Host {
 
     /// The log line by line, each held against the schema.
     pub fn log(&self) -> Vec<Value> {
-        self.text().lines().map(schema::check).collect()
+        log::lines_of(&self.text())
     }
 
     /// Runs a command over ssh in a session of its own; returns the lines of that.
