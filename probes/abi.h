@@ -33,6 +33,9 @@ enum limit {
 	VARIABLE_COUNT = 16, /* environment variables that can be asked for */
 	PATTERN_WORDS = 8,   /* of the beginning of a path */
 	PATTERN_COUNT = 32,
+	TERMINAL_LENGTH = 32768,   /* the most of a terminal's output that is in one record */
+	TERMINAL_BURST = 8000000,  /* bytes of output that a session may have at once, */
+	TERMINAL_TERMINALS = 4096, /* terminals that can be recorded at once, and their sessions */
 };
 
 /* What stands where there is no such number. */
@@ -141,6 +144,7 @@ enum probe {
 	PROBE_PRIVILEGE_SIGNAL,
 	PROBE_SYSCALL_EXIT,
 	PROBE_COMPAT_EXIT,
+	PROBE_TERMINAL_READ,
 	PROBE_DISK_NAME, /* without a copy: what it notes is told by other names, too */
 	PROBE_COUNT,
 };
@@ -459,6 +463,21 @@ struct local_connect {
 	__u32 path_notes;
 };
 
+/*
+ * What a login server has read from a terminal, to send it to its client. It follows. Where nothing
+ * does, the terminal has got its size. It comes by a ring of its own, and has no kind.
+ */
+struct terminal_output {
+	struct record record;
+	__u64 terminal; /* what tells it from others of the session */
+	__u64 excluded; /* bytes left out in front of it, since the last one */
+	__u32 device;	/* the device number of the terminal */
+	__u32 leader; /* the leader of its session of terminals; 0 where there is none (any more) */
+	__u16 rows;
+	__u16 columns;
+	__u32 output_length;
+};
+
 /* A socket for virtual machines (AF_VSOCK) was connected, was accepted, or listens. */
 struct vsock {
 	struct record record;
@@ -619,6 +638,19 @@ enum table {
 	TABLE_JOBS,
 	TABLE_UNITS,
 	TABLE_COUNT,
+};
+
+/* A terminal of a session; 0 stands for all of them. */
+struct terminal_key {
+	__u64 session;
+	__u64 terminal;
+};
+
+/* What may be recorded of a session, and what was left out of a terminal. */
+struct terminal_state {
+	__u64 time;	/* when that was counted last, microseconds since boot */
+	__u64 budget;	/* bytes that may be sent by then */
+	__u64 excluded; /* bytes left out since the last record */
 };
 
 /* A file of at or cron that a session has written. */
@@ -786,7 +818,8 @@ struct control {
 	__u64 adjust;		   /* the key of a session whose count of processes is wrong, */
 	__u64 adjust_by;	   /* by how much, negative where it is too high, */
 	__u64 adjust_changes;	   /* unless it has changed since */
-	__u64 recorder[2]; /* the processes of the daemon and its guard; 0 if there is none */
+	__u64 recorder[2];   /* the processes of the daemon and its guard; 0 if there is none */
+	__u64 terminal_size; /* of the ring of terminals, bytes; 0 if none is recorded */
 };
 
 #endif

@@ -7,6 +7,7 @@
 #include "syscall.h"
 #include "path.h"
 #include "syscalls.h"
+#include "terminal.h"
 
 /* Sends what is known of the terminal `tty` of the channel that the process `leader` is for. */
 static __noinline int channel_send(__u64 session, __u32 kind, struct tty_struct *tty, __u32 leader)
@@ -34,17 +35,6 @@ static __noinline int channel_send(__u64 session, __u32 kind, struct tty_struct 
 	return 0;
 }
 
-/* The leader of the session of terminals whose terminal this is, or 0. */
-static __always_inline __u32 leader_of(struct tty_struct *tty)
-{
-	struct tty_struct___bare *bare = (void *)tty;
-	struct pid *pid = bpf_core_field_exists(bare->session) ? BPF_CORE_READ(bare, session)
-							       : BPF_CORE_READ(tty, ctrl.session);
-	__u64 numbers = (__u64)pid + bpf_core_field_offset(struct pid, numbers);
-
-	return pid ? BPF_CORE_READ((struct upid *)numbers, nr) : 0;
-}
-
 /* The login server has given another size to a terminal, which somebody has by now. */
 static __noinline int resized(__u64 session, struct file *file)
 {
@@ -57,6 +47,8 @@ static __noinline int resized(__u64 session, struct file *file)
 	private = BPF_CORE_READ(file, private_data);
 	tty = BPF_CORE_READ(private, tty, link);
 	leader = tty ? leader_of(tty) : 0;
+	if (tty)
+		terminal_send(session, (__u64)tty, 0, 0);
 	return leader ? channel_send(session, KIND_RESIZE, tty, leader) : 0;
 }
 

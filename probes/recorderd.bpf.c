@@ -6,6 +6,7 @@
 #include "command.bpf.c"
 #include "identity.bpf.c"
 #include "channel.bpf.c"
+#include "terminal.bpf.c"
 #include "disk.bpf.c"
 #include "change.bpf.c"
 #include "map.bpf.c"

@@ -138,6 +138,7 @@ RING(session_ring);
 RING(command_ring);
 RING(disk_ring);
 RING(network_ring);
+RING(terminal_ring);
 
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);

@@ -40,8 +40,8 @@ static __always_inline int is_32_bit(void)
 }
 
 /*
- * `number` as the thread has given it, or of a call of 32 bits that of the same call of 64 bits; 0,
- * which no hooked call has, of one that is not looked at.
+ * `number` as the thread has given it, or of a call of 32 bits that of the same call of 64 bits; 0
+ * of one that is not looked at.
  */
 static __always_inline long native_number(long number)
 {
@@ -226,7 +226,7 @@ static __always_inline int is_obscure(void)
 		exit.via = via_answer(exit.process->emulated, exit.result);                        \
 		if (exit.is_compat)                                                                \
 			exit.via |= via_compat();                                                  \
-		if (exit.number)                                                                   \
+		if (exit.number || !exit.is_compat)                                                \
 			program##_body(&exit);                                                     \
 	}                                                                                          \
 	SEC("tp_btf/sys_exit") int program(__u64 *context)                                         \
@@ -240,8 +240,7 @@ static __always_inline int is_obscure(void)
 			return;                                                                    \
 		exit.registers = user_registers();                                                 \
 		exit.number = number_given(exit.registers);                                        \
-		if (exit.number)                                                                   \
-			program##_body(&exit);                                                     \
+		program##_body(&exit);                                                             \
 	}                                                                                          \
 	SEC("fexit/syscall") int program##_fexit(__u64 *context)                                   \
 	{                                                                                          \

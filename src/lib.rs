@@ -28,6 +28,7 @@ pub mod output;
 pub mod pipeline;
 pub mod reader;
 pub mod session;
+pub mod terminal;
 pub mod throttle;
 
 /// The numbers that the tests of all folders draw.

@@ -37,16 +37,16 @@ fn what_is_kept() -> Outcome {
     let folder = Folder::new();
     let daemon = start_daemon(folder.path(), "");
     let folder = format!("/proc/{}/task", daemon.child.id());
-    // That of the log is one of them: each has rights of its own. Of those that have helped with the start, which
-    // were waited for, the kernel may still have an entry.
-    let threads = patiently("two threads", || {
+    // Those of the log and of recordings are among them: each has rights of its own. Of those that have helped with the
+    // start, which were waited for, the kernel may still have an entry.
+    let threads = patiently("three threads", || {
         let threads = fs::read_dir(&folder).unwrap();
         let threads: Vec<_> = threads.map(|thread| thread.unwrap().path()).collect();
         for thread in &threads {
             let name = fs::read_to_string(thread.join("comm")).unwrap_or_default();
             assert!(!name.starts_with("iou-wrk"), "{name}");
         }
-        (threads.len() == 2).then_some(threads)
+        (threads.len() == 3).then_some(threads)
     });
     for thread in threads {
         let status = fs::read_to_string(thread.join("status"))?;

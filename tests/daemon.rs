@@ -396,13 +396,13 @@ fn another_name() -> Outcome {
     Ok(())
 }
 
-/// Sizes of the rings in bytes, the smallest first: these numbers of pages, and the ring of the
-/// sessions' own life.
+/// Sizes of the rings in bytes, the smallest first: these numbers of pages, and the rings of the
+/// sessions' own life and of terminals.
 fn in_bytes(pages: [u32; 3]) -> Vec<u64> {
     // SAFETY: asks for a constant.
     let page = unsafe { libc::sysconf(libc::_SC_PAGESIZE) as u64 };
     let mut sizes = pages.map(|count| u64::from(count) * page).to_vec();
-    sizes.push(2 << 20);
+    sizes.extend([2 << 20, 1 << 20]);
     sizes.sort_unstable();
     sizes
 }
@@ -483,9 +483,10 @@ fn woken_by_each_ring() -> Outcome {
         traced().contains(&format!("u64={number}}}"))
     };
     let of_pages = |pages: u64| pages * 4096;
+    // That of terminals is smaller.
     let sessions = *rings(&host.daemon)
         .iter()
-        .find(|size| !PAGES.map(of_pages).contains(size))
+        .rfind(|size| !PAGES.map(of_pages).contains(size))
         .unwrap();
     let mut login = host.login(ONE, "while read -r line; do eval \"$line\"; done");
     patiently("a login to wake it", || has_woken(sessions).then_some(()));

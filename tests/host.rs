@@ -45,6 +45,7 @@ mod session;
 mod shipping;
 mod socket;
 mod space;
+mod terminal;
 mod transfer;
 mod unprivileged;
 mod uring;
@@ -103,6 +104,7 @@ fn main() -> ExitCode {
         shipping::tests(),
         socket::tests(),
         space::tests(),
+        terminal::tests(),
         transfer::tests(),
         unprivileged::tests(),
         uring::tests(),

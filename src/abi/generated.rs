@@ -47,6 +47,12 @@ pub const VARIABLE_COUNT: usize = 16;
 /// of the beginning of a path
 pub const PATTERN_WORDS: usize = 8;
 pub const PATTERN_COUNT: usize = 32;
+/// the most of a terminal's output that is in one record
+pub const TERMINAL_LENGTH: usize = 32768;
+/// bytes of output that a session may have at once,
+pub const TERMINAL_BURST: usize = 8000000;
+/// terminals that can be recorded at once, and their sessions
+pub const TERMINAL_TERMINALS: usize = 4096;
 
 // What stands where there is no such number.
 /// a uid, gid or loginuid that is not known, or not set
@@ -298,12 +304,13 @@ pub mod probe {
     pub const PRIVILEGE_SIGNAL: u32 = 18;
     pub const SYSCALL_EXIT: u32 = 19;
     pub const COMPAT_EXIT: u32 = 20;
+    pub const TERMINAL_READ: u32 = 21;
     /// without a copy: what it notes is told by other names, too
-    pub const DISK_NAME: u32 = 21;
+    pub const DISK_NAME: u32 = 22;
     /// How many there are.
-    pub const COUNT: usize = 22;
+    pub const COUNT: usize = 23;
     /// The name of each.
-    pub const NAMES: [&str; 22] = [
+    pub const NAMES: [&str; 23] = [
         "session_fork",
         "session_exit",
         "command_exec",
@@ -325,6 +332,7 @@ pub mod probe {
         "privilege_signal",
         "syscall_exit",
         "compat_exit",
+        "terminal_read",
         "disk_name",
     ];
 }
@@ -835,6 +843,27 @@ pub struct LocalConnect {
 
 layout!(LocalConnect, 72);
 
+/// What a login server has read from a terminal, to send it to its client. It follows. Where
+/// nothing does, the terminal has got its size. It comes by a ring of its own, and has no kind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(C)]
+pub struct TerminalOutput {
+    pub record: Head,
+    /// what tells it from others of the session
+    pub terminal: u64,
+    /// bytes left out in front of it, since the last one
+    pub excluded: u64,
+    /// the device number of the terminal
+    pub device: u32,
+    /// the leader of its session of terminals; 0 where there is none (any more)
+    pub leader: u32,
+    pub rows: u16,
+    pub columns: u16,
+    pub output_length: u32,
+}
+
+layout!(TerminalOutput, 88);
+
 /// A socket for virtual machines (AF_VSOCK) was connected, was accepted, or listens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(C)]
@@ -1149,6 +1178,30 @@ impl Table {
     }
 }
 
+/// A terminal of a session; 0 stands for all of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(C)]
+pub struct TerminalKey {
+    pub session: u64,
+    pub terminal: u64,
+}
+
+layout!(TerminalKey, 16);
+
+/// What may be recorded of a session, and what was left out of a terminal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(C)]
+pub struct TerminalState {
+    /// when that was counted last, microseconds since boot
+    pub time: u64,
+    /// bytes that may be sent by then
+    pub budget: u64,
+    /// bytes left out since the last record
+    pub excluded: u64,
+}
+
+layout!(TerminalState, 24);
+
 /// A file of at or cron that a session has written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(C)]
@@ -1443,6 +1496,8 @@ pub struct Control {
     pub adjust_changes: u64,
     /// the processes of the daemon and its guard; 0 if there is none
     pub recorder: [u64; 2],
+    /// of the ring of terminals, bytes; 0 if none is recorded
+    pub terminal_size: u64,
 }
 
-layout!(Control, 376);
+layout!(Control, 384);

@@ -17,6 +17,7 @@ use crate::kernel::preflight;
 use crate::metrics::{Control, MetricsFile};
 use crate::output::{Heartbeat, WriterThread};
 use crate::session::{Cgroups, Table};
+use crate::terminal::Terminals;
 
 /// Records until it is told to end.
 pub fn run(line: Line) -> Done {
@@ -72,6 +73,12 @@ pub fn run(line: Line) -> Done {
     };
     // The guard is a copy of one thread, and none can be started once the rights are gone.
     let parted = pipeline.sink.part(give_up_rights);
+    if config.terminal {
+        let host = config.data_dir.join("log").join(&id);
+        let terminals = Terminals::start(&host, config.log, give_up_rights);
+        let what = "can't start a thread for recordings of terminals";
+        pipeline.record(terminals.map_err(|e| cannot(format!("{what}: {e}")))?);
+    }
     let chores = || WriterThread::start(None, None, give_up_rights);
     let parted = parted.and_then(|()| stderr::hurry(|| Ok(Box::new(chores()?))));
     parted.map_err(|e| cannot(format!("can't start a thread for the log: {e}")))?;

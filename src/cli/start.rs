@@ -54,7 +54,7 @@ pub fn pipeline(
         labels: &config.labels,
     });
     let probes = probes(config, btf)?;
-    let waiter = Waiter::new(&probes.descriptors()).map_err(cannot)?;
+    let waiter = Waiter::new(probes.descriptors()).map_err(cannot)?;
     let writer = Writer::new(host, Ids::new(), clock);
     let mut pipeline = Pipeline::new(probes, table, writer, sink);
     pipeline.hostname = own;

@@ -185,6 +185,13 @@ table! {
         reload: Follows,
         meaning: "remove a log file this many days after its last line, such as 90d; 0: never",
     }
+    terminal: bool = {
+        name: "terminal",
+        default: "on",
+        read: boolean,
+        reload: Restart,
+        meaning: "record the output of the terminals of SSH sessions, in log/<host>/sessions: on or off",
+    }
     environment: Vec<String> = {
         name: "environment",
         default: "[LD_PRELOAD, LD_LIBRARY_PATH, LD_AUDIT]",

@@ -431,6 +431,7 @@ overload: throttle
 log_file_size: 500M
 log_total_size: 2T
 log_days: 90
+terminal: off
 ";
     let expected = Config {
         enabled: false,
@@ -455,6 +456,7 @@ log_days: 90
             total_size: 2 << 40,
             days: 90,
         },
+        terminal: false,
         environment: Config::default().environment,
         required: Config::default().required,
         filter: Filter::default(),

@@ -50,14 +50,14 @@ impl Waiter {
     ///
     /// # Errors
     /// The error of epoll_create1(2), epoll_ctl(2) or signalfd(2).
-    pub fn new(descriptors: &[RawFd]) -> io::Result<Self> {
+    pub fn new(descriptors: impl Iterator<Item = RawFd>) -> io::Result<Self> {
         // SAFETY: makes a descriptor.
         let epoll = owned(unsafe { libc::epoll_create1(libc::EPOLL_CLOEXEC) }.into())?;
         let signals = block_signals()?;
         add(&epoll, signals.as_raw_fd(), libc::EPOLLIN as u32)?;
         for descriptor in descriptors {
             // Only the moment of a wake-up counts: the loop knows of what it has left in a ring.
-            add(&epoll, *descriptor, (libc::EPOLLIN | libc::EPOLLET) as u32)?;
+            add(&epoll, descriptor, (libc::EPOLLIN | libc::EPOLLET) as u32)?;
         }
         Ok(Self { epoll, signals })
     }

@@ -20,6 +20,7 @@ mod recorder;
 mod sends;
 mod session;
 mod socket;
+mod terminal;
 
 use std::borrow::Cow;
 
@@ -36,6 +37,7 @@ pub use recorder::Status;
 pub use sends::Sends;
 pub use session::{Began, End, Ended, Environment, Held, Identity, Lost, Start};
 pub use socket::LocalConnect;
+pub use terminal::Stretch;
 
 use describe::Members;
 
@@ -179,6 +181,12 @@ events! {
             name: "session.resize", code: "R4014I", class: Act, family: Session,
             record: Resize(Resize),
             describe: channel::describe_resize
+        }
+        /// A part of what was on a terminal is recorded.
+        Terminal {
+            name: "session.terminal", code: "R4015I", class: Act, family: Session,
+            describe: terminal::describe,
+            acts: terminal::ACTS
         }
         /// A file operation, or the attempt at one.
         Disk {

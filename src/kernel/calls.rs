@@ -35,6 +35,11 @@ pub const IDENTITY_WRITE: &[Call] = &[
     Call::new("write", [1, 64]),
 ];
 
+/// Those of `terminal_read`.
+pub const TERMINAL_READ: &[Call] = &[
+    Call::new("read", [0, 63]),
+];
+
 /// Those of `disk_change`.
 pub const DISK_CHANGE: &[Call] = &[
     Call::new("unlinkat", [263, 35]),

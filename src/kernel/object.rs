@@ -31,7 +31,7 @@ use super::tables::Tables;
 use super::types;
 use crate::abi::{HELD_SIZE, PROCESSES_SIZE, SESSIONS_SIZE};
 use crate::base::packed::OBJECT;
-use crate::base::{Backend, Family, RingName};
+use crate::base::{Backend, Family, RingName, page_size};
 use crate::config::{Config, Filter};
 
 /// How many rings there are.
@@ -43,6 +43,9 @@ pub struct Probes {
     pub coverage: Vec<Coverage>,
     /// The rings, in the order of [`RingName::ALL`].
     pub rings: [Ring; RINGS],
+    /// The ring of what was on terminals.
+    pub terminal_ring: Ring,
+    terminal_map: MapData,
     /// Control page and slots.
     pub shared: Shared,
     /// The kernel's tables.
@@ -101,6 +104,8 @@ impl Probes {
         for (name, size) in ring_names.iter().zip(sizes) {
             loader.map_max_entries(name, *size as u32);
         }
+        let terminal_size = settings.terminal_size.max(page_size());
+        loader.map_max_entries("terminal_ring", terminal_size as u32);
         if !preemption::has_copies() {
             types::make_plain(&mut unpacked);
             loader.map_max_entries("led", 1);
@@ -117,6 +122,9 @@ impl Probes {
         for (map, size) in ring_maps.iter().zip(sizes) {
             rings.push(Ring::map(map.fd().as_fd(), *size).map_err(|e| ProbeError::new("ring", e))?);
         }
+        let terminal_map = take(&mut object, "terminal_ring")?;
+        let terminal_ring = Ring::map(terminal_map.fd().as_fd(), terminal_size)
+            .map_err(|e| ProbeError::new("ring", e))?;
         let control = take(&mut object, "control")?;
         let slot_map = take(&mut object, "slots")?;
         let slot_size = slot_map
@@ -131,6 +139,7 @@ impl Probes {
         )
         .map_err(|e| ProbeError::new("shared memory", e))?;
         shared.set_rings(*sizes);
+        shared.set_terminal_ring(terminal_size);
         shared.set_aggregation(settings.silence.as_nanos() as u64);
         shared.set_mount_namespace(mount_namespace());
         let held_descriptor = match object.map("held") {
@@ -149,12 +158,15 @@ impl Probes {
             job_files: typed(&mut object, "job_files")?,
             job_tables: typed(&mut object, "job_tables")?,
             held: typed(&mut object, "held")?,
+            terminals: typed(&mut object, "terminals")?,
         };
         let requests = typed(&mut object, "requests")?;
         let array = |_| ProbeError::new("rings", "another number of them");
         let mut probes = Self {
             coverage: Vec::new(),
             rings: rings.try_into().map_err(|_| array(()))?,
+            terminal_ring,
+            terminal_map,
             shared,
             tables,
             policy: Policy::new(&mut object, users_limit)?,
@@ -187,6 +199,7 @@ impl Probes {
             .skips
             .of(at_hooks.chain(dispatchers.programs()), looker);
         probes.dispatchers = Some(dispatchers);
+        probes.shared.set_terminal_ring(settings.terminal_size);
         // The self-test is over, of which nothing is left out.
         probes.exclude(settings.filter)?;
         Ok(probes)
@@ -266,10 +279,9 @@ impl Probes {
     }
 
     /// The descriptors that become readable when a probe wakes the daemon.
-    pub fn descriptors(&self) -> [RawFd; RINGS] {
-        self.ring_maps
-            .each_ref()
-            .map(|map| map.fd().as_fd().as_raw_fd())
+    pub fn descriptors(&self) -> impl Iterator<Item = RawFd> {
+        let maps = self.ring_maps.iter().chain([&self.terminal_map]);
+        maps.map(|map| map.fd().as_fd().as_raw_fd())
     }
 
     /// The descriptor of the table of processes that are stopped.

@@ -132,6 +132,7 @@ pub const PLANS: &[Plan] = &[
             tracepoint("command_exec", &["sched_process_exec"]),
             exits("command_failed", calls::COMMAND_FAILED),
             exits("channel_act", calls::CHANNEL_ACT),
+            exits("terminal_read", calls::TERMINAL_READ),
         ],
         unseen: &[],
     },

@@ -93,6 +93,12 @@ pub fn selftest(probes: &mut Probes) -> Result<Verdict, ProbeError> {
         });
         ring.release(None);
     }
+    probes
+        .terminal_ring
+        .scan(|_, _| heard.push("terminal_read"));
+    probes.terminal_ring.release(None);
+    let tables = &mut probes.tables;
+    tables.terminals_clear(OWN_KEYS);
     let heard = &verdict.heard;
     verdict.untried.retain(|(name, _)| !heard.contains(name));
     for program in acts().map(|act| act.program).chain(LIFE) {

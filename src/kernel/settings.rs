@@ -9,6 +9,9 @@ use crate::config::{Config, Filter, Overload};
 /// Room for the life of 16,384 sessions at once, without their environments. Bytes.
 const SESSION_RING: usize = 2 << 20;
 
+/// Some milliseconds of the output of a fast program. Bytes.
+const TERMINAL_RING: usize = 1 << 20;
+
 /// The size of a ring, in bytes: a power of two, and a multiple of a page.
 fn ring_size(config: &Config, ring: RingName) -> usize {
     let pages = match ring {
@@ -24,6 +27,8 @@ fn ring_size(config: &Config, ring: RingName) -> usize {
 pub struct Settings<'a> {
     /// Of the rings, in bytes, in the order of [`RingName::ALL`].
     pub sizes: [usize; RingName::ALL.len()],
+    /// Of the ring of terminals, in bytes; 0 if none is recorded.
+    pub terminal_size: usize,
     /// Names of the variables to record, as the config allows them.
     pub environment: &'a [String],
     /// For how long datagrams to one peer are one event.
@@ -43,6 +48,7 @@ impl<'a> Settings<'a> {
     pub fn new(config: &'a Config, btf: &'a Path) -> Self {
         Self {
             sizes: RingName::ALL.map(|ring| ring_size(config, ring)),
+            terminal_size: if config.terminal { TERMINAL_RING } else { 0 },
             environment: &config.environment,
             silence: config.network_aggregation,
             btf,

@@ -128,6 +128,12 @@ impl Shared {
         }
     }
 
+    /// Tells the probes how large the ring of terminals is, in bytes; 0 if none is to be recorded.
+    pub(super) fn set_terminal_ring(&self, size: usize) {
+        let place = std::mem::offset_of!(Control, terminal_size);
+        self.set(place, size as u64);
+    }
+
     /// Tells the probes that sessions may go without a family of records. They go on asking: those
     /// that are open stay as they are.
     pub(super) fn set_goes_without(&self) {

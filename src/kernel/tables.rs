@@ -7,6 +7,7 @@ use super::processes::Processes;
 use super::share::Shares;
 use crate::abi::{
     AUDIT_UNSET, HeldEntry, Job, JobFile, ProcessEntry, Sends, SendsKey, SessionEntry, Table,
+    TerminalKey, TerminalState,
 };
 
 /// The keys of sessions that have no audit session id begin here: all those ids are below.
@@ -28,6 +29,8 @@ pub struct Tables {
     pub job_tables: HashMap<MapData, u32, u64>,
     /// Processes that are stopped, by process id.
     pub held: HashMap<MapData, u32, HeldEntry>,
+    /// What was left out of terminals, and what may be sent of them.
+    pub(super) terminals: HashMap<MapData, TerminalKey, TerminalState>,
 }
 
 fn is_over(entry: &SessionEntry) -> bool {
@@ -58,6 +61,23 @@ impl Tables {
     /// The session that has written a file of at or cron last.
     pub fn writer_of(&self, file: &JobFile) -> Option<u64> {
         self.job_files.get(file, 0).ok().map(|job| job.session)
+    }
+
+    /// Forgets what was left out of a terminal, and returns how many bytes that were; of the terminal
+    /// 0, what a session may still send.
+    pub fn forget_terminal(&mut self, session: u64, terminal: u64) -> u64 {
+        let key = TerminalKey { session, terminal };
+        let excluded = self.terminals.get(&key, 0).map(|state| state.excluded);
+        let _ = self.terminals.remove(&key);
+        excluded.unwrap_or_default()
+    }
+
+    /// Forgets all terminals of a session.
+    pub(super) fn terminals_clear(&mut self, session: u64) {
+        let keys: Vec<_> = self.terminals.keys().flatten().collect();
+        for key in keys.iter().filter(|key| key.session == session) {
+            let _ = self.terminals.remove(key);
+        }
     }
 
     /// Removes the entry of a session that is over; the probes never do.

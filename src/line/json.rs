@@ -199,8 +199,8 @@ fn are_plain(bytes: &[u8; 8]) -> bool {
     (word | below(word, 0x20) | is(b'"') | is(b'\\') | is(0x7f)) & (ONES << 7) == 0
 }
 
-/// Tells whether it is all there: whether it is UTF-8.
-fn string(out: &mut Buffer, value: &[u8]) -> bool {
+/// Writes a string. Tells whether it is all there: whether it is UTF-8.
+pub fn string(out: &mut Buffer, value: &[u8]) -> bool {
     // Nearly every string.
     if is_plain(value) {
         let length = value.len();

@@ -8,4 +8,4 @@ mod json;
 
 pub use buffer::Buffer;
 pub use id::{Ids, Uuid};
-pub use json::Object;
+pub use json::{Object, string};

@@ -9,13 +9,14 @@ use std::time::Duration;
 
 use crate::abi::{Head, Kind, LOGINS, read};
 use crate::base::host::Hostname;
-use crate::base::{Before, Notice, RingName, boot_time, processor_time, real_time};
+use crate::base::{Before, Notice, boot_time, processor_time, real_time};
 use crate::config::Config;
 use crate::event::Writer;
 use crate::kernel::{Order, ProbeError, Probes};
 use crate::metrics::{Control, Facts, Latency, MetricsFile};
 use crate::output::{Heartbeat, Sink};
 use crate::session::Table;
+use crate::terminal::{Place, Terminals};
 use crate::throttle::Throttle;
 use inventory::Inventory;
 use state::{Parts, State};
@@ -45,6 +46,8 @@ pub struct Pipeline {
     state: Option<State>,
     /// Where a session that outruns the daemon is held.
     throttle: Option<Throttle>,
+    /// What is recorded of terminals, if that is.
+    terminals: Option<Terminals>,
     inventory: Inventory,
     losses: u64,
     full: (u64, u64),
@@ -93,6 +96,7 @@ impl Pipeline {
             metrics_file: None,
             state: None,
             throttle: None,
+            terminals: None,
             inventory: Inventory::default(),
             losses: 0,
             full: (0, 0),
@@ -112,13 +116,18 @@ impl Pipeline {
         Ok(())
     }
 
+    /// Records terminals from now on.
+    pub fn record(&mut self, terminals: Terminals) {
+        self.terminals = Some(terminals);
+    }
+
     /// The kernel's side.
     pub fn probes(&mut self) -> &mut Probes {
         &mut self.probes
     }
 
     /// What becomes readable when a probe wakes the daemon.
-    pub fn descriptors(&self) -> [RawFd; RingName::ALL.len()] {
+    pub fn descriptors(&self) -> impl Iterator<Item = RawFd> {
         self.probes.descriptors()
     }
 
@@ -141,6 +150,9 @@ impl Pipeline {
     pub fn follow(&mut self, config: &Config) -> Result<(), ProbeError> {
         self.probes.follow(config)?;
         self.sink.follow(config.log, config.fsync);
+        if let Some(terminals) = &mut self.terminals {
+            terminals.follow(config.log);
+        }
         Ok(())
     }
 
@@ -208,11 +220,15 @@ impl Pipeline {
             sink,
             latency,
             throttle,
+            terminals,
             ..
         } = self;
         let known = probes.known_until();
         let settled = order.scan(&mut probes.rings, &mut probes.shared);
         let settled = settled.map(|settled| settled.min(known));
+        if let Some(terminals) = terminals {
+            terminals.scan(&mut probes.terminal_ring);
+        }
         if let Some(throttle) = throttle {
             throttle.hold(probes, order, table);
         }
@@ -221,6 +237,7 @@ impl Pipeline {
             table.missed = probes.missed().counts;
         }
         let kernel = &mut probes.tables;
+        let terminal_ring = &mut probes.terminal_ring;
         let (count, is_left) = settled.map_or((0, false), |settled| {
             order.drain(&mut probes.rings, settled, |bytes| {
                 if let Some(head) = read::<Head>(bytes) {
@@ -231,6 +248,14 @@ impl Pipeline {
                         for request in requests.take(head.session, head.time, &kernel.shares) {
                             table.take(&request.record, kernel, writer);
                         }
+                        if let Some(terminals) = terminals {
+                            let place = &mut Place {
+                                table,
+                                kernel,
+                                writer,
+                            };
+                            terminals.end(head.session, head.time, terminal_ring, place);
+                        }
                     }
                 }
                 table.take(bytes, kernel, writer);
@@ -239,6 +264,16 @@ impl Pipeline {
                 }
             })
         });
+        if let Some(terminals) = terminals {
+            let place = &mut Place {
+                table,
+                kernel,
+                writer,
+            };
+            terminals.take(order.settled(), terminal_ring, place);
+            terminals.tick(boot_time(), place);
+        }
+        let watching = terminals.as_ref().is_some_and(|it| !it.is_empty());
         let reconciling = self.reconcile();
         for key in self.table.over() {
             self.probes.tables.forget(key);
@@ -266,13 +301,14 @@ impl Pipeline {
         if (woken && !self.order.is_empty()) || self.table.has_newborn() || holding || awaited {
             return Next::Now;
         }
-        if count > 0 || !self.order.is_empty() || reconciling || looking {
+        if count > 0 || !self.order.is_empty() || reconciling || looking || watching {
             return Next::Soon;
         }
         if !rested {
             self.probes.shared.asleep();
         }
         self.resting = !self.probes.shared.busy()
+            && self.probes.terminal_ring.is_empty()
             && self.probes.rings.iter().all(crate::kernel::Ring::is_empty);
         match (self.resting, waiting || unwritten) {
             (false, _) => Next::Soon,
@@ -451,6 +487,15 @@ impl Pipeline {
             std::thread::sleep(Duration::from_millis(2));
         }
         let kernel = &mut self.probes.tables;
+        if let Some(terminals) = &mut self.terminals {
+            let (table, writer) = (&mut self.table, &mut self.writer);
+            let place = &mut Place {
+                table,
+                kernel,
+                writer,
+            };
+            terminals.finish(place, patience);
+        }
         self.table.leave_all(boot_time(), kernel, &mut self.writer);
         self.table.tell_unwritten(&mut self.writer);
         self.take_down();

@@ -27,7 +27,8 @@ use crate::abi::{Counts, Family, LOGINS, Losses, MissedCounts, login};
 use crate::base::Ledger;
 use crate::event::{Subject, Uuid, Writer, address};
 use crate::family::{
-    Body, Context, End, Pending, Record, Share, Start, decode, is_for_channel, terminal_size,
+    Body, Context, End, Pending, Record, Share, Start, Stretch, decode, is_for_channel,
+    terminal_size,
 };
 
 /// How long session.start waits for the first program or connection, which tell the terminal, the
@@ -183,6 +184,15 @@ impl Session {
         if let Some(subject) = &mut self.subject {
             let from = from.max(self.who.birth.time).min(to);
             self.tally.lose(total, (from, to), subject, writer);
+        }
+    }
+
+    /// Writes session.terminal.
+    pub fn stretch(&mut self, stretch: &Stretch<'_>, writer: &mut Writer) {
+        self.open(writer);
+        if let Some(subject) = &mut self.subject {
+            let time = stretch.times.1.max(self.latest);
+            writer.stretch(subject, time, stretch);
         }
     }
 

@@ -15,10 +15,10 @@ use super::job::table_path;
 use super::kernel::Kernel;
 use super::work::Work;
 use super::{Cgroups, Session};
-use crate::abi::{AUDIT_UNSET, LOGINS, MissedCounts, SessionEntry, login};
+use crate::abi::{AUDIT_UNSET, Head, LOGINS, MissedCounts, SessionEntry, login};
 use crate::base::Ledger;
 use crate::event::{Uuid, Writer};
-use crate::family::{Body, Memory, decode};
+use crate::family::{Body, Memory, Stretch, decode};
 use birth::Newborn;
 use ending::Ending;
 
@@ -196,6 +196,24 @@ impl Table {
     pub fn login_type(&self, key: u64) -> usize {
         let session = self.sessions.get(&key);
         session.map_or(login::SSH as usize, |session| session.who.login_type())
+    }
+
+    /// Writes session.terminal of the session `key`.
+    pub fn stretch(&mut self, key: u64, stretch: &Stretch<'_>, writer: &mut Writer) {
+        if let Some(session) = self.sessions.get_mut(&key) {
+            session.stretch(stretch, writer);
+        }
+    }
+
+    /// The id of the session of a record; made from what the kernel knows, if its start was lost.
+    pub fn sid_or_new(
+        &mut self,
+        head: &Head,
+        kernel: &mut impl Kernel,
+        writer: &mut Writer,
+    ) -> Option<Uuid> {
+        self.session(head, kernel, writer)
+            .map(|session| session.sid)
     }
 
     /// The keys of the sessions that are open.
