@@ -252,7 +252,7 @@ fn hostile() -> Outcome {
         "{seen}"
     );
     let open = open.replace("Content-Security-Policy", "Nothing");
-    // Hundreds of dialogs, one after the other, would take half a minute.
+    // Hundreds of dialogs, one after the other, take longer than all the rest.
     fs::write(&page, open.replace("alert(", "void("))?;
     let seen = browse(&page, &state[..1]);
     assert_eq!(seen["values"][0], false);
