@@ -3,14 +3,21 @@
 //! `commands N` runs /bin/true N times; `commands N BYTES` runs this program, with an argument of so
 //! many bytes, and opens nothing; `opens N` opens and closes a file; `connects N` connects over
 //! loopback to itself, and accepts; `calls N` makes the cheapest system call. `logins N` makes N
-//! sessions of two processes each, as sshd does, and keeps them until its input ends.
+//! sessions of two processes each, as sshd does, and keeps them until its input ends. `seal DIR N` writes N lines of 500
+//! bytes to a log in DIR, and `plain DIR N` without a seal; they print the nanoseconds of processor time.
 
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::fd::AsRawFd;
+use std::path::Path;
 use std::process::{Command, exit};
-use std::time::Instant;
+use std::time::{Duration, Instant};
+
+use recorderd::base::{Limits, processor_time};
+use recorderd::event::HostNames;
+use recorderd::output::Log;
+use recorderd::seal::Sealer;
 
 type Outcome = Result<(), Box<dyn std::error::Error>>;
 
@@ -33,6 +40,8 @@ fn main() -> Outcome {
             std::hint::black_box(std::os::unix::process::parent_id());
             Ok(())
         }),
+        ["seal", folder, count] => write_log(folder, count.parse()?, true),
+        ["plain", folder, count] => write_log(folder, count.parse()?, false),
         ["logins", count, uid] => logins(count.parse()?, uid.parse()?),
         _ => Err(format!("no such work: {words:?}").into()),
     }
@@ -87,6 +96,31 @@ fn connect(address: SocketAddr) -> io::Result<TcpStream> {
         0 => Ok(stream),
         _ => Err(io::Error::last_os_error()),
     }
+}
+
+/// Writes a log in batches as the daemon does.
+fn write_log(folder: &str, count: usize, is_sealed: bool) -> Outcome {
+    const BATCH: usize = 128;
+    let names = HostNames {
+        id: "bench",
+        ..HostNames::default()
+    };
+    let folder = Path::new(folder);
+    let mut log = Log::open(folder, names.id, Limits::default(), 0)?;
+    if is_sealed {
+        log.seal(Sealer::begin(folder, &names, Duration::from_secs(10))?)?;
+    }
+    let mut line = r#"{"ei":1,"event":"session.disk","server_id":"bench","path":""#.to_owned();
+    line.extend(std::iter::repeat_n('x', 497 - line.len()));
+    line.push_str("\"}\n");
+    let lines = line.repeat(BATCH);
+    let before = processor_time();
+    for _ in 0..count.div_ceil(BATCH) {
+        log.append(lines.as_bytes(), 0, false).1?;
+    }
+    println!("{}", processor_time() - before);
+    log.close()?;
+    Ok(())
 }
 
 fn until_input_ends() -> Outcome {

@@ -166,6 +166,7 @@ def targets(values):
         ("binary, the larger", max(sizes) / 1e6 if sizes else None, 1.2, "1.0", " MB"),
         ("exec to ready", median("start", "exec to ready", "recorderd"), 0.4, "0.2", " s"),
         ("wake-ups per second, idle", median("idle", "wake-ups per second", "recorderd"), 1, "", ""),
+        ("sealing, per line", us(median("seal", "a line", "recorderd")), 3, "0.6", " µs"),
         ("opens lost, two producers", median("burst", "2 producers", "lost"), 0, "", ""),
     ]
     lines = [
@@ -178,11 +179,19 @@ def targets(values):
             f"| JSON, times as fast as serde_json | {min(json):.2f} | at least 2 (3) | "
             f"{'yes' if min(json) >= 2 else '**no**'} |"
         )
+    if speed := median("seal", "verify", "recorderd"):
+        lines.append(
+            f"| verify | {speed:.0f} MB/s | at least 300 MB/s | {'yes' if speed >= 300 else '**no**'} |"
+        )
     return lines
 
 
 def values_of(values, *key):
     return statistics.median(values[key])
+
+
+def us(nanoseconds):
+    return nanoseconds and nanoseconds / 1000
 
 
 def in_mb(kib):

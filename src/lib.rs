@@ -27,6 +27,7 @@ pub mod metrics;
 pub mod output;
 pub mod pipeline;
 pub mod reader;
+pub mod seal;
 pub mod session;
 pub mod terminal;
 pub mod throttle;

@@ -122,7 +122,9 @@ fn is_test(test: &str, (file, name): &Named) -> bool {
         Some(_) if file != of => false,
         Some(name) => match name.split_once('…') {
             Some((begin, end)) => is.starts_with(begin) && is.ends_with(end),
-            None => is == name.replace(':', "") || is == *name,
+            None => [name.replace(':', ""), name.clone()]
+                .iter()
+                .any(|it| is == *it || is.replace('_', " ") == *it),
         },
     }
 }

@@ -41,6 +41,7 @@ mod reading;
 mod reload;
 mod report;
 mod rollout;
+mod seal;
 mod session;
 mod shipping;
 mod socket;
@@ -100,6 +101,7 @@ fn main() -> ExitCode {
         reload::tests(),
         report::tests(),
         rollout::tests(),
+        seal::tests(),
         session::tests(),
         shipping::tests(),
         socket::tests(),

@@ -95,7 +95,10 @@ fn offered(words: &[&str]) -> Vec<String> {
 }
 
 fn bash_completes() -> Outcome {
-    assert_eq!(offered(&["recorderd", "se"]), ["search", "sessions"]);
+    assert_eq!(
+        offered(&["recorderd", "se"]),
+        ["seal", "search", "sessions"]
+    );
     assert_eq!(
         offered(&["recorderd", "show", "--f"]),
         ["--family", "--flat"]
@@ -157,7 +160,7 @@ fn nothing_asked() -> Outcome {
     let help = printed(&["--help"]);
     let usage = help.split("\n\n").find(|part| part.starts_with("Usage:"));
     let usage = usage.unwrap();
-    assert_eq!(usage.lines().count(), 19, "{usage}");
+    assert_eq!(usage.lines().count(), 21, "{usage}");
     assert_eq!(
         told(&[]),
         format!("recorderd: no command is given\n\n{usage}\n\nSee recorderd --help\n")
@@ -175,7 +178,7 @@ fn each_has_help() -> Outcome {
         .collect();
     let commands = offered(&["recorderd", ""]);
     let commands: Vec<_> = commands.iter().filter(|it| !it.starts_with('-')).collect();
-    assert_eq!(commands.len(), 14);
+    assert_eq!(commands.len(), 16);
     for command in commands {
         let start = format!("  recorderd {command}");
         let of_it = |line: &&&str| {
@@ -203,7 +206,7 @@ fn each_has_help() -> Outcome {
 /// It says what may have been meant
 fn misspelled() -> Outcome {
     let all = "record, check, install, uninstall, config, metrics, schema, man, completions, \
-               sessions, show, report, tail, search";
+               sessions, show, report, tail, search, verify, seal";
     let unknown = format!("nonsense: unknown command; there are {all}");
     for (arguments, expected) in [
         (

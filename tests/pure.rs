@@ -4,6 +4,7 @@ mod cases;
 mod common;
 mod faults;
 mod fields;
+mod forger;
 mod fuzz;
 mod golden;
 mod imports;

@@ -249,7 +249,8 @@ fn socket() -> Outcome {
             ("/var/log/recorderd.json", &out),
         ],
     );
-    let config = format!("output: [file, syslog]\nsyslog_socket: {socket}");
+    // Only the file is sealed.
+    let config = format!("seal: false\noutput: [file, syslog]\nsyslog_socket: {socket}");
     let host = Host::with("", &config);
     has_all(&host, Path::new(&out));
     Ok(())
@@ -269,6 +270,13 @@ fn fleet() -> Outcome {
         3,
         "{text}"
     );
+    assert!(
+        text.contains(r#"the database is proven: {"result":"proven","findings":0}"#),
+        "{text}"
+    );
+    for (host, verdict) in [(1, "proven"), (2, "proven"), (3, "its log was changed")] {
+        assert!(text.contains(&format!("host-{host}: {verdict}")), "{text}");
+    }
     for note in ["before", "meanwhile", "after"] {
         assert!(
             text.contains(&format!("{note}: 50 commands of 50")),

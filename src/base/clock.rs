@@ -15,6 +15,11 @@ pub fn real_time() -> u64 {
     nanoseconds(libc::CLOCK_REALTIME)
 }
 
+/// Nanoseconds since boot, without those of suspend.
+pub fn monotonic_time() -> u64 {
+    nanoseconds(libc::CLOCK_MONOTONIC)
+}
+
 /// Nanoseconds for which this thread had a processor.
 pub fn processor_time() -> u64 {
     nanoseconds(libc::CLOCK_THREAD_CPUTIME_ID)

@@ -24,7 +24,9 @@ pub use crate::abi::{Family, RingName};
 pub use account::{Names, login_name, name_in_title};
 pub use accounts::Accounts;
 pub use backend::{Backend, COMPAT};
-pub use clock::{Clock, Moment, TIME_LENGTH, boot_time, date, processor_time, real_time};
+pub use clock::{
+    Clock, Moment, TIME_LENGTH, boot_time, date, monotonic_time, processor_time, real_time,
+};
 pub use descriptor::owned;
 pub use error::{Failed, named};
 pub use family::Fill;

@@ -19,6 +19,8 @@ pub enum Reason {
     WriteResumed,
     /// Lines can't be brought to the disk.
     SyncFailed,
+    /// A checkpoint can't be written.
+    SealFailed,
     /// A new file was due, and can't be created.
     RotationFailed,
     /// The link in the folder of all hosts can't be created.
@@ -67,6 +69,10 @@ impl Reason {
             ),
             Self::WriteResumed => ("write_resumed", "the log is written again"),
             Self::SyncFailed => ("sync_failed", "the log can't be synced to disk"),
+            Self::SealFailed => (
+                "seal_failed",
+                "the log can't be sealed; the next checkpoint is tried again",
+            ),
             Self::RotationFailed => (
                 "rotation_failed",
                 "the next log file can't be created; the old file continues",

@@ -3,10 +3,10 @@
 use super::failure::Done;
 use super::line::Line;
 use super::option::{
-    CHOOSING, CONFIG, COUNT, FLAT, FOLLOW, FORCE, HELP, JSON, PAGE, READING, ROOT, Row, SERVICE,
-    VERSION,
+    CHOOSING, CONFIG, COUNT, FLAT, FOLLOW, FORCE, HELP, JSON, KEY, PAGE, READING, ROOT, Row,
+    SERVICE, TAKEN, VERIFYING, VERSION,
 };
-use super::{check, daemon, install, metrics, print, read, record};
+use super::{check, daemon, install, metrics, print, read, record, seal};
 
 /// What recorderd can be asked to do by one word.
 pub struct Command {
@@ -76,7 +76,7 @@ const NO_SID: &str = "no SID is given; `recorderd sessions` shows them";
 
 /// All of them, in the order in which they are shown: the daemon first, at the end what is asked
 /// without a command.
-static COMMANDS: [Command; 16] = [
+static COMMANDS: [Command; 18] = [
     alone(
         "",
         &[form(
@@ -234,6 +234,22 @@ static COMMANDS: [Command; 16] = [
             ],
             "events with a text in a command, path or address",
             read::search,
+        )],
+    ),
+    alone(
+        "verify",
+        &[form(
+            &[Part::May(&KEY), Part::May(&TAKEN), Part::Options(VERIFYING)],
+            "tell whether the log is what was sealed, and where it isn't",
+            seal::verify,
+        )],
+    ),
+    alone(
+        "seal",
+        &[form(
+            &[Part::May(&CONFIG)],
+            "print the first public key of the log's seal",
+            seal::key,
         )],
     ),
     alone(

@@ -1,13 +1,15 @@
 //! The daemon: all SSH logins, in the foreground.
 
+use std::io;
 use std::path::Path;
 
 use super::failure::{Done, cannot};
 use super::line::Line;
 use super::start;
-use crate::base::host;
+use crate::base::host::{self, Hostname};
 use crate::base::stderr;
-use crate::config::Overload;
+use crate::base::{Notice, Output, Reason};
+use crate::config::{Config, Overload};
 use crate::confine::confine;
 use crate::daemon;
 use crate::daemon::claim::Claim;
@@ -16,8 +18,24 @@ use crate::daemon::reload::Reload;
 use crate::kernel::preflight;
 use crate::metrics::{Control, MetricsFile};
 use crate::output::{Heartbeat, WriterThread};
+use crate::pipeline::Pipeline;
+use crate::seal::Sealer;
 use crate::session::{Cgroups, Table};
 use crate::terminal::Terminals;
+
+/// Has the log sealed, if the config says so and there is one. Returns the first public key, and whether it is new.
+fn seal(config: &Config, id: &str, pipeline: &mut Pipeline) -> io::Result<Option<(String, bool)>> {
+    if !config.seal || !config.output.contains(&Output::File) {
+        return Ok(None);
+    }
+    let own = pipeline.hostname.as_ref().map(Hostname::text);
+    let hostname = config.nodename.as_ref().or(own.as_ref());
+    let names = start::names(config, id, hostname.map_or("", String::as_str));
+    let sealer = Sealer::begin(&config.data_dir, &names, config.seal_interval)?;
+    let key = (sealer.key(), sealer.is_new());
+    pipeline.sink.seal(sealer)?;
+    Ok(Some(key))
+}
 
 /// Records until it is told to end.
 pub fn run(line: Line) -> Done {
@@ -58,7 +76,20 @@ pub fn run(line: Line) -> Done {
             crate::report!("recorderd: {error}; the next start won't know when this one ended");
             (None, None)
         });
-    pipeline.tell(heartbeat, before);
+    let sealed = seal(&config, &id, &mut pipeline);
+    let seal_key = sealed.as_ref().ok().cloned().flatten();
+    let (seal_key, new_key) = match seal_key {
+        Some((key, true)) => (Some(key.clone()), Some(key)),
+        Some((key, false)) => (Some(key), None),
+        None => (None, None),
+    };
+    pipeline.tell(heartbeat, before, seal_key);
+    if let Err(error) = sealed {
+        pipeline.announce(&Notice {
+            error: Some(error.to_string()),
+            ..Notice::of(Reason::SealFailed)
+        });
+    }
     let control = Control::listen(&config.data_dir)
         .and_then(|control| waiter.add(control.descriptor()).map(|()| control))
         .inspect_err(|error| crate::report!("recorderd: {error}; metrics aren't available"));
@@ -84,6 +115,9 @@ pub fn run(line: Line) -> Done {
     parted.map_err(|e| cannot(format!("can't start a thread for the log: {e}")))?;
     give_up_rights();
     crate::report!("ready: recording SSH sessions to {place}");
+    if let Some(key) = new_key {
+        crate::report!("recorderd: the log is sealed; keep its key on another host: {key}");
+    }
     manager.ready();
     let mut reload = Reload::new(path.into(), config);
     let done = daemon::run(pipeline, &waiter, &mut manager, &mut reload);

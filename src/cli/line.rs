@@ -28,6 +28,9 @@ pub struct Line {
     pub page: Option<PathBuf>,
     pub places: Vec<PathBuf>,
     pub filter: Filter,
+    pub keys: Vec<String>,
+    /// Milliseconds since 1970-01-01 UTC.
+    pub taken: Option<i64>,
     /// What stands for the objects of the command.
     pub objects: Vec<OsString>,
     /// A command to run, and its arguments.

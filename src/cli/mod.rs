@@ -18,6 +18,7 @@ mod option;
 mod print;
 mod read;
 mod record;
+mod seal;
 mod start;
 
 use std::io::Write;

@@ -313,6 +313,27 @@ const COLOUR: Row = Row {
     meaning: "auto, always or never; auto is on a terminal",
 };
 
+pub const KEY: Row = Row {
+    words: &[value("--key", |line, _, key| {
+        line.keys.push(text(&key));
+        Ok(())
+    })],
+    value: Some("FILE|KEY"),
+    meaning: "public key that `recorderd seal` printed; can be given again",
+};
+
+pub const TAKEN: Row = Row {
+    words: &[value("--taken", |line, name, text| {
+        line.taken = Some(time(name, &text)?);
+        Ok(())
+    })],
+    value: Some("TIME"),
+    meaning: "when a copy of the log was made; by default now",
+};
+
+/// What verify takes beside, to know which log.
+pub const VERIFYING: &[&Row] = &[&CONFIG_OF_LOG, &LOG, &JSON, &COLOUR];
+
 /// What the commands take that read the log, in the order in which it is shown.
 pub const READING: &[&Row] = &[
     &CONFIG_OF_LOG,

@@ -47,18 +47,24 @@ pub fn pipeline(
     };
     let places = config.output.iter().map(place);
     let sink = Sink::new(places.collect::<Result<_, Failure>>()?, config.fsync);
-    let host = Host::new(&HostNames {
-        cluster: config.cluster_name.as_deref().unwrap_or_default(),
-        id,
-        hostname: hostname.as_deref().unwrap_or_default(),
-        labels: &config.labels,
-    });
+    let names = names(config, id, hostname.as_deref().unwrap_or_default());
+    let host = Host::new(&names);
     let probes = probes(config, btf)?;
     let waiter = Waiter::new(probes.descriptors()).map_err(cannot)?;
     let writer = Writer::new(host, Ids::new(), clock);
     let mut pipeline = Pipeline::new(probes, table, writer, sink);
     pipeline.hostname = own;
     Ok((pipeline, waiter))
+}
+
+/// What tells this host from others, by the config.
+pub fn names<'a>(config: &'a Config, id: &'a str, hostname: &'a str) -> HostNames<'a> {
+    HostNames {
+        cluster: config.cluster_name.as_deref().unwrap_or_default(),
+        id,
+        hostname,
+        labels: &config.labels,
+    }
 }
 
 fn probes(config: &Config, btf: &Path) -> Result<Probes, Failure> {

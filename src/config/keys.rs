@@ -192,6 +192,20 @@ table! {
         reload: Restart,
         meaning: "record the output of the terminals of SSH sessions, in log/<host>/sessions: on or off",
     }
+    seal: bool = {
+        name: "seal",
+        default: "true",
+        read: boolean,
+        reload: Restart,
+        meaning: "seal the log with signed checkpoints, for recorderd verify; false: don't",
+    }
+    seal_interval: Duration = {
+        name: "seal_interval",
+        default: "10",
+        read: seconds::<MOST_SECONDS>,
+        reload: Restart,
+        meaning: "write a checkpoint this many seconds after the last one, if there are new lines",
+    }
     environment: Vec<String> = {
         name: "environment",
         default: "[LD_PRELOAD, LD_LIBRARY_PATH, LD_AUDIT]",

@@ -432,6 +432,8 @@ log_file_size: 500M
 log_total_size: 2T
 log_days: 90
 terminal: off
+seal: off
+seal_interval: 60
 ";
     let expected = Config {
         enabled: false,
@@ -457,6 +459,8 @@ terminal: off
             days: 90,
         },
         terminal: false,
+        seal: false,
+        seal_interval: Duration::from_secs(60),
         environment: Config::default().environment,
         required: Config::default().required,
         filter: Filter::default(),

@@ -78,7 +78,8 @@ impl Host {
         host
     }
 
-    fn rename(&mut self, hostname: &str) {
+    /// The host has another name from now on.
+    pub fn rename(&mut self, hostname: &str) {
         const KEY: &str = "server_hostname";
         let [before, behind] = &self.around;
         let member = optional(KEY, hostname);
@@ -90,6 +91,30 @@ impl Host {
         // Around the value are the key, a colon and four quotation marks; behind it one, and a comma.
         let length = member.len().saturating_sub(KEY.len() + 5);
         self.name = (length, 2 + behind.len());
+    }
+
+    /// A line of the recorder itself that no [`Writer`] writes. `time` is RFC 3339, as text.
+    pub fn line(
+        &self,
+        ei: u64,
+        title: &Title,
+        uid: &Uuid,
+        time: &[u8],
+        fill: impl FnOnce(&mut Object<'_>),
+    ) -> Vec<u8> {
+        let mut out = Buffer::with_room(LINE_MIN);
+        let mut object = Object::open(&mut out);
+        object.number("ei", ei);
+        object.string("event", title.name.as_bytes());
+        object.string("uid", uid);
+        object.string("code", title.code.as_bytes());
+        object.string("time", time);
+        object.members(&self.before);
+        object.members(&self.after);
+        fill(&mut object);
+        object.close();
+        out.push(b'\n');
+        out.bytes().to_vec()
     }
 
     /// Where in a line the host's name begins, if all that its lines have in common ends there at

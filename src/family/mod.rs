@@ -156,6 +156,8 @@ events! {
         Held { name: "session.throttled", code: "R2003W", class: Act }
         /// What the recorder says of itself.
         Status { name: "recorder.status", code: "R2002I", class: Frame }
+        /// What was in a file of the log, signed.
+        Checkpoint { name: "recorder.checkpoint", code: "R2004I", class: Bulk }
         /// A program was run, or could not be.
         Command {
             name: "session.command", code: "T4000I", class: Act, family: Command, sum: Commands,

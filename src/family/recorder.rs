@@ -14,6 +14,8 @@ pub struct Status<'a, Outputs> {
     pub notice: &'a Notice,
     /// The recorder before this one, where that is the reason.
     pub before: Option<Before>,
+    /// The first public key of the log's seal, where that is told.
+    pub seal_key: Option<&'a str>,
     /// Sessions that are open.
     pub sessions: usize,
     /// Events since the start.
@@ -99,6 +101,9 @@ impl Writer {
             }
             if let Some(removed) = &notice.removed {
                 remains(object, removed);
+            }
+            if let Some(key) = status.seal_key {
+                object.string("seal_key", key.as_bytes());
             }
             object.number("schema_version", SCHEMA_VERSION);
             object.number("sessions", status.sessions);

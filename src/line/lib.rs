@@ -5,6 +5,7 @@
 mod buffer;
 mod id;
 mod json;
+pub mod tree;
 
 pub use buffer::Buffer;
 pub use id::{Ids, Uuid};

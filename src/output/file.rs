@@ -73,6 +73,16 @@ impl LogFile {
         self.end
     }
 
+    /// Where the last whole line ends, behind what others have written. Bytes.
+    ///
+    /// # Errors
+    /// What keeps a part of a line from being cut off.
+    pub fn settle(&mut self) -> io::Result<u64> {
+        self.mend()?;
+        self.end = self.end.max(self.file.metadata()?.len());
+        Ok(self.end)
+    }
+
     /// Looks at what others have done to the file.
     ///
     /// # Errors
@@ -117,13 +127,9 @@ impl LogFile {
     }
 
     fn append_piece(&mut self, piece: &[u8], urgent: bool) -> (usize, io::Result<()>) {
-        let ready = self.mend().and_then(|()| {
-            // Another process may have written here as well.
-            self.end = self.end.max(self.file.metadata()?.len());
-            match urgent {
-                true => Ok(()),
-                false => self.provide(self.end + piece.len() as u64 + RESERVE),
-            }
+        let ready = self.settle().and_then(|end| match urgent {
+            true => Ok(()),
+            false => self.provide(end + piece.len() as u64 + RESERVE),
         });
         if ready.is_err() {
             return (0, ready);

@@ -10,13 +10,17 @@ use std::time::Duration;
 use super::disk::Disk;
 use super::file::{Found, LogFile, piece};
 use super::retention::Retention;
-use crate::base::{Limits, Notice, Reason, date, instant, named};
+use crate::base::{Limits, Notice, Reason, date, instant, monotonic_time, named};
+use crate::seal::{CHECKPOINT_MOST, Kind, Sealer};
 
 /// The link to the file that is being written.
 const LINK: &str = "events.log";
 
 /// Seconds.
 pub const DAY: u64 = 86_400;
+
+/// How long to wait before a checkpoint that could not be written is tried again. Nanoseconds.
+const SEAL_AGAIN: u64 = 1_000_000_000;
 
 /// How often to ask for the lock of the folder, a millisecond apart: it is held for one write.
 const ATTEMPTS: u32 = 100;
@@ -33,6 +37,11 @@ pub struct Log {
     name: u64,
     notices: Vec<Notice>,
     retention: Box<Retention>,
+    sealer: Option<Box<Sealer>>,
+    /// Bytes of checkpoints since that was asked.
+    sealed: u64,
+    /// Since a checkpoint could not be written: when that is tried again. Nanoseconds since boot.
+    seal_again: Option<u64>,
     /// There was no new file the last time that one was due.
     stuck: bool,
 }
@@ -66,6 +75,9 @@ impl Log {
         })
         .map(|(file, name, notices)| Self {
             retention: Box::new(Retention::new(&folder)),
+            sealer: None,
+            sealed: 0,
+            seal_again: None,
             folder,
             limits,
             lock,
@@ -86,6 +98,109 @@ impl Log {
     /// The link to the file that is being written.
     pub fn link(&self) -> PathBuf {
         self.folder.join(LINK)
+    }
+
+    /// Has the log sealed from now on.
+    ///
+    /// # Errors
+    /// The error of reading what is in the file already.
+    pub fn seal(&mut self, mut sealer: Sealer) -> io::Result<()> {
+        sealer.follow(&text(self.name), self.file.file(), self.file.end())?;
+        self.sealer = Some(Box::new(sealer));
+        Ok(())
+    }
+
+    /// The host has another name from now on.
+    pub fn rename(&mut self, name: &str) {
+        if let Some(sealer) = &mut self.sealer {
+            sealer.rename(name);
+        }
+    }
+
+    /// Bytes of checkpoints that were written since the last call.
+    pub fn sealed(&mut self) -> u64 {
+        std::mem::take(&mut self.sealed)
+    }
+
+    /// How long it takes until a checkpoint is due.
+    pub fn rest(&self) -> Duration {
+        let rest = self.sealer.as_ref().map_or(Duration::MAX, |it| it.rest());
+        let again = self
+            .seal_again
+            .map_or(0, |again| again.saturating_sub(monotonic_time()));
+        rest.max(Duration::from_nanos(again))
+    }
+
+    /// Writes the checkpoint that is due, if one is.
+    pub fn seal_due(&mut self) {
+        if self.rest().is_zero() {
+            let fd = self.lock.as_raw_fd();
+            let done = take(fd).and_then(|()| {
+                let done = self.checkpoint(Kind::Periodic);
+                give_back(fd);
+                done
+            });
+            self.note_seal(done);
+        }
+    }
+
+    /// Writes a checkpoint about what is in the file.
+    fn checkpoint(&mut self, kind: Kind) -> io::Result<()> {
+        let Some(sealer) = &mut self.sealer else {
+            return Ok(());
+        };
+        loop {
+            // Others may have written here, too.
+            let end = self.file.settle()?;
+            sealer.catch_up(self.file.file(), end)?;
+            let Some(line) = sealer.prepare(kind) else {
+                return Ok(());
+            };
+            let (count, result) = self.file.append(&line, true);
+            if count < line.len() {
+                sealer.abort();
+                return result;
+            }
+            self.sealed += count as u64;
+            let done = sealer.commit();
+            sealer.take(&line, self.file.file(), self.file.end())?;
+            // The first one of a file, or of a recorder, may have gone before.
+            if !kind.is_last() || done == Some(kind) {
+                return result;
+            }
+        }
+    }
+
+    /// Has the seal follow what was written, and be written where it is due.
+    fn take_in(&mut self, lines: &[u8]) {
+        let Some(sealer) = &mut self.sealer else {
+            return;
+        };
+        let taken = sealer.take(lines, self.file.file(), self.file.end());
+        let is_due = sealer.rest().is_zero();
+        let done = match is_due && self.rest().is_zero() {
+            true => taken.and_then(|()| self.checkpoint(Kind::Periodic)),
+            false => taken,
+        };
+        self.note_seal(done);
+    }
+
+    /// A checkpoint that could not be written is tried again.
+    fn note_seal(&mut self, done: io::Result<()>) {
+        let Err(error) = done else {
+            self.seal_again = None;
+            return;
+        };
+        if self
+            .seal_again
+            .replace(monotonic_time() + SEAL_AGAIN)
+            .is_none()
+        {
+            self.notices.push(Notice {
+                error: Some(error.to_string()),
+                ..Notice::of(Reason::SealFailed)
+            });
+        }
     }
 
     /// What there is to tell since the last call.
@@ -114,7 +229,7 @@ impl Log {
         while taken < lines.len() {
             let most = match self.limits.of_file() {
                 0 => usize::MAX,
-                size => size.saturating_sub(self.file.end()) as usize,
+                size => size.saturating_sub(self.file.end() + self.aside()) as usize,
             };
             let next = piece(&lines[taken..], most);
             let is_full = next.len() > most && self.file.end() > 0;
@@ -138,11 +253,22 @@ impl Log {
             }
             let (count, result) = self.file.append(next, urgent);
             taken += count;
+            if count > 0 {
+                self.take_in(&next[..count]);
+            }
             if result.is_err() {
                 return (taken, result);
             }
         }
         (taken, Ok(()))
+    }
+
+    /// What a file of limited size keeps free for its last checkpoint. Bytes.
+    fn aside(&self) -> u64 {
+        match self.sealer {
+            Some(_) => CHECKPOINT_MOST,
+            None => 0,
+        }
     }
 
     /// Sees to it that the file is the one that its name leads to.
@@ -173,10 +299,16 @@ impl Log {
     }
 
     fn renew(&mut self, name: u64) -> io::Result<()> {
+        let closed = self.checkpoint(Kind::Close);
+        self.note_seal(closed);
         let (file, cut) = begin(&self.folder, name)?;
         let mut old = std::mem::replace(&mut self.file, file);
         self.name = name;
         notice_cut(&mut self.notices, cut);
+        if let Some(sealer) = &mut self.sealer {
+            let followed = sealer.follow(&text(name), self.file.file(), self.file.end());
+            self.note_seal(followed);
+        }
         old.release();
         if let Err(error) = self.disk.begin(old.file()) {
             self.notices.push(Notice {
@@ -220,15 +352,25 @@ impl Log {
         self.disk.done()
     }
 
-    /// Waits until all lines are on the disk, and gives back the space that is kept aside.
+    /// Closes the chain of checkpoints, waits until all lines are on the disk, and gives back the space that is kept
+    /// aside.
     ///
     /// # Errors
-    /// The error of fdatasync(2).
+    /// What keeps the chain from being closed, and the error of fdatasync(2).
     pub fn close(&mut self) -> io::Result<()> {
+        let sealed = self.seal_end();
         let before: io::Result<()> = self.disk.wait().collect();
         let last = self.file.file().sync_data();
         self.file.release();
-        before.and(last)
+        before.and(last).and(sealed)
+    }
+
+    fn seal_end(&mut self) -> io::Result<()> {
+        let fd = self.lock.as_raw_fd();
+        take(fd)?;
+        let done = self.checkpoint(Kind::End);
+        give_back(fd);
+        self.sealer.take().map_or(Ok(()), |it| it.end()).and(done)
     }
 }
 

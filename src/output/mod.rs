@@ -17,6 +17,7 @@ mod thread;
 use crate::base::stderr::Chores;
 use crate::base::{Account, Limits, Moment, Notice, Output, Outputs, Sync};
 use crate::event::{Line, Lines};
+use crate::seal::Sealer;
 use std::io;
 use std::time::Duration;
 
@@ -112,6 +113,31 @@ impl Sink {
     /// Keeps the time up to which everything is written.
     pub fn keep(&mut self, heartbeat: Option<Heartbeat>) {
         self.heartbeat = heartbeat;
+    }
+
+    /// Has the log sealed from now on, before it [has a thread](Self::part).
+    ///
+    /// # Errors
+    /// The error of reading what is in the log already.
+    pub fn seal(&mut self, sealer: Sealer) -> io::Result<()> {
+        for hand in &mut self.hands {
+            if let Hand::Here(outlet) = hand
+                && outlet.output() == Output::File
+            {
+                return outlet.seal(sealer);
+            }
+        }
+        Ok(())
+    }
+
+    /// The host has another name from now on.
+    pub fn rename(&mut self, name: &str) {
+        for hand in &mut self.hands {
+            match hand {
+                Hand::Here(outlet) => outlet.rename(name),
+                Hand::Apart(thread) => thread.rename(name),
+            }
+        }
     }
 
     /// Has threads do from now on what a disk can hold up. `first` is run in each before all else.

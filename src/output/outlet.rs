@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::{Journald, Log, Patience, Stdout, Syslog};
 use crate::base::{Account, Limits, Moment, Notice, Output, Reason, Sync, named};
 use crate::event::{Batch, Class, Lines};
+use crate::seal::Sealer;
 
 /// What is kept in memory while nothing can be written: so much, then only how sessions begin and
 /// end and what they lost, then nothing. Bytes.
@@ -228,6 +229,7 @@ impl Outlet {
             self.last = now.real;
         }
         self.is_stuck = taken == 0 && result.is_err();
+        self.count_seal(now);
         if taken > 0 && self.is_file() {
             self.dirty.get_or_insert(now.boot);
         }
@@ -241,6 +243,44 @@ impl Outlet {
             self.synchronize();
         }
         taken
+    }
+
+    /// Counts what was written to seal the log.
+    fn count_seal(&mut self, now: Moment) {
+        if let Place::File(log) = &mut self.place {
+            let bytes = log.sealed();
+            if bytes > 0 {
+                self.written += bytes;
+                self.last = now.real;
+                self.dirty.get_or_insert(now.boot);
+            }
+        }
+    }
+
+    /// Has the log sealed from now on.
+    ///
+    /// # Errors
+    /// The error of reading what is in the log already.
+    pub fn seal(&mut self, sealer: Sealer) -> io::Result<()> {
+        match &mut self.place {
+            Place::File(log) => log.seal(sealer),
+            _ => Ok(()),
+        }
+    }
+
+    /// The host has another name from now on.
+    pub fn rename(&mut self, name: &str) {
+        if let Place::File(log) = &mut self.place {
+            log.rename(name);
+        }
+    }
+
+    /// How long it takes until something is due that nobody orders.
+    pub fn rest(&self) -> Duration {
+        match (&self.place, &self.failing) {
+            (Place::File(log), None) => log.rest(),
+            _ => Duration::MAX,
+        }
     }
 
     fn fail(&mut self, error: &io::Error, now: u64) {
@@ -312,6 +352,12 @@ impl Outlet {
         if !self.is_empty() {
             self.write(Lines::default(), now);
         }
+        if let Place::File(log) = &mut self.place
+            && self.failing.is_none()
+        {
+            log.seal_due();
+        }
+        self.count_seal(now);
         self.synchronized();
         let is_due = |since: u64| match self.sync {
             Sync::PerEvent => true,

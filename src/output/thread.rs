@@ -44,6 +44,7 @@ enum Order {
     /// To bring lines to the disk, as a session has ended.
     Ended,
     Follow(Limits, Sync),
+    Rename(String),
     Reopen,
     /// Everything up to this time is in the log, once what was ordered before is. Nanoseconds since 1970.
     Beat(u64),
@@ -254,6 +255,11 @@ impl WriterThread {
         self.order(Order::Follow(limits, sync));
     }
 
+    /// The host has another name from now on.
+    pub fn rename(&self, name: &str) {
+        self.order(Order::Rename(name.to_owned()));
+    }
+
     /// Has the output opened again.
     pub fn reopen(&self) {
         self.order(Order::Reopen);
@@ -390,6 +396,7 @@ fn serve(shared: &Shared, mut outlet: Option<Outlet>, heartbeat: Option<&Heartbe
             }
             (Some(Order::Ended), _) => ended = true,
             (Some(Order::Follow(limits, sync)), Some(outlet)) => outlet.follow(limits, sync),
+            (Some(Order::Rename(name)), Some(outlet)) => outlet.rename(&name),
             (Some(Order::Reopen), Some(outlet)) => {
                 if let Err(error) = outlet.reopen() {
                     crate::report!("recorderd: the log can't be opened again: {error}");
@@ -419,6 +426,7 @@ fn serve(shared: &Shared, mut outlet: Option<Outlet>, heartbeat: Option<&Heartbe
             if outlet.tick(now, ended) {
                 rest = LATER;
             }
+            rest = rest.min(outlet.rest());
             if outlet.tidy() {
                 rest = Duration::ZERO;
             }

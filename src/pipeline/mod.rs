@@ -132,9 +132,14 @@ impl Pipeline {
     }
 
     /// Tells of the recorder itself from now on, and of the one before it.
-    pub fn tell(&mut self, heartbeat: Option<Heartbeat>, before: Option<Before>) {
+    pub fn tell(
+        &mut self,
+        heartbeat: Option<Heartbeat>,
+        before: Option<Before>,
+        seal_key: Option<String>,
+    ) {
         self.sink.keep(heartbeat);
-        self.state = Some(State::begin(before, &mut self.split().0));
+        self.state = Some(State::begin(before, seal_key, &mut self.split().0));
     }
 
     /// Gives its numbers to those who ask, and to a file.
@@ -207,7 +212,9 @@ impl Pipeline {
         if let Some(hostname) = &mut self.hostname
             && hostname.has_changed()
         {
-            self.writer.rename(&hostname.text());
+            let name = hostname.text();
+            self.writer.rename(&name);
+            self.sink.rename(&name);
         }
         if let Some(state) = &mut self.state {
             state.note(&self.probes);

@@ -39,11 +39,12 @@ pub struct State {
     fill: [u64; RingName::ALL.len()],
     not_recorded: Vec<(&'static str, String)>,
     fallbacks: Vec<(&'static str, String)>,
+    seal_key: Option<String>,
 }
 
 impl State {
     /// Writes the first recorder.status, which tells of the recorder before this one.
-    pub fn begin(before: Option<Before>, parts: &mut Parts<'_>) -> Self {
+    pub fn begin(before: Option<Before>, seal_key: Option<String>, parts: &mut Parts<'_>) -> Self {
         let of_family = |one: &Coverage| Some((one.family.name(), one.fault()?));
         let mut state = Self {
             beat_at: 0,
@@ -56,6 +57,7 @@ impl State {
             fallbacks: kernel::fallbacks(&parts.probes.coverage)
                 .map(|(family, reason)| (family.name(), reason.to_owned()))
                 .collect(),
+            seal_key,
         };
         state.tell(&Notice::of(Reason::Start), before, parts);
         state
@@ -114,6 +116,10 @@ impl State {
             &Status {
                 notice,
                 before,
+                seal_key: self
+                    .seal_key
+                    .as_deref()
+                    .filter(|_| notice.reason == Reason::Start),
                 sessions: parts.table.len(),
                 ledger: &ledger,
                 refused: parts.probes.shared.full(),

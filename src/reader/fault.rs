@@ -21,6 +21,8 @@ pub enum Fault {
     NoSession(String),
     /// More than one session has: two of them.
     Sessions(String, [String; 2]),
+    /// What was given as a key is none, or can't be read.
+    Key(String, Option<io::Error>),
     /// A page can't be written.
     Page(PathBuf, io::Error),
     /// Standard output can't be written.
@@ -49,6 +51,14 @@ impl Display for Fault {
                 one.escape_debug(),
                 other.escape_debug()
             ),
+            Self::Key(text, error) => {
+                write!(f, "{}: ", text.escape_debug())?;
+                match error {
+                    Some(error) => write!(f, "not a public key, nor a file with one: {error}")?,
+                    None => f.write_str("not a file of public keys")?,
+                }
+                f.write_str("; `recorderd seal` prints the key of a log")
+            }
             Self::Page(path, error) => write!(f, "{}: {error}", path.display()),
             Self::Output(error) => write!(f, "standard output: {error}"),
         }

@@ -11,6 +11,7 @@ mod show;
 mod summary;
 mod tail;
 mod tree;
+mod verify;
 
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
@@ -18,6 +19,7 @@ use std::path::{Path, PathBuf};
 pub use fault::Fault;
 pub use output::{Color, Form};
 pub use request::{Command, Request};
+pub use verify::Verdict;
 
 use crate::base::Output as Sink;
 use crate::config::Config;
@@ -45,6 +47,7 @@ pub fn run(request: &Request) -> Result<(), Fault> {
         Command::Report(sid, page) => report::run(&sources, sid, request, page)?,
         Command::Tail => tail::run(&places, &sources, request, &mut output)?,
         Command::Search => search::run(&sources, request, &mut output)?,
+        Command::Verify => {}
     }
     if output.is_empty()
         && !request.filter.is_empty()
@@ -53,6 +56,20 @@ pub fn run(request: &Request) -> Result<(), Fault> {
         crate::report!("recorderd: {}", nothing(&request.filter));
     }
     output.finish().map_err(Fault::Output)
+}
+
+/// Verifies the log against its checkpoints. `keys` are public keys or files of them; `taken` is when the copy was
+/// made, in milliseconds since 1970-01-01 UTC.
+///
+/// # Errors
+/// What keeps it from being done.
+pub fn verify(request: &Request, keys: &[String], taken: i64) -> Result<Verdict, Fault> {
+    let keys = verify::keys(keys)?;
+    let sources = find(&places(request)?, None)?;
+    let mut output = Output::new(request.form);
+    let verdict = verify::run(&sources, request, &keys, taken, &mut output)?;
+    output.finish().map_err(Fault::Output)?;
+    Ok(verdict)
 }
 
 /// That nothing matches, and what may have been meant.

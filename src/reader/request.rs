@@ -38,4 +38,6 @@ pub enum Command {
     Tail,
     /// All events.
     Search,
+    /// Nothing: it is verified.
+    Verify,
 }

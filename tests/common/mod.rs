@@ -197,6 +197,12 @@ impl Folder {
 
 impl Drop for Folder {
     fn drop(&mut self) {
+        // What a daemon that was killed has left for the next one.
+        if let Ok(id) = fs::read_to_string(self.0.join("host_uuid")) {
+            for folder in ["/run/recorderd", "/dev/shm/recorderd"] {
+                let _ = fs::remove_file(Path::new(folder).join(format!("{}.seal", id.trim())));
+            }
+        }
         let _ = fs::remove_dir_all(&self.0);
     }
 }

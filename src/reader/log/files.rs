@@ -80,7 +80,7 @@ fn walk(folder: &Path, depth: usize, files: &mut Vec<Named>) -> io::Result<()> {
 }
 
 /// Whether a name is like `2023-07-04.16:42:20.log`: the time at which the file was begun.
-fn is_log(name: &str) -> bool {
+pub fn is_log(name: &str) -> bool {
     let time = name
         .strip_suffix(".log")
         .and_then(|time| time.split_once('.'));

@@ -10,7 +10,7 @@ mod reader;
 
 pub use crate::event::{Event, errno, is_common, is_process, json};
 pub use fault::Fault;
-pub use files::{Source, find};
+pub use files::{Source, find, is_log};
 pub use filter::{Filter, Network, Text};
 pub use lines::Lines;
 pub use reader::{Reader, Strays, Visit};
