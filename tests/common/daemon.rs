@@ -1,5 +1,6 @@
 //! The daemon that records a host: one of the test's own, or the one that an earlier test has left.
 
+use std::collections::HashSet;
 use std::ops::{Deref, DerefMut};
 use std::path::Path;
 use std::sync::Mutex;
@@ -68,8 +69,7 @@ impl Shared {
         let start = Instant::now();
         loop {
             let text = log::text_from(self.folder.path(), self.before);
-            let starts = text.matches(r#""event":"session.start""#).count();
-            if starts == log::count_ends(&text) {
+            if sids(&text, "session.start").is_subset(&sids(&text, "session.end")) {
                 return true;
             }
             if start.elapsed() > Duration::from_millis(500) {
@@ -78,6 +78,17 @@ impl Shared {
             std::thread::sleep(Duration::from_millis(10));
         }
     }
+}
+
+/// The ids of the sessions that have such an event, but of those that were there before the daemon: who has logged
+/// in to this host for other reasons may stay.
+fn sids<'a>(text: &'a str, event: &str) -> HashSet<&'a str> {
+    let event = format!(r#""event":"{event}""#);
+    let lines = text.lines().filter(|line| line.contains(&event));
+    lines
+        .filter(|line| !line.contains(r#""recorded_since":"#))
+        .filter_map(|line| line.split_once(r#""sid":""#)?.1.split('"').next())
+        .collect()
 }
 
 impl From<Process> for Daemon {
