@@ -88,7 +88,7 @@ fn restarts_and_kills() -> Outcome {
                 host.daemon.child.wait()?;
             }
         }
-        host.daemon = start_daemon(&folder, CONFIG);
+        host.daemon = start_daemon(&folder, CONFIG).into();
         login.child.kill()?;
         login.child.wait()?;
     }
