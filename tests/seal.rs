@@ -77,8 +77,12 @@ fn wait_for_checkpoints(folder: &Path, count: usize) {
 fn restarts_and_kills() -> Outcome {
     let mut host = Host::with("", CONFIG);
     let folder = host.folder.path().to_owned();
+    let go = folder.join("go");
+    fs::write(&go, "")?;
+    let work = format!("while [ -e {} ]; do sleep 0.01; done", go.display());
+    let mut logins = Vec::new();
     for turn in 0..6 {
-        let mut login = host.login(ONE, "while :; do : </etc/hostname; sleep 0.01; done");
+        logins.push(host.login(ONE, &work));
         let before = checkpoints(&folder).len();
         wait_for_checkpoints(&folder, before + 1);
         match turn % 3 {
@@ -89,8 +93,10 @@ fn restarts_and_kills() -> Outcome {
             }
         }
         host.daemon = start_daemon(&folder, CONFIG).into();
-        login.child.kill()?;
-        login.child.wait()?;
+    }
+    fs::remove_file(&go)?;
+    for mut login in logins {
+        assert!(login.child.wait()?.success());
     }
     assert_eq!(host.daemon.stop(), Some(0));
     let (lines, code) = verified(&folder, &["--key", key(&folder).trim()]);
