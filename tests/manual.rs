@@ -124,6 +124,7 @@ fn all_of_it_is_taken() -> Outcome {
     for command in [
         "sessions",
         "show",
+        "play",
         "tail",
         "search",
         "report",
@@ -160,7 +161,7 @@ fn nothing_asked() -> Outcome {
     let help = printed(&["--help"]);
     let usage = help.split("\n\n").find(|part| part.starts_with("Usage:"));
     let usage = usage.unwrap();
-    assert_eq!(usage.lines().count(), 21, "{usage}");
+    assert_eq!(usage.lines().count(), 22, "{usage}");
     assert_eq!(
         told(&[]),
         format!("recorderd: no command is given\n\n{usage}\n\nSee recorderd --help\n")
@@ -178,7 +179,7 @@ fn each_has_help() -> Outcome {
         .collect();
     let commands = offered(&["recorderd", ""]);
     let commands: Vec<_> = commands.iter().filter(|it| !it.starts_with('-')).collect();
-    assert_eq!(commands.len(), 16);
+    assert_eq!(commands.len(), 17);
     for command in commands {
         let start = format!("  recorderd {command}");
         let of_it = |line: &&&str| {
@@ -206,7 +207,7 @@ fn each_has_help() -> Outcome {
 /// It says what may have been meant
 fn misspelled() -> Outcome {
     let all = "record, check, install, uninstall, config, metrics, schema, man, completions, \
-               sessions, show, report, tail, search, verify, seal";
+               sessions, show, play, report, tail, search, verify, seal";
     let unknown = format!("nonsense: unknown command; there are {all}");
     for (arguments, expected) in [
         (

@@ -182,6 +182,12 @@ fn shell(host: &Host, _: Openssh) -> Outcome {
         let lines = session(host, login, r#""argv":["shell-2""#);
         assert!(String::from_utf8_lossy(&received).contains("shell-2 äöü€😀"));
         assert_same(host, &lines, &[&received]);
+        let mut play = Command::new(common::binary());
+        play.args(["play", lines[0]["sid"].as_str().unwrap(), "--log"]);
+        let played = play
+            .arg(host.folder.path().join("log"))
+            .stdin(Stdio::null());
+        assert!(played.output()?.stdout == received);
     }
     Ok(())
 }

@@ -3,8 +3,8 @@
 use super::failure::Done;
 use super::line::Line;
 use super::option::{
-    CHOOSING, CONFIG, COUNT, FLAT, FOLLOW, FORCE, HELP, JSON, KEY, PAGE, READING, ROOT, Row,
-    SERVICE, TAKEN, VERIFYING, VERSION,
+    CHOOSING, CONFIG, COUNT, FLAT, FOLLOW, FORCE, HELP, IDLE, JSON, KEY, PAGE, PLACES, READING,
+    ROOT, Row, SERVICE, SPEED, START, TAKEN, TERMINAL, VERIFYING, VERSION,
 };
 use super::{check, daemon, install, metrics, print, read, record, seal};
 
@@ -76,7 +76,7 @@ const NO_SID: &str = "no SID is given; `recorderd sessions` shows them";
 
 /// All of them, in the order in which they are shown: the daemon first, at the end what is asked
 /// without a command.
-static COMMANDS: [Command; 18] = [
+static COMMANDS: [Command; 19] = [
     alone(
         "",
         &[form(
@@ -199,6 +199,21 @@ static COMMANDS: [Command; 18] = [
             ],
             "a session as a tree of its processes, or by event",
             read::show,
+        )],
+    ),
+    alone(
+        "play",
+        &[form(
+            &[
+                Part::Object("SID", NO_SID),
+                Part::May(&SPEED),
+                Part::May(&IDLE),
+                Part::May(&START),
+                Part::May(&TERMINAL),
+                Part::Options(PLACES),
+            ],
+            "the output of a terminal, as it was",
+            read::play,
         )],
     ),
     alone(

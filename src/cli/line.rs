@@ -26,6 +26,7 @@ pub struct Line {
     pub follow: bool,
     pub count: Option<usize>,
     pub page: Option<PathBuf>,
+    pub play: reader::Play,
     pub places: Vec<PathBuf>,
     pub filter: Filter,
     pub keys: Vec<String>,

@@ -181,6 +181,57 @@ pub const COUNT: Row = Row {
     meaning: "number of last events; 10 by default",
 };
 
+/// A number of a player that is more than nothing.
+fn positive(name: &str, value: &OsString) -> Result<f64, Mistake> {
+    let text = text(value);
+    let number = text
+        .parse()
+        .ok()
+        .filter(|it: &f64| *it > 0.0 && it.is_finite());
+    number
+        .ok_or_else(|| Mistake::value(name, &text, "number above 0", "write one, such as 2 or 0.5"))
+}
+
+pub const SPEED: Row = Row {
+    words: &[value("--speed", |line, name, speed| {
+        line.play.speed = positive(name, &speed)?;
+        Ok(())
+    })],
+    value: Some("N"),
+    meaning: "play N times as fast",
+};
+
+pub const IDLE: Row = Row {
+    words: &[value("--idle", |line, name, idle| {
+        line.play.idle = positive(name, &idle)?;
+        Ok(())
+    })],
+    value: Some("SECONDS"),
+    meaning: "longest wait between two outputs",
+};
+
+pub const START: Row = Row {
+    words: &[value("--start", |line, name, start| {
+        line.play.start = positive(name, &start)?;
+        Ok(())
+    })],
+    value: Some("SECONDS"),
+    meaning: "start at this time of the recording",
+};
+
+pub const TERMINAL: Row = Row {
+    words: &[value("--terminal", |line, name, terminal| {
+        let text = text(&terminal);
+        let number = text.parse().ok().filter(|it| *it > 0);
+        line.play.terminal = number.ok_or_else(|| {
+            Mistake::value(name, &text, "number of a terminal", "write one, such as 2")
+        })?;
+        Ok(())
+    })],
+    value: Some("N"),
+    meaning: "terminal of the session; 1 by default",
+};
+
 pub const PAGE: Row = Row {
     words: &[or(
         "--output",
@@ -348,6 +399,9 @@ pub const READING: &[&Row] = &[
     &JSON,
     &COLOUR,
 ];
+
+/// Those of them that say where the log is.
+pub const PLACES: &[&Row] = READING.split_at(2).0;
 
 /// Those of them that choose events, for a command whose output has a form of its own.
 pub const CHOOSING: &[&Row] = READING.split_at(READING.len() - 2).0;

@@ -17,6 +17,11 @@ pub fn show(line: Line) -> Done {
     run(line, Command::Show(sid))
 }
 
+pub fn play(line: Line) -> Done {
+    let sid = object(&line);
+    run(line, Command::Play(sid))
+}
+
 pub fn report(line: Line) -> Done {
     let (sid, page) = (object(&line), line.page.clone().unwrap_or_default());
     run(line, Command::Report(sid, page))
@@ -51,6 +56,7 @@ fn run(line: Line, command: Command) -> Done {
         flat: line.flat,
         follow: line.follow,
         count: line.count.unwrap_or(LINES),
+        play: line.play,
     };
     reader::run(&request)?;
     Ok(0)

@@ -27,6 +27,7 @@ pub fn verify(line: Line) -> Done {
         flat: false,
         follow: false,
         count: 0,
+        play: line.play,
     };
     let verdict = reader::verify(&request, &line.keys, line.taken.unwrap_or(now))?;
     Ok(match verdict {

@@ -23,6 +23,8 @@ pub enum Fault {
     Sessions(String, [String; 2]),
     /// What was given as a key is none, or can't be read.
     Key(String, Option<io::Error>),
+    /// The session has no recording of this terminal.
+    NoRecording(String, usize),
     /// A page can't be written.
     Page(PathBuf, io::Error),
     /// Standard output can't be written.
@@ -59,6 +61,11 @@ impl Display for Fault {
                 }
                 f.write_str("; `recorderd seal` prints the key of a log")
             }
+            Self::NoRecording(session, terminal) => write!(
+                f,
+                "{}: no recording of terminal {terminal} is beside the log; `recorderd show` lists the recordings",
+                session.escape_debug()
+            ),
             Self::Page(path, error) => write!(f, "{}: {error}", path.display()),
             Self::Output(error) => write!(f, "standard output: {error}"),
         }

@@ -1,8 +1,9 @@
-//! The commands that show a log: `sessions`, `show`, `tail`, `search` and `report`.
+//! The commands that show a log: `sessions`, `show`, `play`, `tail`, `search` and `report`.
 
 mod fault;
 pub mod log;
 mod output;
+mod play;
 mod report;
 mod request;
 mod search;
@@ -18,6 +19,7 @@ use std::path::{Path, PathBuf};
 
 pub use fault::Fault;
 pub use output::{Color, Form};
+pub use play::Play;
 pub use request::{Command, Request};
 pub use verify::Verdict;
 
@@ -44,6 +46,7 @@ pub fn run(request: &Request) -> Result<(), Fault> {
     match &request.command {
         Command::Sessions => sessions::run(&sources, request, &mut output)?,
         Command::Show(sid) => show::run(&sources, sid, request, &mut output)?,
+        Command::Play(sid) => return play::run(&sources, sid, &request.play),
         Command::Report(sid, page) => report::run(&sources, sid, request, page)?,
         Command::Tail => tail::run(&places, &sources, request, &mut output)?,
         Command::Search => search::run(&sources, request, &mut output)?,

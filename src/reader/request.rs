@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use super::output::Form;
+use super::play::Play;
 use crate::reader::log::Filter;
 
 /// What to show of a log, and how.
@@ -23,6 +24,8 @@ pub struct Request {
     pub follow: bool,
     /// How many of the last events.
     pub count: usize,
+    /// How to play a terminal.
+    pub play: Play,
 }
 
 /// A manner to show a log.
@@ -32,6 +35,8 @@ pub enum Command {
     Sessions,
     /// One session, by the beginning of its `sid`.
     Show(String),
+    /// A terminal of one session.
+    Play(String),
     /// One session as a page, and where that goes.
     Report(String, PathBuf),
     /// The last events.

@@ -46,7 +46,7 @@ pub fn run(
 }
 
 /// Hands on the events of the one session whose id begins with `sid`.
-fn one(
+pub fn one(
     sources: &[Source],
     sid: &str,
     visit: &mut dyn FnMut(&Event<'_>) -> ControlFlow<()>,
