@@ -40,12 +40,3 @@ from event start
 where start.kind = 'session.start'
   and not exists (select from event stop where stop.kind = 'session.end' and stop.sid = start.sid)
 order by 2;
-
-\echo On which hosts are checkpoints of the log missing, or when did they stop?
-select host, count(*) filter (where ei <> previous + 1) as holes, max(time) as last
-from (select host, time, (line ->> 'ei')::bigint as ei,
-             lag((line ->> 'ei')::bigint) over (partition by host order by number) as previous
-      from event
-      where kind = 'recorder.checkpoint') as checkpoint
-group by host
-order by host;
