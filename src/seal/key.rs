@@ -38,7 +38,7 @@ pub fn wipe(bytes: &mut [u8]) {
 
 /// Overwrites what calls before have left on the stack.
 #[inline(never)]
-fn wipe_stack() {
+pub fn wipe_stack() {
     let mut room = [0; STACK];
     wipe(&mut room);
     std::hint::black_box(&room);

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use sha2::{Digest, Sha256};
 
-use super::key::{Secret, Verifier, wipe};
+use super::key::{Secret, Verifier, wipe, wipe_stack};
 use super::note::{Before, Checkpoint, Kind, key_name};
 use super::page::Page;
 use super::state::{NEXT, NEXT_FILE, Pending, SLOT, State};
@@ -251,6 +251,14 @@ impl Sealer {
     /// The line of the next checkpoint, if there is anything that it could be about. Where the file has none yet, it
     /// is the first of that, and else of this kind.
     pub fn prepare(&mut self, kind: Kind) -> Option<Vec<u8>> {
+        let line = self.prepare_on_stack(kind);
+        // A key that was moved has left copies there.
+        wipe_stack();
+        line
+    }
+
+    #[inline(never)]
+    fn prepare_on_stack(&mut self, kind: Kind) -> Option<Vec<u8>> {
         if self.tree.size() == 0 {
             return None;
         }
